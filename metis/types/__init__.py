@@ -1,0 +1,60 @@
+"""
+Values that cross part boundaries: accounts, transactions, blocks, receipts, errors, units.
+
+In: nothing. Out: frozen dataclasses without behaviour. Invariant: no I/O, no engine, no third-party
+import. Source: Yellow Paper §4 and the EIPs named at each field.
+"""
+
+from metis.types.account import Account
+from metis.types.block import Block, BlockAttributes, BlockEnvironment, Header, Withdrawal
+from metis.types.errors import (
+    CompositionError,
+    DecodeError,
+    EngineFault,
+    FixtureError,
+    GenesisError,
+    InvalidBlock,
+    InvalidTransaction,
+    MetisError,
+    StateUnavailable,
+)
+from metis.types.receipt import Log, Receipt
+from metis.types.transaction import (
+    AccessListEntry,
+    Authorization,
+    Transaction,
+    TransactionOutcome,
+    UnsignedTransaction,
+)
+from metis.types.units import Address, BlockNumber, Gas, Hash32, TimestampS, Wei
+
+__all__ = [
+    "AccessListEntry",
+    "Account",
+    "Address",
+    "Authorization",
+    "Block",
+    "BlockAttributes",
+    "BlockEnvironment",
+    "BlockNumber",
+    "CompositionError",
+    "DecodeError",
+    "EngineFault",
+    "FixtureError",
+    "Gas",
+    "GenesisError",
+    "Hash32",
+    "Header",
+    "InvalidBlock",
+    "InvalidTransaction",
+    "Log",
+    "MetisError",
+    "Receipt",
+    "StateUnavailable",
+    "TimestampS",
+    "Transaction",
+    "TransactionOutcome",
+    "UnsignedTransaction",
+    "Wei",
+    "Withdrawal",
+]

@@ -1,0 +1,190 @@
+"""
+Everything that can go wrong, as one tree of typed errors.
+
+Every class carries its values as attributes and a stable ``slug``. The message says what was
+wrong and, where the reader can act, what to do. Outcomes are not errors: a transaction that
+reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`).
+
+    MetisError
+    ├── DecodeError              bytes that are not a transaction, header, block or file we know
+    ├── GenesisError             a genesis or preset document with a bad or missing field
+    ├── InvalidTransaction       a well-formed transaction that may not be in this block
+    ├── InvalidBlock             a well-formed block that breaks a consensus rule
+    ├── StateUnavailable         state outside the kept window was asked for
+    ├── FixtureError             a state-test file that does not follow the format
+    ├── CompositionError         a network names a part that does not exist or does not fit
+    └── EngineFault              a bug: the engine stopped itself instead of going on
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CompositionError",
+    "DecodeError",
+    "EngineFault",
+    "FixtureError",
+    "GenesisError",
+    "InvalidBlock",
+    "InvalidTransaction",
+    "MetisError",
+    "StateUnavailable",
+]
+
+
+class MetisError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+    slug = "metis-error"
+
+
+class DecodeError(MetisError):
+    """
+    Bytes do not encode what they should.
+
+    Attributes
+    ----------
+    subject : what was being read: "transaction", "header", "block", "hex", …
+    field : the first field that is wrong, in the Yellow Paper's or the EIP's words, or
+        "payload" when the outer structure is already broken.
+    problem : what is wrong with that field.
+    index : position in the batch the bytes came in, or None for a single item.
+    """
+
+    slug = "decode"
+
+    def __init__(self, subject: str, field: str, problem: str, index: int | None = None) -> None:
+        where = f"{subject} {index}" if index is not None else subject
+        super().__init__(f"{where}: field {field!r}: {problem}")
+        self.subject = subject
+        self.field = field
+        self.problem = problem
+        self.index = index
+
+
+class GenesisError(MetisError):
+    """
+    A genesis or preset document has a bad or missing field.
+
+    Attributes
+    ----------
+    field : dotted path of the field, such as "config.chainId".
+    problem : what is wrong with it.
+    """
+
+    slug = "genesis"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"genesis: field {field!r}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidTransaction(MetisError):
+    """
+    A well-formed transaction may not be included in this block on this state.
+
+    Attributes
+    ----------
+    reason : stable slug of the broken rule: "nonce-too-low", "insufficient-funds",
+        "intrinsic-gas-too-low", … (docs/errors.md lists them all).
+    field : the transaction field the rule is about.
+    detail : the rule with the values that broke it.
+    index : position in the block or batch, or None for a single transaction.
+    """
+
+    slug = "invalid-transaction"
+
+    def __init__(self, reason: str, field: str, detail: str, index: int | None = None) -> None:
+        where = f"transaction {index}" if index is not None else "transaction"
+        super().__init__(f"{where}: {detail}")
+        self.reason = reason
+        self.field = field
+        self.detail = detail
+        self.index = index
+
+
+class InvalidBlock(MetisError):
+    """
+    A well-formed block breaks a consensus rule.
+
+    Attributes
+    ----------
+    field : the header or body field that is wrong, or "transactions[i]" when a transaction is.
+    expected, actual : the values as text, when the rule compares two.
+    """
+
+    slug = "invalid-block"
+
+    def __init__(self, field: str, problem: str, expected: str = "", actual: str = "") -> None:
+        values = f" (expected {expected}, got {actual})" if expected or actual else ""
+        super().__init__(f"block: field {field!r}: {problem}{values}")
+        self.field = field
+        self.problem = problem
+        self.expected = expected
+        self.actual = actual
+
+
+class StateUnavailable(MetisError):
+    """
+    State of a block outside the kept window was asked for.
+
+    Attributes
+    ----------
+    block_number : the block that was asked for.
+    oldest, newest : the kept window, both ends included.
+    """
+
+    slug = "state-unavailable"
+
+    def __init__(self, block_number: int, oldest: int, newest: int) -> None:
+        super().__init__(f"state of block {block_number} is not kept; ask for {oldest} to {newest}")
+        self.block_number = block_number
+        self.oldest = oldest
+        self.newest = newest
+
+
+class FixtureError(MetisError):
+    """
+    A state-test file does not follow the format.
+
+    Attributes
+    ----------
+    path : the file. test : the test inside it, or "" for the whole file. problem : what is wrong.
+    """
+
+    slug = "fixture"
+
+    def __init__(self, path: str, test: str, problem: str) -> None:
+        super().__init__(f"{path}{': ' + test if test else ''}: {problem}")
+        self.path = path
+        self.test = test
+        self.problem = problem
+
+
+class CompositionError(MetisError):
+    """
+    A network names a part that does not exist, or that does not fit its interface.
+
+    Attributes
+    ----------
+    interface : the interface the part should implement, such as "StateStore".
+    name : the name that was asked for. problem : why it cannot be used.
+    """
+
+    slug = "composition"
+
+    def __init__(self, interface: str, name: str, problem: str) -> None:
+        super().__init__(f"{interface} {name!r}: {problem}")
+        self.interface = interface
+        self.name = name
+        self.problem = problem
+
+
+class EngineFault(MetisError):
+    """
+    The engine met a broken invariant and stopped the call instead of going on: a bug in Metis.
+
+    The state store is unchanged by the call that failed.
+    """
+
+    slug = "engine-fault"
