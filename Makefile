@@ -1,0 +1,149 @@
+# Every way to set up, build, test and check Metis. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Set PYTHON to use another interpreter than the first of these that is there.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TERM_QUIET ?= true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+ENGINE := metis/engine/_native.abi3.so
+TOOLS := $(VENV)/.tools-installed
+WHEEL := build/wheels/.built
+WHEELHOUSE := build/wheelhouse/.filled
+CARGO_DENY := build/tools/bin/cargo-deny
+
+# Folders are listed too: a file that is deleted changes only its folder.
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find crates -name target -prune -o -print)
+PYTHON_SOURCES := $(shell find metis -name __pycache__ -prune -o -type f -not -name '*.so' -print)
+
+# One line before anything that takes a while. (No comma in the text: make would split it there.)
+say = @printf '\033[1m==> %s\033[0m\n' $(1)
+
+##@ The two commands to begin with
+
+.PHONY: demo
+demo: setup ## Set up, then run the demonstration: a block of real transactions on a fresh store
+	@$(BIN)/metis demo
+
+.PHONY: test
+test: setup wheel ## Set up, then run every test that takes less than half a minute
+	$(call say,"Rust tests (the first time they compile: about 3 minutes on 2 cores)")
+	@cargo test --release --locked --workspace --exclude metis-python
+	$(call say,"Python tests (about a minute on 2 cores)")
+	@$(BIN)/python -m pytest
+
+##@ Working on it
+
+.PHONY: setup
+setup: $(ENGINE) ## Create .venv with the locked tools and build the engine; nothing to do the second time
+
+.PHONY: build
+build: setup wheel ## Build the engine in place and the wheel (build/wheels)
+
+.PHONY: wheel
+wheel: $(WHEEL) $(WHEELHOUSE)
+
+.PHONY: test-long
+test-long: test ## `make test`, then the tests marked long (conformance suites, minutes each)
+	$(call say,"Long Python tests (up to 20 minutes on 2 cores)")
+	@$(BIN)/python -m pytest -m long
+
+.PHONY: bench
+bench: setup ## Measure the engine; prints a table and writes build/bench/*.json
+	@$(BIN)/python -m benches
+
+.PHONY: lint
+lint: lint-format setup lint-types lint-rust lint-supply ## Formats, lints, types, clippy, and cargo-deny
+
+.PHONY: lock
+lock: $(TOOLS) ## Renew requirements-dev.lock from pyproject.toml, newest versions allowed
+	$(call say,"Resolving (some seconds)")
+	@test -x build/lock-tools/bin/uv || { $(PYTHON) -m venv build/lock-tools && build/lock-tools/bin/pip install --quiet uv; }
+	@build/lock-tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    pyproject.toml --output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove everything that was built, .venv included
+	rm -rf $(VENV) build target $(ENGINE)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The parts of lint.
+
+.PHONY: lint-format
+lint-format: $(TOOLS)
+	$(call say,"Formats and Python lints (seconds)")
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@cargo fmt --all --check
+
+.PHONY: lint-types
+lint-types: $(ENGINE)
+	$(call say,"Types (about half a minute)")
+	@$(BIN)/mypy
+	@$(BIN)/python -m mypy.stubtest metis.engine._native
+
+.PHONY: lint-rust
+lint-rust:
+	$(call say,"Clippy (the first time it compiles: about 3 minutes on 2 cores)")
+	@cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+.PHONY: lint-supply
+lint-supply: $(CARGO_DENY)
+	$(call say,"Licences and bans and sources of the crates (seconds)")
+	@$(CARGO_DENY) --log-level error check licenses bans sources
+	$(call say,"Known vulnerabilities of the crates (fetches the advisory database)")
+	@if $(CARGO_DENY) --log-level off fetch db; \
+	then $(CARGO_DENY) --log-level error check --disable-fetch advisories; \
+	else echo "SKIPPED: the advisory database cannot be fetched from here; run 'make lint' where it can"; fi
+
+# What the targets stand on.
+
+$(TOOLS): requirements-dev.lock
+	@command -v cargo >/dev/null || { echo "Rust is missing: install the stable toolchain (1.95 or newer)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "CPython 3.11 or newer is missing: install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(call say,"Creating $(VENV) and installing the locked tools (about a minute)")
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	@touch $@
+
+$(ENGINE): $(TOOLS) $(RUST_SOURCES) pyproject.toml
+	$(call say,"Building the engine (the first time: up to 8 minutes on 2 cores)")
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release
+	@touch $@
+
+$(WHEEL): $(ENGINE) $(PYTHON_SOURCES) README.md LICENSE
+	$(call say,"Building the wheel (about half a minute)")
+	@rm -rf build/wheels && mkdir -p build/wheels
+	@$(BIN)/maturin build --quiet --release --interpreter $(BIN)/python --out build/wheels
+	@touch $@
+
+# The wheel's dependencies, kept here so that installing it in a test needs no network.
+$(WHEELHOUSE): $(TOOLS) pyproject.toml
+	$(call say,"Collecting what the wheel depends on (some seconds)")
+	@rm -rf build/wheelhouse && mkdir -p build/wheelhouse
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+	    > build/wheelhouse/requirements.txt
+	@$(BIN)/python -m pip wheel --quiet --constraint requirements-dev.lock \
+	    --requirement build/wheelhouse/requirements.txt --wheel-dir build/wheelhouse
+	@touch $@
+
+$(CARGO_DENY):
+	$(call say,"Installing cargo-deny under build/tools (once: about 8 minutes on 2 cores)")
+	@cargo install cargo-deny --locked --version 0.20.2 --root build/tools
