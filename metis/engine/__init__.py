@@ -1,0 +1,80 @@
+"""
+The engine: Ethereum's state transition in Rust, behind a typed Python door.
+
+In: encoded transactions and blocks, genesis documents, :mod:`metis.types` values.
+Out: handles (decoded things that stay in Rust), receipts and outcomes (:mod:`metis.types` values).
+Invariant: this package converts and hands over, nothing else; every rule is checked once, in Rust.
+The only module that imports the extension is this package, and nothing of it leaks but the handles.
+Cost: a call that runs transactions or recovers signatures releases the interpreter lock; each
+function says so. Others take microseconds and keep it.
+Errors: :class:`metis.types.DecodeError`, ``GenesisError``, ``InvalidTransaction``, ``InvalidBlock``,
+``StateUnavailable``; a bug in the engine arrives as ``EngineFault`` and leaves stores as they were.
+Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
+
+    rules.py         which rules hold at which block
+    transactions.py  bytes → transaction handles
+    state.py         stores, accounts, proofs
+    execution.py     running transactions and code without sealing a block
+    blocks.py        building, importing and reading blocks
+"""
+
+from metis.engine.blocks import (
+    BlockHandle,
+    BuiltBlock,
+    SkippedTransaction,
+    build_block,
+    decode_block,
+    describe_block,
+    genesis_block,
+    import_block,
+)
+from metis.engine.execution import BatchOutcome, execute_transaction, execute_transactions, run_code
+from metis.engine.rules import ChainSpec, build_info, fork_names
+from metis.engine.state import (
+    AccountProof,
+    AccountState,
+    MemoryStore,
+    StorageProof,
+    account_state,
+    keccak256,
+    prove,
+    verify_proof,
+)
+from metis.engine.transactions import (
+    TransactionHandle,
+    decode_transaction,
+    decode_transactions,
+    describe_transaction,
+    unsigned_transaction,
+)
+
+__all__ = [
+    "AccountProof",
+    "AccountState",
+    "BatchOutcome",
+    "BlockHandle",
+    "BuiltBlock",
+    "ChainSpec",
+    "MemoryStore",
+    "SkippedTransaction",
+    "StorageProof",
+    "TransactionHandle",
+    "account_state",
+    "build_block",
+    "build_info",
+    "decode_block",
+    "decode_transaction",
+    "decode_transactions",
+    "describe_block",
+    "describe_transaction",
+    "execute_transaction",
+    "execute_transactions",
+    "fork_names",
+    "genesis_block",
+    "import_block",
+    "keccak256",
+    "prove",
+    "run_code",
+    "unsigned_transaction",
+    "verify_proof",
+]

@@ -1,0 +1,151 @@
+"""
+Stores, accounts and proofs.
+
+:class:`MemoryStore` holds one chain's state in memory: the newest block's, and that of the blocks
+kept before it. Reads and commits may come from any thread; one block is committed at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metis.engine import _native
+from metis.types import Address, Hash32, Wei
+
+__all__ = [
+    "AccountProof",
+    "AccountState",
+    "MemoryStore",
+    "StorageProof",
+    "account_state",
+    "keccak256",
+    "prove",
+    "verify_proof",
+]
+
+MemoryStore = _native.MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """
+    An account as the state trie commits to it (Yellow Paper §4.1).
+
+    Attributes
+    ----------
+    nonce : transactions sent, or contracts created, by the account.
+    balance_wei : native token.
+    code_hash : Keccak-256 of the code.
+    storage_root : root of the account's storage trie.
+    """
+
+    nonce: int
+    balance_wei: Wei
+    code_hash: Hash32
+    storage_root: Hash32
+
+
+@dataclass(frozen=True, slots=True)
+class StorageProof:
+    """One slot's value, and the RLP nodes from the storage root down to it or to its absence."""
+
+    slot: int
+    value: int
+    nodes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountProof:
+    """
+    Evidence of what a state root says about one account (EIP-1186).
+
+    Attributes
+    ----------
+    account : the account, or None where it does not exist; then ``nodes`` prove the absence.
+    nodes : RLP nodes from the state root down to the account.
+    storage_proofs : one per slot asked for, in that order.
+    """
+
+    address: Address
+    account: AccountState | None
+    nodes: tuple[bytes, ...]
+    storage_proofs: tuple[StorageProof, ...]
+
+
+def account_state(store: MemoryStore, address: Address, block_number: int | None = None) -> AccountState | None:
+    """
+    Read an account.
+
+    Parameters
+    ----------
+    address : 20 bytes.
+    block_number : after which block; None means the newest.
+
+    Returns
+    -------
+    The account, or None where it does not exist.
+
+    Raises
+    ------
+    StateUnavailable : the block is outside the kept window.
+    """
+    return _account_state(store.account(address, block_number))
+
+
+def prove(
+    store: MemoryStore, address: Address, slots: Sequence[int] = (), block_number: int | None = None
+) -> AccountProof:
+    """
+    Prove an account, and slots of its storage, against the state root of a block.
+
+    Parameters
+    ----------
+    slots : storage slots, each in [0, 2**256); may be slots that were never written.
+    block_number : the block whose root the proof is for; None means the newest.
+
+    Raises
+    ------
+    StateUnavailable : the block is outside the kept window.
+
+    Cost: proportional to the depth of the tries; keeps the interpreter lock.
+    Source: EIP-1186.
+    """
+    fields = store.proof(address, slots, block_number)
+    return AccountProof(
+        address=address,
+        account=_account_state(fields["account"]),
+        nodes=tuple(fields["account_proof"]),
+        storage_proofs=tuple(
+            StorageProof(slot, value, tuple(nodes)) for slot, value, nodes in fields["storage_proofs"]
+        ),
+    )
+
+
+def verify_proof(state_root: Hash32, proof: AccountProof) -> None:
+    """
+    Check a proof against a state root. Needs no store: this is what a light client runs.
+
+    Raises
+    ------
+    DecodeError : the first part of the proof that does not lead from the root to what it claims.
+    """
+    account = proof.account
+    fields = {
+        "account": account and (account.nonce, account.balance_wei, account.code_hash, account.storage_root),
+        "account_proof": list(proof.nodes),
+        "storage_proofs": [(entry.slot, entry.value, list(entry.nodes)) for entry in proof.storage_proofs],
+    }
+    _native.verify_proof(state_root, proof.address, fields)
+
+
+def keccak256(data: bytes) -> Hash32:
+    """Ethereum's hash function (Keccak-256, not NIST SHA3-256) of any bytes; 32 bytes."""
+    return Hash32(_native.keccak256(data))
+
+
+def _account_state(values: tuple[int, int, bytes, bytes] | None) -> AccountState | None:
+    if values is None:
+        return None
+    nonce, balance_wei, code_hash, storage_root = values
+    return AccountState(nonce, Wei(balance_wei), Hash32(code_hash), Hash32(storage_root))
