@@ -20,6 +20,7 @@ ENGINE := metis/engine/_native.abi3.so
 TOOLS := $(VENV)/.tools-installed
 WHEEL := build/wheels/.built
 WHEELHOUSE := build/wheelhouse/.filled
+ORACLE := .venv-oracle/installed.sha256
 CARGO_DENY := build/tools/bin/cargo-deny
 
 # Folders are listed too: a file that is deleted changes only its folder.
@@ -36,9 +37,10 @@ demo: setup ## Set up, then run the demonstration: a block of real transactions 
 	@$(BIN)/metis demo
 
 .PHONY: test
-test: setup wheel ## Set up, then run every test that takes less than half a minute
+test: setup wheel $(ORACLE) ## Set up, then run every test that takes less than half a minute
 	$(call say,"Rust tests (the first time they compile: about 3 minutes on 2 cores)")
-	@cargo test --release --locked --workspace --exclude metis-python
+	@# The wheel's features, so that the crates it was made of need not be compiled again.
+	@cargo test --release --locked --workspace --no-default-features
 	$(call say,"Python tests (about a minute on 2 cores)")
 	@$(BIN)/python -m pytest
 
@@ -75,7 +77,7 @@ lock: $(TOOLS) ## Renew requirements-dev.lock from pyproject.toml, newest versio
 
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included
-	rm -rf $(VENV) build target $(ENGINE)
+	rm -rf $(VENV) .venv-oracle build target $(ENGINE)
 
 .PHONY: help
 help: ## List the targets
@@ -99,9 +101,9 @@ lint-types: $(ENGINE)
 	@$(BIN)/python -m mypy.stubtest metis.engine._native
 
 .PHONY: lint-rust
-lint-rust:
+lint-rust: $(TOOLS)
 	$(call say,"Clippy (the first time it compiles: about 3 minutes on 2 cores)")
-	@cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	@PYO3_PYTHON="$(CURDIR)/$(BIN)/python" cargo clippy --release --locked --workspace --no-default-features --all-targets -- -D warnings
 
 .PHONY: lint-supply
 lint-supply: $(CARGO_DENY)
@@ -142,6 +144,12 @@ $(WHEELHOUSE): $(TOOLS) pyproject.toml
 	    > build/wheelhouse/requirements.txt
 	@$(BIN)/python -m pip wheel --quiet --constraint requirements-dev.lock \
 	    --requirement build/wheelhouse/requirements.txt --wheel-dir build/wheelhouse
+	@touch $@
+
+# The executable specification, in an environment of its own: its pins conflict with ours.
+$(ORACLE): tests/differential/requirements.txt $(TOOLS)
+	$(call say,"Installing the executable specification into .venv-oracle (about a minute)")
+	@$(BIN)/python -m tests.differential.oracle_env
 	@touch $@
 
 $(CARGO_DENY):
