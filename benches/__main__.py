@@ -1,0 +1,64 @@
+"""``python -m benches [NAME …] [--seconds S]``: measure, print a table, write build/bench/NAME.json."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from benches import executor, recovery
+from benches.harness import Measurement, write_results
+
+BENCHES: dict[str, Callable[[float], list[Measurement]]] = {"executor": executor.run, "recovery": recovery.run}
+
+
+def rate(measurement: Measurement) -> str:
+    """Work per second with a readable prefix, such as "1.42 Ggas/s"."""
+    value, prefix = measurement.per_second, ""
+    for larger in ("k", "M", "G"):
+        if value < 1000:
+            break
+        value, prefix = value / 1000, larger
+    return f"{value:.3g} {prefix}{measurement.unit}/s"
+
+
+def print_table(name: str, measurements: list[Measurement]) -> None:
+    """Print one bench's measurements; a ratio above 1 means that the first contender of an input is faster."""
+    table = Table(title=name, title_justify="left")
+    for heading in ("what", "who", "one run", "min", "median", "rounds", "rate", "ratio"):
+        table.add_column(heading, justify="left" if heading in {"what", "who"} else "right")
+    first: dict[str, Measurement] = {}
+    for measured in measurements:
+        ratio = measured.min_s / first.setdefault(measured.name, measured).min_s
+        table.add_row(
+            measured.name,
+            measured.contender,
+            f"{measured.amount:,} {measured.unit}",
+            f"{measured.min_s * 1e3:,.3f} ms",
+            f"{measured.median_s * 1e3:,.3f} ms",
+            str(measured.round_count),
+            rate(measured),
+            f"{ratio:.2f}",
+        )
+    Console().print(table)
+
+
+def main() -> None:
+    """Run the benches that were asked for, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument("--seconds", type=float, default=3.0, help="about how long to measure one input (default 3)")
+    arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.names) - set(BENCHES)):
+        parser.error(f"no bench {', '.join(unknown)}")
+    for name in arguments.names or BENCHES:
+        measurements = BENCHES[name](arguments.seconds)
+        if measurements:
+            print_table(name, measurements)
+            print(f"written to {write_results(name, measurements)}")
+
+
+if __name__ == "__main__":
+    main()
