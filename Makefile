@@ -15,6 +15,10 @@ BIN := $(VENV)/bin
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TERM_QUIET ?= true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+# PyO3's build looks at these: were they different between two recipes, it would compile again.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PYO3_PYTHON := $(VIRTUAL_ENV)/bin/python
 
 ENGINE := metis/engine/_native.abi3.so
 TOOLS := $(VENV)/.tools-installed
@@ -70,7 +74,7 @@ lint: lint-format setup lint-types lint-rust lint-supply ## Formats, lints, type
 .PHONY: lock
 lock: $(TOOLS) ## Renew requirements-dev.lock from pyproject.toml, newest versions allowed
 	$(call say,"Resolving (some seconds)")
-	@test -x build/lock-tools/bin/uv || { $(PYTHON) -m venv build/lock-tools && build/lock-tools/bin/pip install --quiet uv; }
+	@test -x build/lock-tools/bin/uv || { $(PYTHON) -m venv build/lock-tools && build/lock-tools/bin/pip install uv; }
 	@build/lock-tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    pyproject.toml --output-file requirements-dev.lock
@@ -103,7 +107,7 @@ lint-types: $(ENGINE)
 .PHONY: lint-rust
 lint-rust: $(TOOLS)
 	$(call say,"Clippy (the first time it compiles: about 3 minutes on 2 cores)")
-	@PYO3_PYTHON="$(CURDIR)/$(BIN)/python" cargo clippy --release --locked --workspace --no-default-features --all-targets -- -D warnings
+	@cargo clippy --release --locked --workspace --no-default-features --all-targets -- -D warnings
 
 .PHONY: lint-supply
 lint-supply: $(CARGO_DENY)
@@ -122,16 +126,16 @@ $(TOOLS): requirements-dev.lock
 	    || { echo "CPython 3.11 or newer is missing: install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(call say,"Creating $(VENV) and installing the locked tools (about a minute)")
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --requirement requirements-dev.lock
 	@touch $@
 
 $(ENGINE): $(TOOLS) $(RUST_SOURCES) pyproject.toml
 	$(call say,"Building the engine (the first time: up to 8 minutes on 2 cores)")
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release
+	@$(BIN)/maturin develop --quiet --release
 	@touch $@
 
 $(WHEEL): $(ENGINE) $(PYTHON_SOURCES) README.md LICENSE
-	$(call say,"Building the wheel (about half a minute)")
+	$(call say,"Building the wheel (some seconds)")
 	@rm -rf build/wheels && mkdir -p build/wheels
 	@$(BIN)/maturin build --quiet --release --interpreter $(BIN)/python --out build/wheels
 	@touch $@
@@ -142,7 +146,7 @@ $(WHEELHOUSE): $(TOOLS) pyproject.toml
 	@rm -rf build/wheelhouse && mkdir -p build/wheelhouse
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
 	    > build/wheelhouse/requirements.txt
-	@$(BIN)/python -m pip wheel --quiet --constraint requirements-dev.lock \
+	@$(BIN)/python -m pip wheel --constraint requirements-dev.lock \
 	    --requirement build/wheelhouse/requirements.txt --wheel-dir build/wheelhouse
 	@touch $@
 
