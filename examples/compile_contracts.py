@@ -1,0 +1,71 @@
+"""
+Compile the example contracts and write what the demonstration deploys.
+
+    python examples/compile_contracts.py [--vyper PATH]
+
+Vyper's own dependencies are strict, so it lives best in an environment of its own:
+``python -m venv build/vyper && build/vyper/bin/pip install vyper==0.4.3``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+CONTRACTS = ("examples/token/Token.vy", "examples/smart_account/SmartAccount.vy")
+ARTEFACTS = CHECKOUT / "metis" / "cli" / "contracts"
+EVM_VERSION = "prague"
+
+
+def compile_contract(vyper: str, source: str) -> dict[str, Any]:
+    """
+    Compile one contract.
+
+    Parameters
+    ----------
+    vyper : the compiler's program. source : path below the checkout.
+
+    Returns
+    -------
+    The artefact: where it comes from, which compiler made it, ABI, creation bytecode, storage slots.
+    """
+    path = CHECKOUT / source
+    version = subprocess.run([vyper, "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    command = [vyper, "--evm-version", EVM_VERSION, "-f", "abi,bytecode,layout", str(path)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    abi, bytecode, layout = output.strip().splitlines()
+    storage = json.loads(layout).get("storage_layout", {})
+    return {
+        "contract": path.stem,
+        "source": source,
+        "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "compiler": f"vyper {version.strip()}",
+        "evm_version": EVM_VERSION,
+        "abi": json.loads(abi),
+        "bytecode": bytecode,
+        "storage_slots": {name: entry["slot"] for name, entry in storage.items()},
+    }
+
+
+def main() -> int:
+    """Compile every contract and write the artefacts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vyper", default="vyper", help="the compiler's program")
+    vyper = parser.parse_args().vyper
+    ARTEFACTS.mkdir(exist_ok=True)
+    for source in CONTRACTS:
+        artefact = compile_contract(vyper, source)
+        path = ARTEFACTS / f"{artefact['contract']}.json"
+        path.write_text(json.dumps(artefact, indent=2) + "\n", encoding="utf-8")
+        sys.stdout.write(f"{source} -> {path.relative_to(CHECKOUT)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""
+MetisSDK: networks composed of parts by name.
+
+In: part names and chain constants, or a preset file. Out: a :class:`Network`, its genesis document,
+and a :class:`Chain` that builds and checks blocks in this process.
+Invariant: the presets use nothing but what is public here; a copy of one is a network of your own.
+Cost: opening a network builds the genesis state; after that, parts are out of the way.
+Source: DESIGN §4.1, §4.6.
+"""
+
+from metis.sdk.chain import Chain
+from metis.sdk.chain_constants import BlobLimits, ChainConstants
+from metis.sdk.network import Network, preset_names
+from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
+from metis.sdk.registry import available_parts
+from metis.sdk.replay import RecordedBlock, Replay, load_recorded_block, replay_block
+
+__all__ = [
+    "BlobLimits",
+    "Chain",
+    "ChainConstants",
+    "CollectedFees",
+    "EthereumFees",
+    "Interpreter",
+    "MemoryStateStore",
+    "Network",
+    "RecordedBlock",
+    "Replay",
+    "SequentialExecutor",
+    "available_parts",
+    "load_recorded_block",
+    "preset_names",
+    "replay_block",
+]
