@@ -59,6 +59,9 @@ build: setup wheel ## Build the engine in place and the wheel (build/wheels)
 .PHONY: wheel
 wheel: $(WHEEL) $(WHEELHOUSE)
 
+.PHONY: oracle
+oracle: $(ORACLE) ## Install the executable specification that differential tests compare with
+
 .PHONY: test-long
 test-long: test ## `make test`, then the tests marked long (conformance suites, minutes each)
 	$(call say,"Long Python tests (up to 20 minutes on 2 cores)")
@@ -114,7 +117,7 @@ lint-supply: $(CARGO_DENY)
 	$(call say,"Licences and bans and sources of the crates (seconds)")
 	@$(CARGO_DENY) --log-level error check licenses bans sources
 	$(call say,"Known vulnerabilities of the crates (fetches the advisory database)")
-	@if $(CARGO_DENY) --log-level off fetch db; \
+	@if $(CARGO_DENY) --log-level off fetch db >/dev/null 2>&1; \
 	then $(CARGO_DENY) --log-level error check --disable-fetch advisories; \
 	else echo "SKIPPED: the advisory database cannot be fetched from here; run 'make lint' where it can"; fi
 
