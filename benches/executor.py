@@ -8,9 +8,7 @@ from pathlib import Path
 
 from benches.harness import CHECKOUT, Measurement, measure
 from metis.types import FixtureError
-from metis.vm import fixture_files, parse_state_tests
-from metis.vm.case import CaseRunner
-from metis.vm.fixture_files import read_fixture
+from metis.vm import CaseRunner, fixture_files, parse_state_tests, read_fixture
 
 # What each stands for. Compute: the interpreter's loop. Storage: reads and writes through the journal.
 WORKLOADS: dict[str, str] = {
