@@ -1,0 +1,7 @@
+"""``python -m metis.cli``: the same as the installed command."""
+
+import sys
+
+from metis.cli.app import main
+
+sys.exit(main())

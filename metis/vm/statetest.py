@@ -1,0 +1,233 @@
+"""
+One Ethereum state-test file: its JSON as typed tests and cases.
+
+A test is a pre-state, a block environment and a transaction template with lists of data, gas
+limits and values; ``post`` holds, per fork, the expected result for some combinations of them: the
+cases. Read are the files of ethereum/tests and ethereum/legacytests (Frontier to Cancun) and of
+execution-spec-tests (``config`` with chain id and blob schedule, authorization lists).
+
+Source: https://ethereum-tests.readthedocs.io, "State Tests"; https://eest.ethereum.org, "State Test".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from metis.types import Account, BlockEnvironment, BlockNumber, FixtureError, Gas, Hash32, TimestampS, Wei
+from metis.vm.fields import (
+    MalformedField,
+    address_field,
+    bytes_field,
+    hash_field,
+    list_field,
+    object_field,
+    quantity_field,
+)
+
+__all__ = ["BlobSchedule", "StateCase", "StateTest", "parse_state_tests"]
+
+BASE_FEE_DEFAULT_WEI = 10
+"""For a test without ``currentBaseFee``: what ethereum/tests' own filler assumes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSchedule:
+    """A fork's blob limits (EIP-7840), where a test brings its own. Counts are blobs per block."""
+
+    target_count: int
+    max_count: int
+    base_fee_update_fraction: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateCase:
+    """
+    One expected result: which transaction, under which fork, ends in which state.
+
+    Attributes
+    ----------
+    fork : name as the file spells it.
+    index : position in the fork's list of the file.
+    data_index, gas_index, value_index : which entries of the template's lists are used.
+    state_root, logs_hash : expected after the transaction, or after its refusal.
+    expected_exception : name of the expected refusal (alternatives separated by "|"), or None.
+    transaction_rlp : the signed transaction, or None where the file has fields only.
+    """
+
+    fork: str
+    index: int
+    data_index: int
+    gas_index: int
+    value_index: int
+    state_root: Hash32
+    logs_hash: Hash32
+    expected_exception: str | None
+    transaction_rlp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StateTest:
+    """
+    One named test of a file.
+
+    Attributes
+    ----------
+    path, name : the file as reports name it, and the key in it.
+    environment : the block; ``excess_blob_gas`` is None where the file has none.
+    alloc : the state before, by address.
+    transaction : the template, as the file has it: most cases carry signed bytes, so its fields are
+        read only where they are needed (metis.vm.case).
+    chain_id : 1 unless the file says otherwise.
+    blob_schedules : fork name → blob limits that the file brings.
+    cases : expected results, in the file's order.
+    """
+
+    path: str
+    name: str
+    environment: BlockEnvironment
+    alloc: Mapping[bytes, Account]
+    transaction: Mapping[str, Any]
+    chain_id: int
+    blob_schedules: Mapping[str, BlobSchedule]
+    cases: tuple[StateCase, ...]
+
+    def case_id(self, case: StateCase) -> str:
+        """``file::test::fork::data_gas_value``, unique within a run."""
+        return f"{self.path}::{self.name}::{case.fork}::{case.data_index}_{case.gas_index}_{case.value_index}"
+
+
+def parse_state_tests(path: str, content: bytes) -> Iterator[StateTest | FixtureError]:
+    """
+    Read one file's tests, in the file's order.
+
+    A test that does not follow the format arrives as a FixtureError that names it, so that the
+    file's other tests still run.
+
+    Raises
+    ------
+    FixtureError : the whole file is not JSON, or not an object of tests.
+    """
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise FixtureError(path, "", f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise FixtureError(path, "", "not an object of tests by name")
+    for name, body in document.items():
+        try:
+            yield _test(path, name, body)
+        except MalformedField as error:
+            yield FixtureError(path, name, str(error))
+
+
+def _test(path: str, name: str, body: Any) -> StateTest:
+    if not isinstance(body, dict):
+        raise MalformedField("test", "not an object")
+    transaction = object_field(body, "transaction")
+    config = object_field(body, "config") if "config" in body else {}
+    return StateTest(
+        path=path,
+        name=name,
+        environment=_environment(object_field(body, "env")),
+        alloc=_alloc(object_field(body, "pre")),
+        transaction=transaction,
+        chain_id=_chain_id(config),
+        blob_schedules=_blob_schedules(config),
+        cases=tuple(_cases(object_field(body, "post"), transaction)),
+    )
+
+
+def _environment(env: Mapping[str, Any]) -> BlockEnvironment:
+    difficulty = quantity_field(env, "currentDifficulty", default=0)
+    return BlockEnvironment(
+        number=BlockNumber(quantity_field(env, "currentNumber", bits=64)),
+        timestamp_s=TimestampS(quantity_field(env, "currentTimestamp", bits=64)),
+        beneficiary=address_field(env, "currentCoinbase"),
+        gas_limit=Gas(quantity_field(env, "currentGasLimit", bits=64)),
+        base_fee_per_gas_wei=Wei(quantity_field(env, "currentBaseFee", default=BASE_FEE_DEFAULT_WEI)),
+        difficulty=difficulty,
+        # Fillers before the merge had one field for both; they put the random value in difficulty.
+        prev_randao=Hash32(quantity_field(env, "currentRandom", default=difficulty).to_bytes(32, "big")),
+        excess_blob_gas=(
+            Gas(quantity_field(env, "currentExcessBlobGas", bits=64)) if "currentExcessBlobGas" in env else None
+        ),
+    )
+
+
+def _alloc(pre: Mapping[str, Any]) -> dict[bytes, Account]:
+    alloc: dict[bytes, Account] = {}
+    for key in pre:
+        body = object_field(pre, key, inside="pre")
+        where = f"pre.{key}"
+        storage = object_field(body, "storage", inside=where) if "storage" in body else {}
+        alloc[address_field({"address": key}, "address", inside="pre")] = Account(
+            nonce=quantity_field(body, "nonce", default=0, bits=64, inside=where),
+            balance_wei=Wei(quantity_field(body, "balance", default=0, inside=where)),
+            code=bytes_field(body, "code", default=b"", inside=where),
+            storage={
+                quantity_field({"slot": slot}, "slot", inside=where): quantity_field(storage, slot, inside=where)
+                for slot in storage
+            },
+        )
+    return alloc
+
+
+def _chain_id(config: Mapping[str, Any]) -> int:
+    return quantity_field(config, "chainid", default=1, bits=64, inside="config")
+
+
+def _blob_schedules(config: Mapping[str, Any]) -> dict[str, BlobSchedule]:
+    if "blobSchedule" not in config:
+        return {}
+    schedules = object_field(config, "blobSchedule", inside="config")
+    where = "config.blobSchedule"
+    return {
+        fork: BlobSchedule(
+            target_count=quantity_field(entry, "target", bits=32, inside=where),
+            max_count=quantity_field(entry, "max", bits=32, inside=where),
+            base_fee_update_fraction=quantity_field(entry, "baseFeeUpdateFraction", bits=64, inside=where),
+        )
+        for fork in schedules
+        for entry in [object_field(schedules, fork, inside=where)]
+    }
+
+
+def _cases(post: Mapping[str, Any], transaction: Mapping[str, Any]) -> Iterator[StateCase]:
+    counts = {
+        index: len(list_field(transaction, field, inside="transaction"))
+        for index, field in (("data", "data"), ("gas", "gasLimit"), ("value", "value"))
+    }
+    for fork in post:
+        for index, entry in enumerate(list_field(post, fork, inside="post")):
+            yield _case(fork, index, entry, counts)
+
+
+def _case(fork: str, index: int, entry: Any, counts: Mapping[str, int]) -> StateCase:
+    where = f"post.{fork}[{index}]"
+    if not isinstance(entry, dict):
+        raise MalformedField(where, "not an object")
+    indexes = object_field(entry, "indexes", inside=where)
+    chosen: dict[str, int] = {}
+    for name, count in counts.items():
+        position = indexes.get(name)
+        if not isinstance(position, int) or not 0 <= position < count:
+            raise MalformedField(f"{where}.indexes.{name}", f"{position!r} is not in [0, {count})")
+        chosen[name] = position
+    exception = entry.get("expectException")
+    if exception is not None and (not isinstance(exception, str) or not exception):
+        raise MalformedField(f"{where}.expectException", "not a name")
+    return StateCase(
+        fork=fork,
+        index=index,
+        data_index=chosen["data"],
+        gas_index=chosen["gas"],
+        value_index=chosen["value"],
+        state_root=hash_field(entry, "hash", inside=where),
+        logs_hash=hash_field(entry, "logs", inside=where),
+        expected_exception=exception,
+        transaction_rlp=bytes_field(entry, "txbytes", inside=where) if "txbytes" in entry else None,
+    )

@@ -1,0 +1,100 @@
+"""
+The archive of Ethereum state tests: where it is, a sample of it, and the table in docs/conformance.md.
+
+The document's numbers are never typed: after a change of the engine or the archive, write them with
+
+    .venv/bin/python -m tests.conformance.archive
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from metis import engine
+from metis.cli.output import columns
+from metis.vm import FixtureFile, Report, fixture_files, run_state_tests
+
+ARCHIVE_NAME = "ethereum-general-state-tests.tar.xz"
+CHECKOUT = Path(__file__).resolve().parents[2]
+DOCUMENT = CHECKOUT / "docs" / "conformance.md"
+BEGIN = "<!-- begin results: written by tests/conformance/archive.py -->"
+END = "<!-- end results -->"
+
+SAMPLED_WHOLE = (
+    "Cancun/",
+    "Pyspecs/",
+    "Shanghai/",
+    "stCreate2/",
+    "stEIP1559/",
+    "stEIP2930/",
+    "stEIP3607/",
+    "stExample/",
+    "stTransactionTest/",
+    "stTransitionTest/",
+)
+"""Folders of the archive that are always run whole: every fork, every kind of transaction and refusal."""
+
+SAMPLE_STEP = 10
+"""Of the other folders, every so many files are run."""
+
+
+def sample(files: Iterator[FixtureFile]) -> Iterator[FixtureFile]:
+    """The same part of the archive each time."""
+    for position, file in enumerate(files):
+        in_archive = file.path.partition(":GeneralStateTests/")[2]
+        if in_archive.startswith(SAMPLED_WHOLE) or position % SAMPLE_STEP == 0:
+            yield file
+
+
+def first_differences(report: Report) -> str:
+    """What a failing test prints."""
+    return "\n".join(f"{failure.id}: {failure.detail}" for failure in report.failures[:20])
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def results_text(report: Report, seconds: float) -> str:
+    """The part of docs/conformance.md between its marks."""
+    rows = [
+        (fork, f"{count.total:,}", f"{count.passed:,}", f"{count.failed:,}", f"{count.skipped:,}")
+        for fork, count in report.by_fork.items()
+    ]
+    rows.append(("total", f"{report.total:,}", f"{report.passed:,}", f"{report.failed:,}", f"{report.skipped:,}"))
+    build = engine.build_info()
+    described = ", ".join(f"{name} {value}" for name, value in build.items())
+    return "\n".join(
+        (
+            "```text",
+            columns(("fork", "cases", "passed", "failed", "skipped"), rows),
+            "```",
+            "",
+            f"{seconds:.0f} s with {core_count()} threads on {platform.machine()},",
+            f"CPython {platform.python_version()};",
+            f"engine: {described}.",
+        )
+    )
+
+
+def main() -> int:
+    """Run the whole archive and write its results into the document."""
+    folder = Path(os.environ.get("METIS_FIXTURES", CHECKOUT.parent / "shared" / "fixtures"))
+    began_s = time.monotonic()
+    report = run_state_tests(fixture_files([folder / ARCHIVE_NAME]), workers=core_count())
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, tail = text.split(BEGIN, 1)[0], text.split(END, 1)[1]
+    results = results_text(report, time.monotonic() - began_s)
+    DOCUMENT.write_text(f"{head}{BEGIN}\n{results}\n{END}{tail}", encoding="utf-8")
+    print(results)
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

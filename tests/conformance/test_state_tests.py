@@ -1,0 +1,59 @@
+"""Ethereum's state tests, from the archive: a sample on every change, all of them in the long run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from metis.vm import fixture_files, run_state_tests
+from tests.conformance.archive import ARCHIVE_NAME, BEGIN, DOCUMENT, END, core_count, first_differences, sample
+
+CASES_BY_FORK = {
+    "Frontier": 16,
+    "Homestead": 17,
+    "Byzantium": 33,
+    "Constantinople": 33,
+    "ConstantinopleFix": 33,
+    "Istanbul": 34,
+    "Berlin": 35,
+    "London": 39,
+    "Paris": 62,
+    "Shanghai": 171,
+    "Cancun": 20_969,
+}
+"""What the archive holds (counted from its files): a reader that loses cases must not pass."""
+
+
+@pytest.fixture(scope="module")
+def archive(fixtures: Path) -> Path:
+    path = fixtures / ARCHIVE_NAME
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
+def test_state_tests__sample__all_pass(archive: Path) -> None:
+    report = run_state_tests(sample(fixture_files([archive])), workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert report.skipped == 0
+    assert set(report.by_fork) == set(CASES_BY_FORK)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(360)
+def test_state_tests__whole_archive__all_pass_and_none_is_lost(archive: Path) -> None:
+    report = run_state_tests(fixture_files([archive]), workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert report.skipped == 0
+    assert {fork: count.passed for fork, count in report.by_fork.items()} == CASES_BY_FORK
+
+
+def test_conformance_document__its_results__are_of_this_archive() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    results = text.split(BEGIN, 1)[1].split(END, 1)[0]
+    rows = {
+        cells[0]: int(cells[1].replace(",", "")) for cells in re.findall(r"^(\w+) +([\d,]+)", results, re.MULTILINE)
+    }
+    assert rows == {**CASES_BY_FORK, "total": sum(CASES_BY_FORK.values())}
