@@ -31,7 +31,7 @@ class _RootGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "demo": (
             "metis.cli.demo:demo",
-            "Execute a block of real transactions on a fresh store and show what happened.",
+            "Execute blocks of real transactions on a fresh store and show what happened.",
         ),
         "vm": ("metis.cli.vm:app", "Run bytecode, trace it, and check the machine against Ethereum's state tests."),
     }
