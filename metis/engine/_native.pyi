@@ -15,8 +15,11 @@ def build_info() -> dict[str, str]:
     """Version, cargo profile, target, CPU features and revm version of this build."""
 
 def keccak256(data: bytes) -> bytes: ...
-def inject_panic(message: str) -> None:
-    """Panic inside Rust, so that tests can see it arrive as ``EngineFault``."""
+def inject_panic(message: str, detached: bool = False) -> None:
+    """Panic inside Rust (``detached``: with the lock free), so that tests see it arrive as ``EngineFault``."""
+
+def transaction_error_slugs() -> list[str]:
+    """Every value ``InvalidTransaction.reason`` may have."""
 
 @final
 class ChainSpec:
@@ -124,7 +127,6 @@ def execute_transaction(
     environment: Any,
     transaction: Transaction,
     trace: Callable[[bytes], None] | None = None,
-    reward_beneficiary: bool = True,
 ) -> dict[str, Any]:
     """
     [GIL free without trace] Run one transaction on the newest state without keeping the result.

@@ -50,7 +50,6 @@ def execute_transaction(
     transaction: TransactionHandle,
     *,
     trace: Callable[[bytes], None] | None = None,
-    reward_beneficiary: bool = True,
 ) -> TransactionOutcome:
     """
     Run one transaction on the newest state; the store stays as it is.
@@ -60,8 +59,6 @@ def execute_transaction(
     environment : the block it runs in.
     trace : called with one EIP-3155 JSON line (UTF-8, no newline) per step. Slow: it runs Python
         at every opcode.
-    reward_beneficiary : whether the block's beneficiary gets the tip; off for calls that nobody
-        pays for.
 
     Raises
     ------
@@ -69,7 +66,7 @@ def execute_transaction(
 
     Cost: releases the interpreter lock, unless ``trace`` is given.
     """
-    fields = _native.execute_transaction(store, spec, environment, transaction, trace, reward_beneficiary)
+    fields = _native.execute_transaction(store, spec, environment, transaction, trace)
     return outcome_from(fields)
 
 

@@ -86,7 +86,7 @@ class BlockAttributes:
     What the builder decides about the next block; the engine derives everything else.
 
     ``withdrawals`` and ``parent_beacon_block_root`` are ignored before the forks that introduce
-    them. ``block_hashes`` answers BLOCKHASH: number → hash of the ancestors it may ask for.
+    them.
     """
 
     timestamp_s: TimestampS
@@ -96,4 +96,3 @@ class BlockAttributes:
     extra_data: bytes = b""
     parent_beacon_block_root: Hash32 = Hash32(bytes(32))
     withdrawals: Sequence[Withdrawal] = ()
-    block_hashes: Mapping[int, Hash32] = field(default_factory=dict)

@@ -1,1 +1,21 @@
+//! State stores: where accounts, storage and code live, and what commits to them.
+//!
+//! In: a [`ChangeSet`](metis_state_transition::ChangeSet) per block. Out: snapshots to read from,
+//! state roots, EIP-1186 proofs.
+//!
+//! Invariants: one writer; readers hold snapshots and are never blocked nor torn; the root of a
+//! snapshot is the Merkle Patricia root of exactly the state it answers with; history inside the
+//! kept window stays readable, nothing outside it does.
+//!
+//! [`MemoryStore`] is the store that exists: everything in memory, gone with the process. The
+//! seam that others implement is [`StateStore`] with [`StateSnapshot`].
 
+mod memory;
+mod proof;
+mod store;
+mod trie;
+
+pub use memory::{GenesisAccount, MemorySnapshot, MemoryStore};
+pub use proof::{AccountProof, ProofError, StorageProof};
+pub use store::{CommittedBlock, StateSnapshot, StateStore, StoreError};
+pub use trie::Trie;

@@ -1,1 +1,11 @@
+//! MPEF's seam: who runs the transactions of a block, and how signatures of a batch are recovered.
+//!
+//! In: a state store, rules, and candidates or a sealed block. Out: a sealed or verified block
+//! whose changes are committed. Invariant: every [`Executor`] gives the same receipts, logs, gas,
+//! state and root as [`SequentialExecutor`], the only one that exists.
 
+mod executor;
+mod recover;
+
+pub use executor::{Built, ExecuteError, Executor, SequentialExecutor};
+pub use recover::{BatchError, decode_and_recover, decode_and_recover_batch, recover_block, recover_sender};

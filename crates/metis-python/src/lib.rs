@@ -1,1 +1,33 @@
+//! The engine's only door to Python: conversion, errors, and when the interpreter lock is free.
+//!
+//! Every function that does more than read a field goes through [`guard`]: a panic in the engine
+//! becomes `EngineFault`, never a crash and never a `BaseException`. Calls that may take longer
+//! than about 20 µs release the interpreter lock while they run. What Python sees is described in
+//! `metis/engine/_native.pyi`.
 
+mod block;
+mod build;
+mod convert;
+mod errors;
+mod execution;
+mod genesis;
+mod guard;
+mod rules;
+mod store;
+mod trace;
+mod transaction;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::{
+        block::Block,
+        build::{build_info, inject_panic, keccak256, transaction_error_slugs},
+        execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
+        rules::{ChainSpec, fork_names},
+        store::{MemoryStore, verify_proof},
+        transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
+    };
+}

@@ -1,1 +1,48 @@
+//! The pure state transition: bytes and state in, changes, receipts and roots out.
+//!
+//! In: a [`StateView`] (what the state was), a [`ChainSpec`] (which rules hold), a block or
+//! candidate transactions. Out: a [`ChangeSet`], receipts, a sealed header, or a typed error.
+//!
+//! Invariants: sequential, interpreter only by default, no threads, files, clocks, randomness or
+//! (without the `native-crypto` feature) foreign code; the same inputs give the same bits. Tiers,
+//! parallel scheduling and stores are strategies around this crate that must equal it; they plug
+//! in as [`FrameRunner`], [`PrecompileSet`] and [`StateView`]. Builds without `std`.
+//!
+//! Cost: bounded by the gas of the block; every list that comes from outside is bounded by the
+//! bytes it was decoded from.
+//!
+//! Source: Yellow Paper §4, §6, §11; the EIPs named at each rule. Together with `metis-vm` the
+//! only crate that names revm types.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod block;
+mod changes;
+mod decode;
+mod evm;
+mod fork;
+mod frame;
+mod precompiles;
+mod spec;
+mod transaction;
+mod view;
+
+pub use block::{
+    Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock,
+    ReceiptDetails, SkippedTransaction, build_block, genesis_header, receipts_root, verify_block,
+};
+pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
+pub use decode::{
+    Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction,
+};
+pub use evm::{Evm, EvmContext, ViewDatabase, ViewError};
+pub use fork::{Fork, UnknownFork};
+pub use frame::{EvmFrame, FrameEnd, FrameRunner, FrameStart, Instructions, InterpreterRunner};
+pub use precompiles::{EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileOutcome, PrecompileSet};
+pub use spec::{ChainSpec, ForkActivation, Rules};
+pub use transaction::{
+    ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,
+};
+pub use view::{Account, Code, StateView};

@@ -1,1 +1,20 @@
+//! MetisVM: how the frames of a transaction are run.
+//!
+//! A virtual machine is a choice of [`FrameRunner`]: tier 0 is
+//! [`InterpreterRunner`](metis_state_transition::InterpreterRunner), the only tier that exists.
+//! Compiled tiers will be further runners behind the same trait; everything outside a frame is
+//! shared, so tiers can differ only inside one. [`TraceRunner`] is tier 0 that reports every step.
+//!
+//! In: a frame (code, stack, memory, gas) and its host. Out: the action the frame ends with.
+//! Invariant: any runner leaves the frame exactly as tier 0 would. With `metis-state-transition`
+//! the only crate that names revm types.
 
+mod trace;
+mod machine;
+
+pub use metis_state_transition::{FrameRunner, InterpreterRunner};
+pub use trace::{TraceRunner, TraceSink, TraceStep};
+/// Version of the interpreter behind tier 0.
+pub const REVM_VERSION: &str = "43.0.3";
+
+pub use machine::{FrameRunnerFactory, VirtualMachine};

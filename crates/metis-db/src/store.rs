@@ -1,0 +1,102 @@
+//! The seam that state stores implement.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, U256};
+use metis_state_transition::{Ancestors, ChangeSet, StateCommitment};
+
+use crate::AccountProof;
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// State outside the kept window.
+    #[error("state of block {block_number} is not kept; {oldest} to {newest} is")]
+    Unavailable {
+        /// The block that was asked for.
+        block_number: u64,
+        /// First kept block.
+        oldest: u64,
+        /// Last committed block.
+        newest: u64,
+    },
+    /// A commit that does not follow the newest block.
+    #[error("block {got} does not follow the newest block {newest}")]
+    OutOfOrder {
+        /// The block to be committed.
+        got: u64,
+        /// Last committed block.
+        newest: u64,
+    },
+    /// The state after the changes does not have the root the block claims.
+    #[error("state root after the changes is {got}, the block claims {expected}")]
+    RootMismatch {
+        /// What the block claims.
+        expected: B256,
+        /// What the changes give.
+        got: B256,
+    },
+}
+
+/// A block whose changes are to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommittedBlock {
+    /// Height.
+    pub number: u64,
+    /// Block hash.
+    pub hash: B256,
+    /// Hash of the block before it.
+    pub parent_hash: B256,
+    /// State root after the block.
+    pub state_root: B256,
+}
+
+/// The state after one block; immutable.
+pub trait StateSnapshot: StateCommitment + Send + Sync {
+    /// The block.
+    fn block(&self) -> CommittedBlock;
+
+    /// EIP-1186 proof of an account and some of its slots.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn prove(&self, address: Address, slots: &[U256]) -> Result<AccountProof, Self::Error>;
+}
+
+/// Keeps the state of a chain: the newest block and a window of older ones.
+pub trait StateStore: Send + Sync {
+    /// What readers hold.
+    type Snapshot: StateSnapshot;
+
+    /// The newest state.
+    fn latest(&self) -> Arc<Self::Snapshot>;
+
+    /// The state after an older block.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn at(&self, block_number: u64) -> Result<Arc<Self::Snapshot>, StoreError>;
+
+    /// First kept block.
+    fn oldest_block_number(&self) -> u64;
+
+    /// Hashes of the newest 256 blocks, for BLOCKHASH in the next one.
+    fn ancestors(&self) -> Ancestors;
+
+    /// Keeps the changes that turn `parent`, the newest state, into the state after `block`.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfOrder`] or [`StoreError::RootMismatch`]; the store is then unchanged.
+    fn commit(
+        &self,
+        parent: &Self::Snapshot,
+        block: CommittedBlock,
+        changes: &ChangeSet,
+    ) -> Result<(), StoreError>;
+
+    /// Makes an older kept block the newest; what came after it is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn revert_to(&self, block_number: u64) -> Result<(), StoreError>;
+}

@@ -1,0 +1,113 @@
+//! Rust errors as the classes of `metis.types.errors`: one function per class.
+
+use std::convert::Infallible;
+
+use metis_db::{ProofError, StoreError};
+use metis_executor::{BatchError, ExecuteError};
+use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault};
+use pyo3::{BoundObject, prelude::*, sync::PyOnceLock, types::PyTuple};
+
+/// Makes an instance of `metis.types.errors.<class>`.
+fn raise<'py>(py: Python<'py>, class: &str, arguments: impl IntoPyObject<'py, Target = PyTuple>) -> PyErr {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let made = (|| {
+        let module = MODULE.get_or_try_init(py, || py.import("metis.types.errors").map(Bound::unbind))?;
+        let arguments = arguments.into_pyobject(py).map_err(Into::into)?.into_bound();
+        module.bind(py).getattr(class)?.call1(&arguments)
+    })();
+    match made {
+        Ok(instance) => PyErr::from_value(instance),
+        // The error class itself cannot be had: that error says more.
+        Err(error) => error,
+    }
+}
+
+pub fn engine_fault(message: &str) -> PyErr {
+    Python::attach(|py| raise(py, "EngineFault", (message,)))
+}
+
+pub fn decode_error(subject: &str, field: &str, problem: &str, index: Option<usize>) -> PyErr {
+    Python::attach(|py| raise(py, "DecodeError", (subject, field, problem, index)))
+}
+
+pub fn genesis_error(field: &str, problem: &str) -> PyErr {
+    Python::attach(|py| raise(py, "GenesisError", (field, problem)))
+}
+
+pub fn from_decode(error: &DecodeError, index: Option<usize>) -> PyErr {
+    decode_error(error.subject.name(), &error.field, &error.problem.to_string(), index)
+}
+
+pub fn from_batch(error: &BatchError) -> PyErr {
+    from_decode(&error.error, Some(error.index))
+}
+
+pub fn from_transaction(error: &TransactionError, index: Option<usize>) -> PyErr {
+    let arguments = (error.slug(), error.field(), error.to_string(), index);
+    Python::attach(|py| raise(py, "InvalidTransaction", arguments))
+}
+
+pub fn from_fault(fault: &TransactionFault<Infallible>, index: Option<usize>) -> PyErr {
+    match fault {
+        TransactionFault::Invalid(error) => from_transaction(error, index),
+        other => engine_fault(&other.to_string()),
+    }
+}
+
+fn invalid_block(field: &str, problem: &str, expected: &str, actual: &str) -> PyErr {
+    Python::attach(|py| raise(py, "InvalidBlock", (field, problem, expected, actual)))
+}
+
+pub fn from_block(error: &BlockError<Infallible>) -> PyErr {
+    match error {
+        BlockError::Field { field, rule, expected, actual } => invalid_block(field, rule, expected, actual),
+        BlockError::Transaction { index, error } => {
+            invalid_block(&format!("transactions[{index}]"), &error.to_string(), "", "")
+        }
+        BlockError::SystemContractMissing { .. } | BlockError::SystemCallFailed { .. } | BlockError::Deposit => {
+            invalid_block("requests_hash", &error.to_string(), "", "")
+        }
+        BlockError::View(_) | BlockError::Engine(_) => engine_fault(&error.to_string()),
+    }
+}
+
+pub fn from_store(error: &StoreError) -> PyErr {
+    match error {
+        StoreError::Unavailable { block_number, oldest, newest } => {
+            Python::attach(|py| raise(py, "StateUnavailable", (*block_number, *oldest, *newest)))
+        }
+        StoreError::OutOfOrder { got, newest } => {
+            let expected = format!("{}", newest + 1);
+            invalid_block("number", "one more than the newest block of the store", &expected, &got.to_string())
+        }
+        StoreError::RootMismatch { expected, got } => {
+            invalid_block("state_root", "root of the state after the block", &got.to_string(), &expected.to_string())
+        }
+    }
+}
+
+pub fn from_execute(error: &ExecuteError<Infallible>) -> PyErr {
+    match error {
+        ExecuteError::Block(error) => from_block(error),
+        ExecuteError::Signature(error) => {
+            let field = format!("transactions[{}].{}", error.index, error.error.field);
+            invalid_block(&field, &error.error.problem.to_string(), "", "")
+        }
+        ExecuteError::Store(error) => from_store(error),
+        ExecuteError::NotOnTop { parent, newest } => invalid_block(
+            "parent_hash",
+            "the parent must be the newest block of the store",
+            &format!("block {newest}"),
+            &format!("block {parent}"),
+        ),
+    }
+}
+
+pub fn from_proof(error: &ProofError) -> PyErr {
+    match error {
+        ProofError::Account(reason) => decode_error("proof", "account_proof", reason, None),
+        ProofError::Storage { index, reason } => {
+            decode_error("proof", &format!("storage_proofs[{index}]"), reason, None)
+        }
+    }
+}

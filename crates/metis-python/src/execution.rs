@@ -1,0 +1,313 @@
+//! Running transactions, code and blocks.
+
+use std::convert::Infallible;
+
+use alloy_consensus::proofs;
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::{Address, Bloom, Bytes, U256, address};
+use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, StateStore};
+use metis_executor::{Executor, SequentialExecutor};
+use metis_state_transition::{
+    Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus,
+    FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
+    receipts_root,
+};
+use metis_vm::{FrameRunnerFactory, VirtualMachine};
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyList},
+};
+
+use crate::{
+    block::Block,
+    convert::{Blob, Fixed, Word, address, attribute, hash, to_bytes, to_logs, word},
+    errors::{engine_fault, from_execute, from_fault, from_store, from_transaction},
+    guard::{guard, guard_free},
+    rules::ChainSpec,
+    store::{MemoryStore, infallible},
+    trace::PythonTrace,
+    transaction::Transaction,
+};
+
+/// Where `run_code` puts the code, and who calls it.
+const CODE_ADDRESS: Address = address!("000000000000000000000000000000000000c0de");
+const CALLER_ADDRESS: Address = address!("00000000000000000000000000000000000ca11e");
+
+fn runner() -> impl FrameRunner + Send {
+    VirtualMachine::Interpreter.runner()
+}
+
+fn block_environment(object: &Bound<'_, PyAny>) -> PyResult<BlockEnvironment> {
+    const SUBJECT: &str = "block environment";
+    let excess_blob_gas: Option<u64> = attribute(object, SUBJECT, "excess_blob_gas")?;
+    Ok(BlockEnvironment {
+        number: attribute(object, SUBJECT, "number")?,
+        timestamp: attribute(object, SUBJECT, "timestamp_s")?,
+        beneficiary: address(object, SUBJECT, "beneficiary")?,
+        gas_limit: attribute(object, SUBJECT, "gas_limit")?,
+        base_fee_per_gas: attribute(object, SUBJECT, "base_fee_per_gas_wei")?,
+        difficulty: word(object, SUBJECT, "difficulty")?,
+        prev_randao: hash(object, SUBJECT, "prev_randao")?,
+        excess_blob_gas,
+        ancestors: block_hashes(object)?,
+    })
+}
+
+fn block_hashes(object: &Bound<'_, PyAny>) -> PyResult<Ancestors> {
+    let mut hashes = Vec::new();
+    for item in object.getattr("block_hashes")?.call_method0("items")?.try_iter()? {
+        let (number, Fixed(bytes)): (u64, Fixed<32>) = item?.extract()?;
+        hashes.push((number, bytes.into()));
+    }
+    Ok(hashes.into_iter().collect())
+}
+
+fn outcome_fields<'py>(
+    py: Python<'py>,
+    outcome: &TransactionOutcome,
+    state_root: impl AsRef<[u8]>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (status, halt_reason) = match outcome.status {
+        ExecutionStatus::Success => ("success", None),
+        ExecutionStatus::Revert => ("revert", None),
+        ExecutionStatus::Halt(reason) => ("halt", Some(reason)),
+    };
+    let fields = PyDict::new(py);
+    fields.set_item("status", status)?;
+    fields.set_item("halt_reason", halt_reason)?;
+    fields.set_item("gas_used", outcome.gas_used)?;
+    fields.set_item("gas_refunded", outcome.gas_refunded)?;
+    fields.set_item("output", to_bytes(py, &outcome.output))?;
+    fields.set_item("contract_address", outcome.contract_address.map(|created| to_bytes(py, created)))?;
+    fields.set_item("logs", to_logs(py, &outcome.logs)?)?;
+    fields.set_item("logs_hash", to_bytes(py, outcome.logs_hash()))?;
+    fields.set_item("state_root", to_bytes(py, state_root))?;
+    Ok(fields)
+}
+
+fn receipt_fields<'py>(py: Python<'py>, details: &ReceiptDetails) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("type", u8::from(details.receipt.tx_type))?;
+    fields.set_item("success", details.receipt.success)?;
+    fields.set_item("gas_used", details.gas_used)?;
+    fields.set_item("cumulative_gas_used", details.receipt.cumulative_gas_used)?;
+    fields.set_item("effective_gas_price_wei", details.effective_gas_price)?;
+    fields.set_item("blob_gas_used", details.blob_gas_used)?;
+    fields.set_item("contract_address", details.contract_address.map(|created| to_bytes(py, created)))?;
+    fields.set_item("logs", to_logs(py, &details.receipt.logs)?)?;
+    fields.set_item("logs_bloom", to_bytes(py, details.bloom))?;
+    fields.set_item("state_root", details.state_root.map(|root| to_bytes(py, root)))?;
+    Ok(fields)
+}
+
+fn receipt_list<'py>(py: Python<'py>, receipts: &[ReceiptDetails]) -> PyResult<Bound<'py, PyList>> {
+    PyList::new(py, receipts.iter().map(|details| receipt_fields(py, details)).collect::<PyResult<Vec<_>>>()?)
+}
+
+type Ran = Result<(TransactionOutcome, ChangeSet), TransactionFault<Infallible>>;
+
+/// Runs one transaction on the newest state without keeping the result.
+#[pyfunction]
+#[pyo3(signature = (store, spec, environment, transaction, trace=None))]
+pub fn execute_transaction<'py>(
+    py: Python<'py>,
+    store: &MemoryStore,
+    spec: &ChainSpec,
+    environment: &Bound<'py, PyAny>,
+    transaction: &Transaction,
+    trace: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let environment = block_environment(environment)?;
+    let snapshot = store.inner.latest();
+    let (spec, transaction) = (&spec.inner, &transaction.inner);
+    let (outcome, root) = if let Some(callback) = trace {
+        let mut error = None;
+        let ran = guard(|| Ok(execute_one(&snapshot, spec, environment, transaction, PythonTrace::runner(callback, &mut error))))?;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let (outcome, changes) = ran.map_err(|fault| from_fault(&fault, None))?;
+        (outcome, infallible(snapshot.state_root_after(&changes)))
+    } else {
+        let ran = guard_free(py, || {
+            execute_one(&snapshot, spec, environment, transaction, runner())
+                .map(|(outcome, changes)| (outcome, infallible(snapshot.state_root_after(&changes))))
+        })?;
+        ran.map_err(|fault| from_fault(&fault, None))?
+    };
+    outcome_fields(py, &outcome, root)
+}
+
+fn execute_one(
+    snapshot: &MemorySnapshot,
+    spec: &metis_state_transition::ChainSpec,
+    environment: BlockEnvironment,
+    transaction: &RecoveredTransaction,
+    runner: impl FrameRunner,
+) -> Ran {
+    let rules = spec.rules_at(environment.number, environment.timestamp);
+    // Through the block executor, so that the rules about the block's gas apply as well.
+    let mut executor = BlockExecutor::new(snapshot, rules, environment, runner, EthereumPrecompiles);
+    let outcome = executor.try_execute(transaction)?;
+    Ok((outcome, executor.changes().clone()))
+}
+
+/// Runs transactions in order as one block without sealing it.
+#[pyfunction]
+#[pyo3(signature = (store, spec, environment, transactions, commit=false))]
+pub fn execute_transactions<'py>(
+    py: Python<'py>,
+    store: &MemoryStore,
+    spec: &ChainSpec,
+    environment: &Bound<'py, PyAny>,
+    transactions: Vec<PyRef<'py, Transaction>>,
+    commit: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let environment = block_environment(environment)?;
+    let transactions: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
+    let (store, spec) = (&store.inner, &spec.inner);
+    let ran = guard_free(py, || {
+        let snapshot = store.latest();
+        let number = environment.number;
+        let rules = spec.rules_at(number, environment.timestamp);
+        let mut executor = BlockExecutor::new(&*snapshot, rules, environment, runner(), EthereumPrecompiles);
+        for (index, transaction) in transactions.iter().enumerate() {
+            executor.execute(transaction).map_err(|fault| from_fault(&fault, Some(index)))?;
+        }
+        let state_root = infallible(snapshot.state_root_after(executor.changes()));
+        if commit {
+            let block = CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
+            store.commit(&snapshot, block, executor.changes()).map_err(|error| from_store(&error))?;
+        }
+        Ok::<_, PyErr>((executor.receipts().to_vec(), state_root))
+    })?;
+    let (receipts, state_root) = ran?;
+    let envelopes: Vec<_> = transactions.into_iter().map(|transaction| transaction.envelope).collect();
+    let fields = PyDict::new(py);
+    fields.set_item("receipts", receipt_list(py, &receipts)?)?;
+    fields.set_item("state_root", to_bytes(py, state_root))?;
+    fields.set_item("receipts_root", to_bytes(py, receipts_root(&receipts)))?;
+    fields.set_item("transactions_root", to_bytes(py, proofs::calculate_transaction_root(&envelopes)))?;
+    let bloom = receipts.iter().fold(Bloom::ZERO, |all, details| all | details.bloom);
+    fields.set_item("logs_bloom", to_bytes(py, bloom))?;
+    fields.set_item("gas_used", receipts.last().map_or(0, |details| details.receipt.cumulative_gas_used))?;
+    Ok(fields)
+}
+
+/// Runs bytecode as one message call in a world that holds nothing else.
+#[pyfunction]
+#[pyo3(signature = (spec, code, calldata, gas_limit, value_wei=None, trace=None))]
+pub fn run_code<'py>(
+    py: Python<'py>,
+    spec: &ChainSpec,
+    code: Blob,
+    calldata: Blob,
+    gas_limit: u64,
+    value_wei: Option<Word>,
+    trace: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let value = value_wei.map_or(U256::ZERO, |Word(value)| value);
+    let world = [
+        (CODE_ADDRESS, GenesisAccount { nonce: 1, code: code.0, ..GenesisAccount::default() }),
+        (CALLER_ADDRESS, GenesisAccount { balance: value, ..GenesisAccount::default() }),
+    ];
+    let snapshot = metis_db::MemoryStore::new(world, 0).latest();
+    let spec = &spec.inner;
+    let ran = match trace {
+        Some(callback) => {
+            let mut error = None;
+            let ran = guard(|| Ok(call_code(&snapshot, spec, calldata.0, value, gas_limit, PythonTrace::runner(callback, &mut error))))?;
+            if let Some(error) = error {
+                return Err(error);
+            }
+            ran
+        }
+        None => guard_free(py, || call_code(&snapshot, spec, calldata.0, value, gas_limit, runner()))?,
+    };
+    let (outcome, changes) = ran.map_err(|fault| engine_fault(&fault.to_string()))?;
+    let root = infallible(snapshot.state_root_after(&changes));
+    outcome_fields(py, &outcome, root)
+}
+
+fn call_code(
+    snapshot: &MemorySnapshot,
+    spec: &metis_state_transition::ChainSpec,
+    calldata: Bytes,
+    value: U256,
+    gas_limit: u64,
+    runner: impl FrameRunner,
+) -> Ran {
+    let environment = BlockEnvironment { number: 1, timestamp: 1, gas_limit, ..BlockEnvironment::default() };
+    let rules = spec.rules_at(environment.number, environment.timestamp);
+    let mut evm = Evm::new(snapshot, &rules, &environment, runner, EthereumPrecompiles);
+    evm.message_call(CALLER_ADDRESS, CODE_ADDRESS, calldata, value, gas_limit)
+}
+
+fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> {
+    const SUBJECT: &str = "block attributes";
+    let mut withdrawals = Vec::new();
+    for entry in object.getattr("withdrawals")?.try_iter()? {
+        let entry = entry?;
+        withdrawals.push(Withdrawal {
+            index: attribute(&entry, SUBJECT, "index")?,
+            validator_index: attribute(&entry, SUBJECT, "validator_index")?,
+            address: address(&entry, SUBJECT, "address")?,
+            amount: attribute(&entry, SUBJECT, "amount_gwei")?,
+        });
+    }
+    Ok(BlockAttributes {
+        timestamp: attribute(object, SUBJECT, "timestamp_s")?,
+        beneficiary: address(object, SUBJECT, "beneficiary")?,
+        gas_limit: attribute(object, SUBJECT, "gas_limit")?,
+        prev_randao: hash(object, SUBJECT, "prev_randao")?,
+        extra_data: attribute::<Blob>(object, SUBJECT, "extra_data")?.0,
+        parent_beacon_block_root: hash(object, SUBJECT, "parent_beacon_block_root")?,
+        withdrawals,
+        // The store knows the ancestors.
+        ancestors: Ancestors::default(),
+    })
+}
+
+/// Builds and commits the next block from candidates.
+#[pyfunction]
+pub fn build_block<'py>(
+    py: Python<'py>,
+    store: &MemoryStore,
+    spec: &ChainSpec,
+    parent: &Block,
+    attributes: &Bound<'py, PyAny>,
+    transactions: Vec<PyRef<'py, Transaction>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let attributes = block_attributes(attributes)?;
+    let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
+    let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
+    let built = guard_free(py, || {
+        SequentialExecutor.build(&**store, spec, parent, attributes, &candidates, runner())
+    })?
+    .map_err(|error| from_execute(&error))?
+    .built;
+    let fields = PyDict::new(py);
+    fields.set_item("receipts", receipt_list(py, &built.outcome.receipts)?)?;
+    let skipped = built.skipped.iter().map(|entry| {
+        let error = from_transaction(&entry.error, Some(entry.index));
+        (entry.index, error.into_value(py))
+    });
+    fields.set_item("skipped", skipped.collect::<Vec<_>>())?;
+    fields.set_item("block", Py::new(py, Block::new(built.block))?)?;
+    Ok(fields)
+}
+
+/// Executes a block, checks every field and root, and commits it.
+#[pyfunction]
+pub fn import_block<'py>(
+    py: Python<'py>,
+    store: &MemoryStore,
+    spec: &ChainSpec,
+    parent: &Block,
+    block: &Block,
+) -> PyResult<Bound<'py, PyList>> {
+    let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
+    let outcome = guard_free(py, || SequentialExecutor.import(&**store, spec, parent, block, runner()))?
+        .map_err(|error| from_execute(&error))?;
+    receipt_list(py, &outcome.receipts)
+}

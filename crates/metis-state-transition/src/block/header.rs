@@ -1,0 +1,189 @@
+//! Rules that a header must keep towards its parent, and the roots it commits to.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt::Display;
+
+use alloy_consensus::{
+    EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, proofs,
+};
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_primitives::{B64, B256, U256};
+
+use super::executor::{BlockError, ReceiptDetails};
+use crate::{ChainSpec, Fork};
+
+/// Yellow Paper (46): the gas limit moves by less than 1/1024 a block.
+const GAS_LIMIT_BOUND_DIVISOR: u64 = 1024;
+/// Yellow Paper (47).
+const GAS_LIMIT_MIN: u64 = 5000;
+/// EIP-1985: block gas limits fit a signed 64-bit integer.
+const GAS_LIMIT_MAX: u64 = i64::MAX as u64;
+/// Yellow Paper §4.4.3.
+const EXTRA_DATA_SIZE_BYTES_MAX: usize = 32;
+/// EIP-7934: 10 MiB less 2 MiB for the beacon block around it.
+pub(super) const BLOCK_SIZE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Block 0: `header` as the genesis document gives it, with the fields its fork adds.
+pub fn genesis_header(spec: &ChainSpec, mut header: Header) -> Header {
+    let fork = spec.fork_at(header.number, header.timestamp);
+    header.ommers_hash = EMPTY_OMMER_ROOT_HASH;
+    header.transactions_root = EMPTY_ROOT_HASH;
+    header.receipts_root = EMPTY_ROOT_HASH;
+    if fork >= Fork::London {
+        header.base_fee_per_gas.get_or_insert(spec.initial_base_fee_per_gas);
+    }
+    if fork >= Fork::Shanghai {
+        header.withdrawals_root = Some(EMPTY_ROOT_HASH);
+    }
+    if fork >= Fork::Cancun {
+        header.blob_gas_used.get_or_insert(0);
+        header.excess_blob_gas.get_or_insert(0);
+        header.parent_beacon_block_root.get_or_insert(B256::ZERO);
+    }
+    if fork >= Fork::Prague {
+        header.requests_hash = Some(EMPTY_REQUESTS_HASH);
+    }
+    header
+}
+
+/// A rule that compares two values.
+pub(super) fn require<E: core::error::Error, T: PartialEq + Display>(
+    field: &'static str,
+    rule: &'static str,
+    expected: &T,
+    actual: &T,
+) -> Result<(), BlockError<E>> {
+    if expected == actual {
+        return Ok(());
+    }
+    Err(BlockError::Field { field, rule, expected: expected.to_string(), actual: actual.to_string() })
+}
+
+fn refuse<E: core::error::Error, T>(
+    field: &'static str,
+    rule: &'static str,
+    expected: String,
+    actual: impl Display,
+) -> Result<T, BlockError<E>> {
+    Err(BlockError::Field { field, rule, expected, actual: actual.to_string() })
+}
+
+/// Checks what can be checked before the block is executed (Yellow Paper §4.4.4 and the EIPs).
+///
+/// Proof-of-work seals and difficulties are not checked: chains with such blocks are imported from
+/// a trusted source only.
+pub(super) fn validate_header<E: core::error::Error>(
+    spec: &ChainSpec,
+    parent_hash: B256,
+    parent: &Header,
+    header: &Header,
+) -> Result<(), BlockError<E>> {
+    require("parent_hash", "hash of the parent block", &parent_hash, &header.parent_hash)?;
+    require("number", "one more than the parent's", &(parent.number + 1), &header.number)?;
+    if header.timestamp <= parent.timestamp {
+        return refuse("timestamp_s", "above the parent's", format!("> {}", parent.timestamp), header.timestamp);
+    }
+    let fork = spec.fork_at(header.number, header.timestamp);
+    validate_gas_limit(spec, parent, header, fork)?;
+    if header.gas_used > header.gas_limit {
+        return refuse("gas_used", "at most the gas limit", format!("<= {}", header.gas_limit), header.gas_used);
+    }
+    if header.extra_data.len() > EXTRA_DATA_SIZE_BYTES_MAX {
+        return refuse("extra_data", "at most 32 bytes", "<= 32".into(), header.extra_data.len());
+    }
+    if fork >= Fork::Paris {
+        require("difficulty", "zero from Paris on (EIP-3675)", &U256::ZERO, &header.difficulty)?;
+        require("nonce", "zero from Paris on (EIP-3675)", &B64::ZERO, &header.nonce)?;
+        require("ommers_hash", "no ommers from Paris on (EIP-3675)", &EMPTY_OMMER_ROOT_HASH, &header.ommers_hash)?;
+    }
+    let base_fee = spec.next_base_fee(parent, header.timestamp);
+    require_option("base_fee_per_gas_wei", "EIP-1559", base_fee, header.base_fee_per_gas)?;
+    let excess = spec.next_excess_blob_gas(parent, header.timestamp);
+    require_option("excess_blob_gas", "EIP-4844", excess, header.excess_blob_gas)?;
+    let since = |first: Fork| fork >= first;
+    require_presence("withdrawals_root", since(Fork::Shanghai), header.withdrawals_root.is_some())?;
+    require_presence("blob_gas_used", since(Fork::Cancun), header.blob_gas_used.is_some())?;
+    require_presence("parent_beacon_block_root", since(Fork::Cancun), header.parent_beacon_block_root.is_some())?;
+    require_presence("requests_hash", since(Fork::Prague), header.requests_hash.is_some())?;
+    require_presence("block_access_list_hash", false, header.block_access_list_hash.is_some())?;
+    require_presence("slot_number", false, header.slot_number.is_some())
+}
+
+/// The gas limit rule of Yellow Paper (45)–(47), with the doubling at London (EIP-1559).
+pub(super) fn validate_gas_limit<E: core::error::Error>(
+    spec: &ChainSpec,
+    parent: &Header,
+    header: &Header,
+    fork: Fork,
+) -> Result<(), BlockError<E>> {
+    let is_first_with_base_fee = fork >= Fork::London && parent.base_fee_per_gas.is_none();
+    let elasticity = if is_first_with_base_fee { spec.base_fee.elasticity_multiplier as u64 } else { 1 };
+    let parent_limit = parent.gas_limit.saturating_mul(elasticity);
+    let bound = parent_limit / GAS_LIMIT_BOUND_DIVISOR;
+    let (low, high) = (parent_limit.saturating_sub(bound), parent_limit.saturating_add(bound));
+    let limit = header.gas_limit;
+    let in_bounds = limit > low && limit < high;
+    // A parent at the limit may be kept as it is even where 1/1024 of it is nothing.
+    if !(in_bounds || limit == parent_limit) || !(GAS_LIMIT_MIN..=GAS_LIMIT_MAX).contains(&limit) {
+        return refuse("gas_limit", "within 1/1024 of the parent's, at least 5000", format!("{low} to {high}"), limit);
+    }
+    Ok(())
+}
+
+fn require_option<E: core::error::Error>(
+    field: &'static str,
+    rule: &'static str,
+    expected: Option<u64>,
+    actual: Option<u64>,
+) -> Result<(), BlockError<E>> {
+    if expected == actual {
+        return Ok(());
+    }
+    let text = |value: Option<u64>| value.map_or_else(|| "absent".into(), |value| value.to_string());
+    Err(BlockError::Field { field, rule, expected: text(expected), actual: text(actual) })
+}
+
+fn require_presence<E: core::error::Error>(
+    field: &'static str,
+    expected: bool,
+    actual: bool,
+) -> Result<(), BlockError<E>> {
+    let text = |present: bool| if present { "present" } else { "absent" }.into();
+    if expected == actual {
+        return Ok(());
+    }
+    Err(BlockError::Field {
+        field,
+        rule: "present exactly from the fork on that adds it",
+        expected: text(expected),
+        actual: text(actual),
+    })
+}
+
+/// Root of the receipts trie; receipts before Byzantium carry a state root instead of a status.
+pub fn receipts_root(receipts: &[ReceiptDetails]) -> B256 {
+    let envelopes: Vec<ReceiptEnvelope> = receipts
+        .iter()
+        .map(|details| {
+            let status = details
+                .state_root
+                .map_or(Eip658Value::Eip658(details.receipt.success), Eip658Value::PostState);
+            ReceiptEnvelope::from_typed(
+                details.receipt.tx_type,
+                ReceiptWithBloom {
+                    receipt: Receipt {
+                        status,
+                        cumulative_gas_used: details.receipt.cumulative_gas_used,
+                        logs: details.receipt.logs.clone(),
+                    },
+                    logs_bloom: details.bloom,
+                },
+            )
+        })
+        .collect();
+    proofs::calculate_receipt_root(&envelopes)
+}

@@ -1,0 +1,177 @@
+//! Builds the next block from candidates.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header, proofs};
+use alloy_eips::{
+    eip2718::Encodable2718,
+    eip4895::{Withdrawal, Withdrawals},
+    eip7685::Requests,
+};
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_rlp::Encodable;
+
+use super::{
+    Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
+    header::{BLOCK_SIZE_BYTES_MAX, receipts_root, validate_gas_limit},
+};
+use crate::{
+    Block, ChainSpec, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionError,
+    TransactionFault, ViewError,
+};
+
+/// What the builder decides about the next block; everything else follows from it.
+#[derive(Clone, Debug, Default)]
+pub struct BlockAttributes {
+    /// Seconds since the Unix epoch; above the parent's.
+    pub timestamp: u64,
+    /// Receives priority fees.
+    pub beneficiary: Address,
+    /// Gas limit, within 1/1024 of the parent's.
+    pub gas_limit: u64,
+    /// Randomness, from Paris on.
+    pub prev_randao: B256,
+    /// At most 32 bytes.
+    pub extra_data: Bytes,
+    /// From Cancun on.
+    pub parent_beacon_block_root: B256,
+    /// From Shanghai on.
+    pub withdrawals: Vec<Withdrawal>,
+    /// Ancestors that BLOCKHASH may be asked for.
+    pub ancestors: Ancestors,
+}
+
+/// A candidate that could not be included.
+#[derive(Debug)]
+pub struct SkippedTransaction {
+    /// Its position among the candidates.
+    pub index: usize,
+    /// Why.
+    pub error: Box<TransactionError>,
+}
+
+/// A sealed block, what it did, and who was left out.
+#[derive(Debug)]
+pub struct BuiltBlock {
+    /// The block.
+    pub block: Block,
+    /// Positions of the included candidates, in block order.
+    pub included: Vec<usize>,
+    /// Receipts and changes; the changes are not yet committed anywhere.
+    pub outcome: BlockOutcome,
+    /// Candidates left out.
+    pub skipped: Vec<SkippedTransaction>,
+}
+
+/// Builds the child of `parent` from `candidates`, in their order, skipping those that may not be
+/// included.
+///
+/// # Errors
+/// [`BlockError`], when the attributes break a rule or the state cannot be read.
+pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
+    view: V,
+    spec: &ChainSpec,
+    parent: &Header,
+    attributes: BlockAttributes,
+    candidates: &[RecoveredTransaction],
+    runner: R,
+    precompiles: P,
+) -> Result<BuiltBlock, BlockError<V::Error>> {
+    let parent_hash = parent.hash_slow();
+    let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
+    let fork = rules.fork;
+    let mut header = header_of(spec, parent, parent_hash, &attributes, fork);
+    check_attributes(spec, parent, &header, &attributes, fork)?;
+
+    let environment = BlockEnvironment::of(&header, attributes.ancestors);
+    let withdrawals = (fork >= Fork::Shanghai).then_some(attributes.withdrawals);
+    let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
+    executor.begin(parent_hash, header.parent_beacon_block_root)?;
+
+    let mut included = Vec::new();
+    let mut skipped = Vec::new();
+    let mut size_bytes = header.length() + withdrawals.as_ref().map_or(0, Encodable::length) + 64;
+    for (index, candidate) in candidates.iter().enumerate() {
+        let candidate_size = candidate.envelope.network_len();
+        if fork >= Fork::Osaka && size_bytes + candidate_size > BLOCK_SIZE_BYTES_MAX {
+            let error = TransactionError::BlockSizeLimit { size_bytes: candidate_size, max: BLOCK_SIZE_BYTES_MAX };
+            skipped.push(SkippedTransaction { index, error: Box::new(error) });
+            continue;
+        }
+        match executor.execute(candidate) {
+            Ok(_) => {
+                size_bytes += candidate_size;
+                included.push(index);
+            }
+            Err(TransactionFault::Invalid(error)) => skipped.push(SkippedTransaction { index, error: Box::new(error) }),
+            Err(TransactionFault::View(error)) => return Err(BlockError::View(error)),
+            Err(TransactionFault::Engine(message)) => return Err(BlockError::Engine(message)),
+        }
+        if fork < Fork::Byzantium && included.last() == Some(&index) {
+            let root = executor.base().state_root_after(executor.changes()).map_err(state_error)?;
+            executor.set_last_state_root(root);
+        }
+    }
+
+    let (outcome, view) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;
+    let transactions: Vec<_> = included.iter().map(|index| candidates[*index].envelope.clone()).collect();
+    header.state_root = view.state_root_after(&outcome.changes).map_err(state_error)?;
+    header.transactions_root = proofs::calculate_transaction_root(&transactions);
+    header.receipts_root = receipts_root(&outcome.receipts);
+    header.logs_bloom = outcome.logs_bloom();
+    header.gas_used = outcome.gas_used;
+    header.withdrawals_root = withdrawals.as_deref().map(proofs::calculate_withdrawals_root);
+    header.blob_gas_used = (fork >= Fork::Cancun).then_some(outcome.blob_gas_used);
+    header.requests_hash = outcome.requests.clone().map(|requests| Requests::new(requests).requests_hash());
+    let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: withdrawals.map(Withdrawals::new) };
+    Ok(BuiltBlock { block: Block { header, body }, included, outcome, skipped })
+}
+
+fn header_of(
+    spec: &ChainSpec,
+    parent: &Header,
+    parent_hash: B256,
+    attributes: &BlockAttributes,
+    fork: Fork,
+) -> Header {
+    Header {
+        parent_hash,
+        ommers_hash: EMPTY_OMMER_ROOT_HASH,
+        beneficiary: attributes.beneficiary,
+        // A chain before the merge keeps its difficulty: nobody mines here.
+        difficulty: if fork >= Fork::Paris { Default::default() } else { parent.difficulty },
+        number: parent.number + 1,
+        gas_limit: attributes.gas_limit,
+        timestamp: attributes.timestamp,
+        extra_data: attributes.extra_data.clone(),
+        mix_hash: attributes.prev_randao,
+        base_fee_per_gas: spec.next_base_fee(parent, attributes.timestamp),
+        excess_blob_gas: spec.next_excess_blob_gas(parent, attributes.timestamp),
+        parent_beacon_block_root: (fork >= Fork::Cancun).then_some(attributes.parent_beacon_block_root),
+        ..Header::default()
+    }
+}
+
+fn check_attributes<E: core::error::Error>(
+    spec: &ChainSpec,
+    parent: &Header,
+    header: &Header,
+    attributes: &BlockAttributes,
+    fork: Fork,
+) -> Result<(), BlockError<E>> {
+    let refuse = |field, rule, expected: alloc::string::String, actual: alloc::string::String| {
+        Err(BlockError::Field { field, rule, expected, actual })
+    };
+    if attributes.timestamp <= parent.timestamp {
+        let (expected, actual) = (alloc::format!("> {}", parent.timestamp), alloc::format!("{}", attributes.timestamp));
+        return refuse("timestamp_s", "above the parent's", expected, actual);
+    }
+    if attributes.extra_data.len() > 32 {
+        return refuse("extra_data", "at most 32 bytes", "<= 32".into(), alloc::format!("{}", attributes.extra_data.len()));
+    }
+    validate_gas_limit(spec, parent, header, fork)
+}
+
+fn state_error<E: core::error::Error>(error: E) -> BlockError<E> {
+    BlockError::View(ViewError::State(error))
+}

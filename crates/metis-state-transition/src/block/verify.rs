@@ -1,0 +1,129 @@
+//! Executes a sealed block and checks everything it claims.
+
+use alloc::{boxed::Box, format};
+
+use alloy_consensus::{Header, proofs};
+use alloy_eips::eip7685::Requests;
+use alloy_primitives::B256;
+use alloy_rlp::Encodable;
+
+use super::{
+    Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
+    header::{BLOCK_SIZE_BYTES_MAX, receipts_root, require, validate_header},
+};
+use crate::{
+    Block, ChainSpec, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionFault,
+    ViewError,
+};
+
+/// Most generations between an ommer and the block that names it (Yellow Paper §11.1).
+const OMMER_GENERATIONS_MAX: u64 = 6;
+
+/// Executes `block` as the child of `parent` and checks every field and root.
+///
+/// `senders` are the recovered senders of the block's transactions, in order.
+///
+/// # Errors
+/// [`BlockError`] naming the first field or transaction that is wrong.
+///
+/// # Panics
+/// Never on its inputs; `senders` must have one entry per transaction.
+#[allow(clippy::too_many_arguments)]
+pub fn verify_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
+    view: V,
+    spec: &ChainSpec,
+    parent_hash: B256,
+    parent: &Header,
+    block: &Block,
+    transactions: &[RecoveredTransaction],
+    ancestors: Ancestors,
+    runner: R,
+    precompiles: P,
+) -> Result<BlockOutcome, BlockError<V::Error>> {
+    let header = &block.header;
+    validate_header(spec, parent_hash, parent, header)?;
+    validate_body(spec, block)?;
+
+    let rules = spec.rules_at(header.number, header.timestamp);
+    let fork = rules.fork;
+    let environment = BlockEnvironment::of(header, ancestors);
+    let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
+    executor.begin(header.parent_hash, header.parent_beacon_block_root)?;
+    for (index, transaction) in transactions.iter().enumerate() {
+        match executor.execute(transaction) {
+            Ok(_) => {}
+            Err(TransactionFault::Invalid(error)) => {
+                return Err(BlockError::Transaction { index, error: Box::new(error) });
+            }
+            Err(TransactionFault::View(error)) => return Err(BlockError::View(error)),
+            Err(TransactionFault::Engine(message)) => return Err(BlockError::Engine(message)),
+        }
+        if fork < Fork::Byzantium {
+            let root = executor.base().state_root_after(executor.changes()).map_err(state_error)?;
+            executor.set_last_state_root(root);
+        }
+    }
+    let withdrawals = block.body.withdrawals.as_ref().map_or(&[][..], |withdrawals| withdrawals.as_slice());
+    let (outcome, view) = executor.finish(withdrawals, &block.body.ommers)?;
+
+    require("gas_used", "gas of all transactions", &outcome.gas_used, &header.gas_used)?;
+    if let Some(blob_gas_used) = header.blob_gas_used {
+        require("blob_gas_used", "blob gas of all transactions", &outcome.blob_gas_used, &blob_gas_used)?;
+    }
+    require("logs_bloom", "union of the receipts' blooms", &outcome.logs_bloom(), &header.logs_bloom)?;
+    require("receipts_root", "root of the receipts", &receipts_root(&outcome.receipts), &header.receipts_root)?;
+    if let (Some(requests), Some(hash)) = (&outcome.requests, header.requests_hash) {
+        require("requests_hash", "EIP-7685", &Requests::new(requests.clone()).requests_hash(), &hash)?;
+    }
+    let state_root = view.state_root_after(&outcome.changes).map_err(state_error)?;
+    require("state_root", "root of the state after the block", &state_root, &header.state_root)?;
+    Ok(outcome)
+}
+
+/// Checks that the body is the one the header commits to.
+fn validate_body<E: core::error::Error>(spec: &ChainSpec, block: &Block) -> Result<(), BlockError<E>> {
+    let (header, body) = (&block.header, &block.body);
+    let fork = spec.fork_at(header.number, header.timestamp);
+    let size_bytes = block.length();
+    if fork >= Fork::Osaka && size_bytes > BLOCK_SIZE_BYTES_MAX {
+        return Err(BlockError::Field {
+            field: "size_bytes",
+            rule: "EIP-7934",
+            expected: format!("<= {BLOCK_SIZE_BYTES_MAX}"),
+            actual: format!("{size_bytes}"),
+        });
+    }
+    let transactions_root = proofs::calculate_transaction_root(&body.transactions);
+    require("transactions_root", "root of the transactions", &transactions_root, &header.transactions_root)?;
+    require("ommers_hash", "hash of the ommers", &proofs::calculate_ommers_root(&body.ommers), &header.ommers_hash)?;
+    for ommer in &body.ommers {
+        if ommer.number >= header.number || header.number - ommer.number > OMMER_GENERATIONS_MAX {
+            return Err(BlockError::Field {
+                field: "ommers",
+                rule: "one to six generations older than the block",
+                expected: format!("{} to {}", header.number.saturating_sub(OMMER_GENERATIONS_MAX), header.number - 1),
+                actual: format!("{}", ommer.number),
+            });
+        }
+    }
+    match (&body.withdrawals, header.withdrawals_root) {
+        (Some(withdrawals), Some(root)) => {
+            let expected = proofs::calculate_withdrawals_root(withdrawals);
+            require("withdrawals_root", "root of the withdrawals", &expected, &root)
+        }
+        (None, None) => Ok(()),
+        (withdrawals, _) => {
+            let text = |present: bool| if present { "present" } else { "absent" }.into();
+            Err(BlockError::Field {
+                field: "withdrawals",
+                rule: "present exactly when the header commits to them",
+                expected: text(withdrawals.is_none()),
+                actual: text(withdrawals.is_some()),
+            })
+        }
+    }
+}
+
+fn state_error<E: core::error::Error>(error: E) -> BlockError<E> {
+    BlockError::View(ViewError::State(error))
+}

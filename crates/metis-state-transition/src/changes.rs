@@ -1,0 +1,174 @@
+//! What execution changed, and a view that layers changes over a state.
+
+use alloc::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, U256};
+use revm::state::EvmState;
+
+use crate::{Account, Code, StateView};
+
+/// The change of one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The account afterwards; `None` where it no longer exists.
+    pub account: Option<Account>,
+    /// Its storage was emptied before [`Self::storage`] was written.
+    pub storage_cleared: bool,
+    /// Slots written, with their values afterwards; zero deletes.
+    pub storage: BTreeMap<U256, U256>,
+}
+
+/// What a transaction or a block changed. Ordered, so that every reader sees the same order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// Changed accounts.
+    pub accounts: BTreeMap<Address, AccountChange>,
+    /// Code that did not exist before, by hash.
+    pub codes: BTreeMap<B256, Code>,
+}
+
+impl ChangeSet {
+    /// Nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    /// Changes that the journal of one transaction (or system call) holds.
+    pub(crate) fn from_journal(state: EvmState) -> Self {
+        let mut changes = Self::default();
+        for (address, entry) in state {
+            if !entry.is_touched() {
+                continue;
+            }
+            // EIP-161: an account that was touched and is empty ceases to exist. revm clears the
+            // touched flag or marks it created where that rule is not in force yet.
+            if entry.is_selfdestructed() || (entry.is_empty() && !entry.is_created()) {
+                changes
+                    .accounts
+                    .insert(address, AccountChange { account: None, storage_cleared: true, storage: BTreeMap::new() });
+                continue;
+            }
+            let storage: BTreeMap<U256, U256> =
+                entry.changed_storage_slots().map(|(slot, value)| (*slot, value.present_value)).collect();
+            if !entry.is_created() && !entry.is_changed() && storage.is_empty() {
+                continue;
+            }
+            let info = &entry.info;
+            if let Some(code) = &info.code
+                && !code.is_empty()
+                && (entry.is_created() || entry.original_info().code_hash != info.code_hash)
+            {
+                changes.codes.insert(info.code_hash, Code(code.clone()));
+            }
+            changes.accounts.insert(
+                address,
+                AccountChange {
+                    account: Some(Account { nonce: info.nonce, balance: info.balance, code_hash: info.code_hash }),
+                    storage_cleared: entry.is_created(),
+                    storage,
+                },
+            );
+        }
+        changes
+    }
+
+    /// Adds later changes to these.
+    pub fn merge(&mut self, later: Self) {
+        for (address, change) in later.accounts {
+            match self.accounts.get_mut(&address) {
+                Some(earlier) => {
+                    earlier.account = change.account;
+                    if change.storage_cleared {
+                        earlier.storage_cleared = true;
+                        earlier.storage = change.storage;
+                    } else {
+                        earlier.storage.extend(change.storage);
+                    }
+                }
+                None => {
+                    self.accounts.insert(address, change);
+                }
+            }
+        }
+        self.codes.extend(later.codes);
+    }
+}
+
+/// A state that can say what its root would be after changes.
+pub trait StateCommitment: StateView {
+    /// Root of the world-state trie after `changes` (Yellow Paper §4.1).
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, Self::Error>;
+}
+
+impl<T: StateCommitment + ?Sized> StateCommitment for &T {
+    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, Self::Error> {
+        (**self).state_root_after(changes)
+    }
+}
+
+/// A view with changes on top.
+#[derive(Clone, Debug)]
+pub struct Overlay<V> {
+    base: V,
+    changes: ChangeSet,
+}
+
+impl<V: StateView> Overlay<V> {
+    /// `base` with nothing changed yet.
+    pub fn new(base: V) -> Self {
+        Self { base, changes: ChangeSet::default() }
+    }
+
+    /// Adds changes.
+    pub fn apply(&mut self, changes: ChangeSet) {
+        self.changes.merge(changes);
+    }
+
+    /// The state under the changes.
+    pub const fn base(&self) -> &V {
+        &self.base
+    }
+
+    /// All changes so far.
+    pub const fn changes(&self) -> &ChangeSet {
+        &self.changes
+    }
+
+    /// The state under the changes, and all changes.
+    pub fn into_parts(self) -> (V, ChangeSet) {
+        (self.base, self.changes)
+    }
+}
+
+impl<V: StateView> StateView for Overlay<V> {
+    type Error = V::Error;
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
+        match self.changes.accounts.get(address) {
+            Some(change) => Ok(change.account),
+            None => self.base.account(address),
+        }
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
+        match self.changes.codes.get(code_hash) {
+            Some(code) => Ok(code.clone()),
+            None => self.base.code(code_hash),
+        }
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
+        if let Some(change) = self.changes.accounts.get(address) {
+            if let Some(value) = change.storage.get(slot) {
+                return Ok(*value);
+            }
+            if change.storage_cleared {
+                return Ok(U256::ZERO);
+            }
+        }
+        self.base.storage(address, slot)
+    }
+}

@@ -1,0 +1,330 @@
+//! The machine that runs one transaction or system call after the other over a state view.
+
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use revm::{
+    Database, Journal,
+    bytecode::{Bytecode, opcode},
+    context::{BlockEnv, CfgEnv, Context, TxEnv},
+    context_interface::{
+        Block as _, FrameStack, JournalTr,
+        cfg::GasId,
+        context::ContextError,
+        journaled_state::account::JournaledAccountTr,
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
+    },
+    database_interface::DBErrorMarker,
+    handler::{
+        EthFrame, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, evm::FrameInitResult,
+        instructions::EthInstructions, post_execution,
+    },
+    interpreter::{
+        Host, Instruction, InstructionContext, InstructionResult, interpreter::EthInterpreter,
+        interpreter_action::FrameInit,
+        instructions::host::sstore_with_gas_accounting,
+    },
+    state::{AccountInfo, EvmState},
+};
+
+use crate::{
+    Account, Ancestors, BlockEnvironment, FrameEnd, FrameRunner, FrameStart, Instructions, PrecompileSet, Rules,
+    StateView, frame::EvmFrame, precompiles::Precompiles,
+};
+
+/// What opcodes see of the world: block, transaction, rules, journal over the state view.
+pub type EvmContext<V> = Context<BlockEnv, TxEnv, CfgEnv, ViewDatabase<V>, Journal<ViewDatabase<V>>>;
+
+/// A state view and the hashes of ancestor blocks, as revm wants them.
+#[derive(Debug)]
+pub struct ViewDatabase<V> {
+    pub(crate) view: V,
+    ancestors: Ancestors,
+}
+
+/// Why the world could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError<E: core::error::Error> {
+    /// The state view failed.
+    #[error("state: {0}")]
+    State(E),
+    /// BLOCKHASH asked for an ancestor that the environment does not hold.
+    #[error("hash of ancestor block {0} is not known")]
+    UnknownAncestor(u64),
+}
+
+impl<E: core::error::Error + Send + Sync + 'static> DBErrorMarker for ViewError<E> {}
+
+impl<V: StateView> Database for ViewDatabase<V> {
+    type Error = ViewError<V::Error>;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        let account = self.view.account(&address).map_err(ViewError::State)?;
+        Ok(account.map(|Account { nonce, balance, code_hash }| {
+            let mut info = AccountInfo::from_balance(balance).with_nonce(nonce);
+            info.code_hash = code_hash;
+            // Loaded on demand by hash: most accounts that are touched are never called.
+            info.code = None;
+            info
+        }))
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+        Ok(self.view.code(&code_hash).map_err(ViewError::State)?.0)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
+        self.view.storage(&address, &slot).map_err(ViewError::State)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
+        self.ancestors.hash(number).ok_or(ViewError::UnknownAncestor(number))
+    }
+}
+
+/// Runs transactions, in order, over one state view.
+///
+/// `R` runs the frames, `P` adds precompiles to the fork's own.
+#[derive(Debug)]
+pub struct Evm<V: StateView, R, P> {
+    pub(crate) context: EvmContext<V>,
+    instructions: EthInstructions<EthInterpreter, EvmContext<V>>,
+    precompiles: Precompiles<P>,
+    frames: FrameStack<EvmFrame>,
+    runner: R,
+    pub(crate) fork: crate::Fork,
+    base_fee_recipient: Option<Address>,
+}
+
+type Error<V> = EVMError<ViewError<<V as StateView>::Error>, InvalidTransaction>;
+
+impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
+    /// A machine for one block.
+    pub fn new(view: V, rules: &Rules, block: &BlockEnvironment, runner: R, precompiles: P) -> Self {
+        let spec_id = rules.fork.spec_id();
+        let database = ViewDatabase { view, ancestors: block.ancestors.clone() };
+        let mut context: EvmContext<V> = Context::new(database, spec_id);
+        context.cfg = config(rules);
+        context.block = block_env(block, rules);
+        context.journaled_state.set_spec_id(spec_id);
+        let mut instructions = EthInstructions::new_mainnet_with_spec(spec_id);
+        if rules.fork == crate::Fork::Constantinople {
+            let sstore = Instruction::new(net_metered_sstore::<EvmContext<V>>);
+            instructions.insert_instruction(opcode::SSTORE, sstore, 0);
+        }
+        Self {
+            context,
+            instructions,
+            precompiles: Precompiles::new(rules.fork, precompiles),
+            frames: FrameStack::new_prealloc(8),
+            runner,
+            fork: rules.fork,
+            base_fee_recipient: rules.base_fee_recipient,
+        }
+    }
+
+    /// The view, for a caller that layers changes onto it between transactions.
+    pub fn view_mut(&mut self) -> &mut V {
+        &mut self.context.journaled_state.database.view
+    }
+
+    /// The view.
+    pub fn view(&self) -> &V {
+        &self.context.journaled_state.database.view
+    }
+
+    /// The frame runner, for a caller that collects what it observed.
+    pub fn runner_mut(&mut self) -> &mut R {
+        &mut self.runner
+    }
+
+    /// Gives the view back.
+    pub fn into_view(self) -> V {
+        self.context.journaled_state.database.view
+    }
+
+    /// Runs one transaction; the journal then holds its changes until they are taken.
+    pub(crate) fn transact(
+        &mut self,
+        transaction: TxEnv,
+    ) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
+        self.context.tx = transaction;
+        let result = Rulebook { base_fee_recipient: self.base_fee_recipient, machine: core::marker::PhantomData }.run(self);
+        let state = self.context.journaled_state.finalize();
+        Ok((result?, state))
+    }
+
+    /// Calls a contract as the protocol does: no fees, no nonce, no intrinsic gas.
+    pub(crate) fn protocol_call(
+        &mut self,
+        caller: Address,
+        contract: Address,
+        data: Bytes,
+        value: U256,
+        gas_limit: u64,
+    ) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
+        self.context.tx =
+            TxEnv { caller, kind: TxKind::Call(contract), data, value, gas_limit, ..TxEnv::default() };
+        let result = Rulebook { base_fee_recipient: None, machine: core::marker::PhantomData }.run_system_call(self);
+        let state = self.context.journaled_state.finalize();
+        Ok((result?, state))
+    }
+}
+
+impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
+    type Context = EvmContext<V>;
+    type Instructions = EthInstructions<EthInterpreter, EvmContext<V>>;
+    type Precompiles = Precompiles<P>;
+    type Frame = EthFrame<EthInterpreter>;
+
+    fn all(&self) -> (&Self::Context, &Self::Instructions, &Self::Precompiles, &FrameStack<Self::Frame>) {
+        (&self.context, &self.instructions, &self.precompiles, &self.frames)
+    }
+
+    fn all_mut(
+        &mut self,
+    ) -> (&mut Self::Context, &mut Self::Instructions, &mut Self::Precompiles, &mut FrameStack<Self::Frame>) {
+        (&mut self.context, &mut self.instructions, &mut self.precompiles, &mut self.frames)
+    }
+
+    fn frame_init(
+        &mut self,
+        init: FrameInit,
+    ) -> Result<FrameInitResult<'_, Self::Frame>, ContextError<ViewError<V::Error>>> {
+        if R::OBSERVES_FRAMES
+            && let Some(start) = FrameStart::of(&init)
+        {
+            self.runner.enter(&start);
+        }
+        let is_first = self.frames.index().is_none();
+        let frame = if is_first { self.frames.start_init() } else { self.frames.get_next() };
+        let started = EvmFrame::init_with_context(frame, &mut self.context, &mut self.precompiles, init)?;
+        if R::OBSERVES_FRAMES
+            && let ItemOrResult::Result(result) = &started
+        {
+            self.runner.exit(&FrameEnd::of(result));
+        }
+        Ok(started.map_item(|token| {
+            if is_first {
+                // SAFETY: `token` comes from the frame that `start_init` handed out above.
+                unsafe { self.frames.end_init(token) };
+            } else {
+                // SAFETY: `token` comes from the frame that `get_next` handed out above.
+                unsafe { self.frames.push(token) };
+            }
+            self.frames.get()
+        }))
+    }
+
+    fn frame_run(
+        &mut self,
+    ) -> Result<FrameInitOrResult<Self::Frame>, ContextError<ViewError<V::Error>>> {
+        let frame = self.frames.get();
+        let instructions =
+            Instructions { table: self.instructions.instruction_table(), gas: self.instructions.gas_table() };
+        let action = self.runner.run(frame, instructions, &mut self.context);
+        frame.process_next_action(&mut self.context, action).inspect(|next| {
+            if next.is_result() {
+                frame.set_finished(true);
+            }
+        })
+    }
+
+    fn frame_return_result(
+        &mut self,
+        result: FrameResult,
+    ) -> Result<Option<FrameResult>, ContextError<ViewError<V::Error>>> {
+        if self.frames.get().is_finished() {
+            // A frame that never ran was reported when its start failed.
+            if R::OBSERVES_FRAMES {
+                self.runner.exit(&FrameEnd::of(&result));
+            }
+            self.frames.pop();
+        }
+        if self.frames.index().is_none() {
+            return Ok(Some(result));
+        }
+        self.frames.get().return_result::<_, ContextError<ViewError<V::Error>>>(&mut self.context, result)?;
+        Ok(None)
+    }
+}
+
+/// revm's Ethereum rules, with the base fee paid out where the chain says so.
+struct Rulebook<M> {
+    base_fee_recipient: Option<Address>,
+    machine: core::marker::PhantomData<fn() -> M>,
+}
+
+impl<V: StateView, R: FrameRunner, P: PrecompileSet> Handler for Rulebook<Evm<V, R, P>> {
+    type Evm = Evm<V, R, P>;
+    type Error = Error<V>;
+    type HaltReason = HaltReason;
+
+    fn reward_beneficiary(&self, evm: &mut Self::Evm, result: &mut FrameResult) -> Result<(), Self::Error> {
+        let gas = result.gas();
+        post_execution::reward_beneficiary(&mut evm.context, gas)?;
+        // DEVIATES: EIP-1559 burns the base fee; a chain may name a recipient (FeePolicy), as
+        // rollups do to fund their operation.
+        if let Some(recipient) = self.base_fee_recipient {
+            let base_fee = U256::from(evm.context.block.basefee());
+            let fee = base_fee * U256::from(gas.used());
+            evm.context.journaled_state.load_account_mut(recipient)?.incr_balance(fee);
+        }
+        Ok(())
+    }
+}
+
+/// SSTORE of EIP-1283, in force for Constantinople alone: net metering without EIP-2200's rule
+/// about the call stipend.
+fn net_metered_sstore<H: Host>(
+    context: InstructionContext<'_, H, EthInterpreter>,
+) -> Result<(), InstructionResult> {
+    sstore_with_gas_accounting(context, |context, _, load| {
+        let cost = context.host.gas_params().sstore_dynamic_gas(true, &load.data, false);
+        if !context.interpreter.gas.record_regular_cost(cost) {
+            return Err(InstructionResult::OutOfGas);
+        }
+        let refund = context.host.gas_params().sstore_refund(true, &load.data);
+        context.interpreter.gas.record_refund(refund);
+        Ok(())
+    })
+}
+
+fn config(rules: &Rules) -> CfgEnv {
+    let mut config = CfgEnv::new_with_spec(rules.fork.spec_id());
+    config.chain_id = rules.chain_id;
+    config.tx_gas_limit_cap = rules.transaction_gas_limit_cap.or(Some(u64::MAX));
+    if let Some(blob) = &rules.blob {
+        config.max_blobs_per_tx = Some(blob.max_blobs_per_tx);
+        // UNWRAP: ChainSpec rejects fractions above 64 bits.
+        config.blob_base_fee_update_fraction = Some(u64::try_from(blob.update_fraction).unwrap());
+    }
+    if rules.fork == crate::Fork::Constantinople {
+        config.gas_params.override_gas([
+            (GasId::sstore_static(), 200),
+            (GasId::sstore_set_without_load_cost(), 20_000 - 200),
+            (GasId::sstore_reset_without_cold_load_cost(), 5_000 - 200),
+            (GasId::sstore_set_refund(), 20_000 - 200),
+            (GasId::sstore_reset_refund(), 5_000 - 200),
+        ]);
+    }
+    config
+}
+
+fn block_env(block: &BlockEnvironment, rules: &Rules) -> BlockEnv {
+    let mut env = BlockEnv {
+        number: U256::from(block.number),
+        beneficiary: block.beneficiary,
+        timestamp: U256::from(block.timestamp),
+        gas_limit: block.gas_limit,
+        basefee: block.base_fee_per_gas,
+        difficulty: block.difficulty,
+        prevrandao: Some(block.prev_randao),
+        blob_excess_gas_and_price: None,
+        slot_num: 0,
+    };
+    if let Some(blob) = &rules.blob {
+        // UNWRAP: as in `config`.
+        let fraction = u64::try_from(blob.update_fraction).unwrap();
+        env.set_blob_excess_gas_and_price(block.excess_blob_gas.unwrap_or(0), fraction);
+    }
+    env
+}

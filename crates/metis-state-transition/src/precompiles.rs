@@ -1,0 +1,183 @@
+//! Precompiled contracts: the seam where a chain adds its own.
+
+use alloc::string::{String, ToString};
+
+use alloy_primitives::{Address, Bytes, Log, U256, map::AddressSet};
+use revm::{
+    context_interface::{ContextTr, JournalTr},
+    handler::{EthPrecompiles, PrecompileProvider},
+    interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},
+    primitives::hardfork::SpecId,
+};
+
+use crate::Fork;
+
+/// One call to a precompiled contract.
+#[derive(Debug)]
+pub struct PrecompileCall<'a> {
+    /// Which precompile.
+    pub address: Address,
+    /// Call data.
+    pub input: &'a [u8],
+    /// Gas the call may use.
+    pub gas_limit: u64,
+    /// No logs or writes allowed (STATICCALL).
+    pub is_static: bool,
+    /// Who called.
+    pub caller: Address,
+}
+
+/// What a precompile did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrecompileOutcome {
+    /// Returned `output` for `gas_used`.
+    Return {
+        /// Returned bytes.
+        output: Bytes,
+        /// Gas charged, at most the call's limit.
+        gas_used: u64,
+    },
+    /// Reverted with `output`; the rest of the gas goes back.
+    Revert {
+        /// Revert data.
+        output: Bytes,
+        /// Gas charged, at most the call's limit.
+        gas_used: u64,
+    },
+    /// The limit was below the price; all gas is gone.
+    OutOfGas,
+    /// Malformed input; all gas is gone.
+    Failure,
+}
+
+/// What a precompile may do to the world: journaled reads and logs, nothing else.
+pub trait PrecompileHost {
+    /// Reads a storage slot through the journal, so that it is warm and tracked afterwards.
+    /// `None` when the state cannot be read; the whole transaction then fails with that error.
+    fn sload(&mut self, address: Address, slot: U256) -> Option<U256>;
+
+    /// Emits a log; it vanishes if the frame reverts.
+    fn log(&mut self, log: Log);
+}
+
+/// The precompiles a chain adds to those of the fork.
+///
+/// Must be deterministic and must charge from the call data before doing work.
+pub trait PrecompileSet {
+    /// Addresses active under `fork`, besides the fork's own.
+    fn addresses(&self, fork: Fork) -> &[Address];
+
+    /// Runs a call to one of [`Self::addresses`].
+    fn run(&mut self, call: PrecompileCall<'_>, host: &mut dyn PrecompileHost) -> PrecompileOutcome;
+}
+
+/// Ethereum's precompiles alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EthereumPrecompiles;
+
+impl PrecompileSet for EthereumPrecompiles {
+    fn addresses(&self, _fork: Fork) -> &[Address] {
+        &[]
+    }
+
+    fn run(&mut self, _call: PrecompileCall<'_>, _host: &mut dyn PrecompileHost) -> PrecompileOutcome {
+        // No address leads here.
+        PrecompileOutcome::Failure
+    }
+}
+
+/// The fork's precompiles and a chain's own, as revm wants them.
+#[derive(Debug)]
+pub struct Precompiles<P> {
+    ethereum: EthPrecompiles,
+    own: P,
+    own_addresses: AddressSet,
+    warm: AddressSet,
+}
+
+impl<P: PrecompileSet> Precompiles<P> {
+    pub(crate) fn new(fork: Fork, own: P) -> Self {
+        let ethereum = EthPrecompiles::new(fork.spec_id());
+        let own_addresses: AddressSet = own.addresses(fork).iter().copied().collect();
+        let mut warm = ethereum.warm_addresses().clone();
+        warm.extend(own_addresses.iter().copied());
+        Self { ethereum, own, own_addresses, warm }
+    }
+}
+
+struct JournalHost<'a, CTX> {
+    context: &'a mut CTX,
+    // A read that failed is a fault of the store, never an outcome of the call.
+    fault: Option<String>,
+}
+
+impl<CTX: ContextTr> PrecompileHost for JournalHost<'_, CTX> {
+    fn sload(&mut self, address: Address, slot: U256) -> Option<U256> {
+        let journal = self.context.journal_mut();
+        let loaded = journal.load_account(address).map(|_| ()).and_then(|()| journal.sload(address, slot));
+        match loaded {
+            Ok(load) => Some(load.data),
+            Err(error) => {
+                self.fault = Some(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn log(&mut self, log: Log) {
+        self.context.journal_mut().log(log);
+    }
+}
+
+impl<CTX, P> PrecompileProvider<CTX> for Precompiles<P>
+where
+    CTX: ContextTr<Cfg: revm::context_interface::Cfg<Spec = SpecId>>,
+    P: PrecompileSet,
+{
+    type Output = InterpreterResult;
+
+    fn set_spec(&mut self, _spec: SpecId) -> bool {
+        // The fork is fixed when the EVM is built.
+        false
+    }
+
+    fn run(&mut self, context: &mut CTX, inputs: &CallInputs) -> Result<Option<InterpreterResult>, String> {
+        if !self.own_addresses.contains(&inputs.bytecode_address) {
+            return PrecompileProvider::<CTX>::run(&mut self.ethereum, context, inputs);
+        }
+        let input = inputs.input.bytes(context);
+        let call = PrecompileCall {
+            address: inputs.bytecode_address,
+            input: &input,
+            gas_limit: inputs.gas_limit,
+            is_static: inputs.is_static,
+            caller: inputs.caller,
+        };
+        let mut host = JournalHost { context, fault: None };
+        let outcome = self.own.run(call, &mut host);
+        if let Some(fault) = host.fault {
+            return Err(fault);
+        }
+        Ok(Some(interpreter_result(outcome, inputs.gas_limit, inputs.reservoir)))
+    }
+
+    fn warm_addresses(&self) -> &AddressSet {
+        &self.warm
+    }
+}
+
+fn interpreter_result(outcome: PrecompileOutcome, gas_limit: u64, reservoir: u64) -> InterpreterResult {
+    let mut gas = Gas::new_with_regular_gas_and_reservoir(gas_limit, reservoir);
+    let (result, output, gas_used) = match outcome {
+        PrecompileOutcome::Return { output, gas_used } => (InstructionResult::Return, output, gas_used),
+        PrecompileOutcome::Revert { output, gas_used } => (InstructionResult::Revert, output, gas_used),
+        PrecompileOutcome::OutOfGas => (InstructionResult::PrecompileOOG, Bytes::new(), gas_limit),
+        PrecompileOutcome::Failure => (InstructionResult::PrecompileError, Bytes::new(), gas_limit),
+    };
+    // A precompile that claims more than it was given is out of gas, whatever it returned.
+    if gas_used > gas_limit || !gas.record_regular_cost(gas_used) {
+        gas.spend_all();
+        return InterpreterResult::new(InstructionResult::PrecompileOOG, Bytes::new(), gas);
+    }
+    InterpreterResult::new(result, output, gas)
+}
