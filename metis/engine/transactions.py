@@ -69,8 +69,8 @@ def unsigned_transaction(fields: UnsignedTransaction) -> TransactionHandle:
     """
     Make a handle of a transaction nobody signed, for simulation and for replays of known senders.
 
-    It executes like a signed one with the same sender. ``hash`` and ``raw`` are those of the
-    transaction with an empty signature, so they identify nothing on a real chain.
+    It executes like a signed one with the same sender. In place of a signature it carries the
+    sender, so its ``hash`` and ``raw`` are not those of any transaction on a chain.
 
     Raises
     ------

@@ -72,7 +72,6 @@ class Chain:
             gas_limit=self.constants.block_gas_limit,
             prev_randao=prev_randao,
             extra_data=extra_data,
-            block_hashes=self._block_hashes,
         )
         built = engine.build_block(self.store, self.spec, self.head, attributes, transactions)
         self._advance(built.block)
@@ -123,7 +122,7 @@ class Chain:
             chain_id=self.constants.chain_id,
         )
         handle = engine.unsigned_transaction(transaction)
-        return engine.execute_transaction(self.store, self.spec, environment, handle, reward_beneficiary=False)
+        return engine.execute_transaction(self.store, self.spec, environment, handle)
 
     def _advance(self, block: BlockHandle) -> None:
         self.head = block
