@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -128,6 +129,33 @@ def test_printed_command__in_a_document__exists(path: Path, command: str) -> Non
         case [program, *_] if program.startswith("."):
             inside_environment = program.startswith(".venv/")
             assert inside_environment or (CHECKOUT / program).is_file(), f"{path}: {program} is not there"
+
+
+TRANSCRIPTS = [
+    pytest.param(fence.lines[0].removeprefix("$ "), fence.lines[1:], id=f"{path}:{fence.line_number}")
+    for path in documents()
+    for fence in fences(text_of(path) or "")
+    if fence.language == "console" and len(fence.lines) > 1
+]
+
+
+@pytest.mark.parametrize(("command", "shown"), TRANSCRIPTS)
+def test_transcript__in_a_document__is_what_the_command_prints(command: str, shown: tuple[str, ...]) -> None:
+    """A line "..." stands for any number of lines that are left out."""
+    program, *arguments = shlex.split(command)
+    assert program == ".venv/bin/metis"
+    printed = subprocess.run(
+        [Path(sys.executable).parent / "metis", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"},
+    ).stdout
+    position = 0
+    for line in shown:
+        if line != "...":
+            assert f"{line}\n" in printed[position:], f"{command} does not print: {line}"
+            position = printed.index(f"{line}\n", position) + len(line)
 
 
 LINKS = sorted(
