@@ -171,4 +171,13 @@ impl<V: StateView> StateView for Overlay<V> {
         }
         self.base.storage(address, slot)
     }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
+        let Some(change) = self.changes.accounts.get(address) else { return self.base.has_storage(address) };
+        if change.storage.values().any(|value| !value.is_zero()) {
+            return Ok(true);
+        }
+        // Only an account that cannot run code is asked about, so its slots below are unchanged.
+        Ok(!change.storage_cleared && self.base.has_storage(address)?)
+    }
 }

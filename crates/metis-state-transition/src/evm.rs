@@ -1,6 +1,6 @@
 //! The machine that runs one transaction or system call after the other over a state view.
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256};
 use revm::{
     Database, Journal,
     bytecode::{Bytecode, opcode},
@@ -18,10 +18,11 @@ use revm::{
         instructions::EthInstructions, post_execution,
     },
     interpreter::{
-        Host, Instruction, InstructionContext, InstructionResult, interpreter::EthInterpreter,
+        FrameInput, Host, Instruction, InstructionContext, InstructionResult, interpreter::EthInterpreter,
         interpreter_action::FrameInit,
         instructions::host::sstore_with_gas_accounting,
     },
+    primitives::constants::CALL_STACK_LIMIT,
     state::{AccountInfo, EvmState},
 };
 
@@ -169,6 +170,38 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     }
 }
 
+impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
+    /// EIP-7610: a creation also collides with an account that has nothing but storage. revm
+    /// knows of nonce and code only.
+    ///
+    /// Gives the address such a creation would deploy to, with its account loaded; `None` where
+    /// revm's own rules decide.
+    fn storage_collision(&mut self, init: &FrameInit) -> Result<Option<Address>, ContextError<ViewError<V::Error>>> {
+        let FrameInput::Create(create) = &init.frame_input else { return Ok(None) };
+        if init.depth > CALL_STACK_LIMIT as usize {
+            return Ok(None);
+        }
+        let journal = &mut self.context.journaled_state;
+        let caller = journal.load_account(create.caller())?.data.info.clone();
+        if caller.balance < create.value() || caller.nonce == u64::MAX {
+            return Ok(None);
+        }
+        let target = create.created_address(caller.nonce);
+        if !journal.database.view.has_storage(&target).map_err(ViewError::State)? {
+            return Ok(None);
+        }
+        let info = &journal.load_account(target)?.data.info;
+        let is_created_before = info.nonce != 0 || info.code_hash != KECCAK256_EMPTY;
+        Ok((!is_created_before).then_some(target))
+    }
+
+    fn set_loaded_nonce(&mut self, address: Address, nonce: u64) {
+        if let Some(account) = self.context.journaled_state.inner.state.get_mut(&address) {
+            account.info.nonce = nonce;
+        }
+    }
+}
+
 impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
     type Context = EvmContext<V>;
     type Instructions = EthInstructions<EthInterpreter, EvmContext<V>>;
@@ -194,9 +227,17 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
         {
             self.runner.enter(&start);
         }
+        let collision = self.storage_collision(&init)?;
+        if let Some(target) = collision {
+            // Seen by revm's own rule as an account that was created before.
+            self.set_loaded_nonce(target, 1);
+        }
         let is_first = self.frames.index().is_none();
         let frame = if is_first { self.frames.start_init() } else { self.frames.get_next() };
         let started = EvmFrame::init_with_context(frame, &mut self.context, &mut self.precompiles, init)?;
+        if let Some(target) = collision {
+            self.set_loaded_nonce(target, 0);
+        }
         if R::OBSERVES_FRAMES
             && let ItemOrResult::Result(result) = &started
         {
@@ -315,7 +356,8 @@ fn block_env(block: &BlockEnvironment, rules: &Rules) -> BlockEnv {
         beneficiary: block.beneficiary,
         timestamp: U256::from(block.timestamp),
         gas_limit: block.gas_limit,
-        basefee: block.base_fee_per_gas,
+        // Opcodes and rules about it exist from London on; a caller may still name one.
+        basefee: if rules.fork >= crate::Fork::London { block.base_fee_per_gas } else { 0 },
         difficulty: block.difficulty,
         prevrandao: Some(block.prev_randao),
         blob_excess_gas_and_price: None,

@@ -75,6 +75,12 @@ pub trait StateView {
     /// # Errors
     /// When the state cannot be read.
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error>;
+
+    /// Whether any slot of the account is not zero. Asked before each contract creation (EIP-7610).
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error>;
 }
 
 impl<T: StateView + ?Sized> StateView for &T {
@@ -90,5 +96,9 @@ impl<T: StateView + ?Sized> StateView for &T {
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
         (**self).storage(address, slot)
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
+        (**self).has_storage(address)
     }
 }

@@ -68,6 +68,10 @@ impl StateView for MemorySnapshot {
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Infallible> {
         Ok(self.state.storage(address, slot))
     }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, Infallible> {
+        Ok(self.state.has_storage(address))
+    }
 }
 
 impl StateCommitment for MemorySnapshot {

@@ -132,6 +132,10 @@ impl State {
         self.accounts.get(address).and_then(|entry| entry.storage.get(slot)).copied().unwrap_or_default()
     }
 
+    pub(super) fn has_storage(&self, address: &Address) -> bool {
+        self.accounts.get(address).is_some_and(|entry| !entry.storage.is_empty())
+    }
+
     pub(super) fn prove_account(&self, address: &Address) -> Vec<Bytes> {
         self.trie.prove(keccak256(address))
     }
