@@ -65,9 +65,9 @@ def _print_block(console: Console, result: DemoResult, block: DemoBlock) -> None
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("hash")
-    table.add_column("what happened", ratio=1)
     table.add_column("type")
     table.add_column("from")
+    table.add_column("what it does", ratio=1)
     table.add_column("to")
     table.add_column("result")
     table.add_column("gas", justify="right")
@@ -76,9 +76,9 @@ def _print_block(console: Console, result: DemoResult, block: DemoBlock) -> None
     for entry in block.included:
         table.add_row(
             _short(entry.transaction.hash),
-            Text(entry.step.what),
             _TYPES[entry.transaction.type],
             _label(result, entry.transaction.sender),
+            _story(entry),
             _target(result, entry),
             _result(entry),
             f"{entry.receipt.gas_used:,}",
@@ -88,8 +88,8 @@ def _print_block(console: Console, result: DemoResult, block: DemoBlock) -> None
     console.print(table)
     for refusal in block.refused:
         console.print(
-            f"not included: {_short(refusal.transaction.hash)} {refusal.step.what}: "
-            f"{refusal.error.reason} ({refusal.error.detail})",
+            f"not included: {_short(refusal.transaction.hash)}  {_label(result, refusal.transaction.sender)} "
+            f"{refusal.step.what}: {refusal.error.reason}\n  {refusal.error.detail}",
             style="yellow",
             markup=False,
         )
@@ -151,9 +151,15 @@ def _print_mainnet(console: Console, result: DemoResult) -> None:
     )
 
 
+def _story(entry: Inclusion) -> Text:
+    text = Text(entry.step.what)
+    if entry.explanation:
+        text.append(f'\nthe contract says: "{entry.explanation}"', style="dim")
+    return text
+
+
 def _result(entry: Inclusion) -> Text:
-    text = entry.result if not entry.explanation else f"{entry.result}: {entry.explanation}"
-    return Text(text, style="green" if entry.receipt.success else "red")
+    return Text(entry.result, style="green" if entry.receipt.success else "red")
 
 
 def _target(result: DemoResult, entry: Inclusion) -> str:

