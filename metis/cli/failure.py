@@ -42,7 +42,7 @@ def report_failure(error: Exception, as_json: bool) -> None:
 def _described(error: Exception) -> tuple[str, str, dict[str, Any]]:
     if isinstance(error, MetisError):
         message = str(error) or "the engine stopped itself" if isinstance(error, EngineFault) else str(error)
-        return error.slug, message, {name: _plain(value) for name, value in vars(error).items()}
+        return error.slug, message, _attributes(error)
     # The parser's own errors, by their shape: typer has moved their class between modules.
     format_message = getattr(error, "format_message", None)
     if format_message is not None:
@@ -50,6 +50,11 @@ def _described(error: Exception) -> tuple[str, str, dict[str, Any]]:
     if isinstance(error, ImportError) and "metis.engine" in (error.name or "") and "_native" in str(error):
         return "engine-missing", "the engine is not built in this environment; run `make setup` in a checkout", {}
     return "bug", f"{type(error).__name__}: {error}", {}
+
+
+def _attributes(error: MetisError) -> dict[str, Any]:
+    # Names with an underscore are not ours: typer marks the exceptions that pass through it.
+    return {name: _plain(value) for name, value in vars(error).items() if not name.startswith("_")}
 
 
 def _plain(value: object) -> Any:

@@ -25,6 +25,7 @@ from metis.types import (
     Hash32,
     InvalidTransaction,
     TransactionOutcome,
+    Wei,
 )
 from metis.vm.fields import MalformedField
 from metis.vm.forks import canonical_fork, fork_reached, spec_at
@@ -77,7 +78,7 @@ class CaseRunner:
 
     def __init__(self, test: StateTest) -> None:
         self.test = test
-        self._environments: dict[bool, BlockEnvironment] = {}
+        self._environments: dict[tuple[bool, bool], BlockEnvironment] = {}
 
     @functools.cached_property
     def _store(self) -> engine.MemoryStore:
@@ -136,10 +137,8 @@ class CaseRunner:
         if not transaction_gas_cap:
             spec = spec.without_transaction_gas_limit_cap()
         transaction = self._transaction(case)
-        environment = self._environment(blobs=fork_reached(fork, "Cancun"))
-        return engine.execute_transaction(
-            self._store, spec, environment, transaction, trace=trace, reward_beneficiary=True
-        )
+        environment = self._environment(fork)
+        return engine.execute_transaction(self._store, spec, environment, transaction, trace=trace)
 
     def _transaction(self, case: StateCase) -> engine.TransactionHandle:
         if case.transaction_rlp is None:
@@ -150,26 +149,27 @@ class CaseRunner:
             raise _WrongSender(f"recovered sender 0x{transaction.sender.hex()} instead of 0x{sender.hex()}")
         return transaction
 
-    def _environment(self, *, blobs: bool) -> BlockEnvironment:
-        if blobs not in self._environments:
-            environment = self.test.environment
-            excess_blob_gas = (environment.excess_blob_gas or Gas(0)) if blobs else None
-            self._environments[blobs] = replace(
-                environment,
-                excess_blob_gas=excess_blob_gas,
-                block_hashes={
-                    number: _block_hash(number)
-                    for number in range(max(0, environment.number - BLOCKHASH_WINDOW), environment.number)
-                },
+    def _environment(self, fork: str) -> BlockEnvironment:
+        has_base_fee, has_blobs = fork_reached(fork, "London"), fork_reached(fork, "Cancun")
+        environment = self._environments.get((has_base_fee, has_blobs))
+        if environment is None:
+            environment = replace(
+                self.test.environment,
+                base_fee_per_gas_wei=self.test.environment.base_fee_per_gas_wei if has_base_fee else Wei(0),
+                excess_blob_gas=(self.test.environment.excess_blob_gas or Gas(0)) if has_blobs else None,
+                block_hashes=_block_hashes(self.test.environment.number),
             )
-        return self._environments[blobs]
+            self._environments[has_base_fee, has_blobs] = environment
+        return environment
 
     def _root_after_refusal(self, case: StateCase) -> Hash32:
         beneficiary = self.test.environment.beneficiary
         fork = canonical_fork(case.fork)
-        if fork is None or fork_reached(fork, "SpuriousDragon") or beneficiary in self.test.alloc:
+        has_empty_accounts = fork is not None and not fork_reached(fork, "SpuriousDragon")
+        if self.test.is_from_execution_spec_tests or not has_empty_accounts or beneficiary in self.test.alloc:
             return Hash32(self._store.state_root())
-        # Before EIP-161 the zero reward of a block creates its beneficiary, transaction or not.
+        # The older filler ends every block with a reward of zero, which before EIP-161 creates the
+        # beneficiary, transaction or not.
         return Hash32(engine.MemoryStore({**self.test.alloc, beneficiary: Account()}).state_root())
 
     def _difference(self, case: StateCase, result: _Result) -> CaseFailure | None:
@@ -240,6 +240,11 @@ def execute_case(
     FixtureError : the file's fields do not make a transaction, or its fork is unknown.
     """
     return CaseRunner(test).execute(case, trace=trace, transaction_gas_cap=transaction_gas_cap)
+
+
+def _block_hashes(number: int) -> dict[int, Hash32]:
+    """Hashes of a block's ancestors, by the convention of state tests."""
+    return {ancestor: _block_hash(ancestor) for ancestor in range(max(0, number - BLOCKHASH_WINDOW), number)}
 
 
 @functools.cache

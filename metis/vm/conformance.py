@@ -8,9 +8,8 @@ workers, so that an archive of any size runs in constant memory.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from metis import engine
@@ -137,12 +136,14 @@ def run_state_tests(
     chosen = canonical_fork(fork) if fork is not None else None
     if fork is not None and chosen is None:
         raise GenesisError("fork", f"{fork!r} is not a fork of the engine: {', '.join(engine.fork_names())}")
-    report = Report()
-    for file_report in _reports(files, chosen, workers):
-        report.add(file_report)
+    so_far = Report()
+    by_position: dict[int, Report] = {}
+    for position, file_report in _reports(files, chosen, workers):
+        by_position[position] = file_report
+        so_far.add(file_report)
         if on_progress is not None:
-            on_progress(report)
-    return report
+            on_progress(so_far)
+    return _joined(by_position)
 
 
 def check_mode(mode: str) -> None:
@@ -163,25 +164,43 @@ def check_mode(mode: str) -> None:
     raise CompositionError(interface, mode, problem)
 
 
-def _reports(files: Iterable[FixtureFile], fork: str | None, workers: int) -> Iterator[Report]:
+def _joined(by_position: Mapping[int, Report]) -> Report:
+    """One report in the order of the files, its forks oldest first, then what is no fork of the engine."""
+    report = Report()
+    for position in sorted(by_position):
+        report.add(by_position[position])
+    names = engine.fork_names()
+    ages = {fork: names.index(canonical) for fork in report.by_fork if (canonical := canonical_fork(fork)) is not None}
+    report.by_fork = dict(sorted(report.by_fork.items(), key=lambda item: (ages.get(item[0], len(names)), item[0])))
+    return report
+
+
+def _reports(files: Iterable[FixtureFile], fork: str | None, workers: int) -> Iterator[tuple[int, Report]]:
+    """Each file's position and report, as they are finished: one slow file does not hold up the others."""
     if workers <= 1:
-        for file in files:
-            yield _file_report(file, fork)
+        for position, file in enumerate(files):
+            yield position, _file_report(file, fork)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="statetest") as pool:
-        waiting: deque[Future[Report]] = deque()
+        running: dict[Future[Report], int] = {}
         try:
-            for file in files:
-                waiting.append(pool.submit(_file_report, file, fork))
-                # BOUND: files in memory. Results are taken in order, so that reports are equal
-                # for any number of workers.
-                while len(waiting) > workers * FILES_AHEAD_PER_WORKER:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            for position, file in enumerate(files):
+                running[pool.submit(_file_report, file, fork)] = position
+                # BOUND: files in memory.
+                while len(running) >= workers * FILES_AHEAD_PER_WORKER:
+                    yield from _finished(running)
+            while running:
+                yield from _finished(running)
         finally:
-            for future in waiting:
+            for future in running:
                 future.cancel()
+
+
+def _finished(running: dict[Future[Report], int]) -> Iterator[tuple[int, Report]]:
+    """Wait for at least one, and take what is there out of ``running``."""
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield running.pop(future), future.result()
 
 
 def _file_report(file: FixtureFile, fork: str | None) -> Report:

@@ -83,6 +83,8 @@ class StateTest:
         read only where they are needed (metis.vm.case).
     chain_id : 1 unless the file says otherwise.
     blob_schedules : fork name → blob limits that the file brings.
+    is_from_execution_spec_tests : whether its filler wrote the file (with a ``config``); fillers differ
+        in what a refused transaction leaves behind before Spurious Dragon.
     cases : expected results, in the file's order.
     """
 
@@ -93,6 +95,7 @@ class StateTest:
     transaction: Mapping[str, Any]
     chain_id: int
     blob_schedules: Mapping[str, BlobSchedule]
+    is_from_execution_spec_tests: bool
     cases: tuple[StateCase, ...]
 
     def case_id(self, case: StateCase) -> str:
@@ -137,6 +140,7 @@ def _test(path: str, name: str, body: Any) -> StateTest:
         transaction=transaction,
         chain_id=_chain_id(config),
         blob_schedules=_blob_schedules(config),
+        is_from_execution_spec_tests="config" in body,
         cases=tuple(_cases(object_field(body, "post"), transaction)),
     )
 
