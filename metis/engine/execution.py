@@ -115,6 +115,6 @@ def run_code(
     gas_limit : gas the call starts with.
     trace : as for :func:`execute_transaction`.
 
-    Cost: keeps the interpreter lock; bounded by ``gas_limit``.
+    Cost: releases the interpreter lock, unless ``trace`` is given; bounded by ``gas_limit``.
     """
     return outcome_from(_native.run_code(spec, code, calldata, gas_limit, value_wei, trace))

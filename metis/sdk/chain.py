@@ -127,4 +127,5 @@ class Chain:
     def _advance(self, block: BlockHandle) -> None:
         self.head = block
         self._block_hashes[block.number] = Hash32(block.hash)
-        self._block_hashes.pop(block.number - _BLOCK_HASH_COUNT, None)
+        # The head's own hash is kept too: the next block may ask for it.
+        self._block_hashes.pop(block.number - _BLOCK_HASH_COUNT - 1, None)

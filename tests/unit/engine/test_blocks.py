@@ -213,6 +213,30 @@ def test_blockhash__of_an_ancestor__is_its_hash_when_built_and_when_imported(cha
     assert second.store.state_root() == chain.store.state_root()
 
 
+def test_blockhash__at_the_end_of_its_reach__is_the_same_when_built_and_when_imported(
+    chain: Chain, wallet: Wallet
+) -> None:
+    """Of the 256 newest ancestors, the oldest has a hash, the one before it has none."""
+    hashes = [chain.genesis.hash]
+    blocks = []
+    for _ in range(299):
+        blocks.append(chain.build([]).block)
+        hashes.append(chain.head.hash)
+    # Store BLOCKHASH(NUMBER - 256) at 0 and BLOCKHASH(NUMBER - 257) at 1.
+    code = bytes.fromhex("6101004303405f55" + "610101430340600155" + "00")
+
+    built = chain.build([_transfer(wallet, 0, to=b"", data=code, gas=200_000)])
+
+    created = built.receipts[0].contract_address
+    assert created is not None
+    assert chain.store.storage(created, 0) == int.from_bytes(hashes[300 - 256], "big")
+    assert chain.store.storage(created, 1) == 0
+    second = Network.from_preset("hyperion").open()
+    for block in (*blocks, built.block):
+        second.import_block(block)
+    assert second.store.state_root() == chain.store.state_root()
+
+
 @pytest.fixture(scope="module")
 def public_chain(fixtures: Path) -> tuple[bytes, list[bytes]]:
     """Genesis and blocks of the Ethereum execution API test chain: every fork from Frontier to BPO2."""
