@@ -5,9 +5,11 @@ exponentiation as priced and bounded by EIP-7883 and EIP-7823, and P-256 (EIP-79
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from metis.types import Account
+from tests.differential.assembler import assemble, call
 from tests.differential.case import TransactionsCase
 from tests.differential.curves import (
     BLS_FIELD_MODULUS,
@@ -22,7 +24,7 @@ from tests.differential.curves import (
     outside_subgroup_g2,
     sign_p256,
 )
-from tests.differential.world import address_of, draft, probe, signed_case
+from tests.differential.world import address_of, draft, environment_at, probe, signed_case
 
 __all__ = [
     "BLS_INPUTS",
@@ -34,6 +36,7 @@ __all__ = [
     "P256_INPUTS",
     "calling",
     "encode_modexp",
+    "multi_scalar_prices",
     "random_bls_case",
     "random_modexp_case",
 ]
@@ -54,6 +57,28 @@ def calling(
     code = probe(precompile.to_bytes(20, "big"), gas=gas)
     transaction = draft(caller, data=calldata, gas_limit=TRANSACTION_GAS)
     return signed_case(name, fork, [transaction], {caller: Account(code=code)})
+
+
+def multi_scalar_prices(precompile: int, counts: Sequence[int]) -> TransactionsCase:
+    """
+    One transaction that calls with each of ``counts`` points at infinity and logs what the calls cost.
+
+    In Prague, whose transactions may be as large as the block. Infinity costs the gas of any point, and little time.
+    """
+    size = 160 if precompile == G1_MSM else 288
+    prices_at = max(counts) * size
+    # Memory is paid for first, so that it is in no price.
+    code = assemble(0, prices_at + 32 * len(counts), "MSTORE")
+    for position, count in enumerate(counts):
+        one_call = call("CALL", precompile.to_bytes(20, "big"), gas=AMPLE_GAS, arguments=(0, size * count))
+        code += assemble("GAS", one_call)
+        # A failed call shows as a price of zero.
+        code += assemble("GAS", "SWAP1", "SWAP2", "SUB", "MUL", prices_at + 32 * position, "MSTORE")
+    code += assemble(32 * len(counts), prices_at, "LOG0")
+    caller = address_of(1)
+    block = environment_at("Prague", gas_limit=400_000_000)
+    transaction = draft(caller, gas_limit=400_000_000)
+    return signed_case("multi-scalar prices", "Prague", [transaction], {caller: Account(code=code)}, environment=block)
 
 
 def word(value: int) -> bytes:

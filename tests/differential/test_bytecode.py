@@ -20,4 +20,4 @@ def test_bytecode__random_contracts__equal_specification(oracle: Oracle, fork: s
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("fork", FORKS)
 def test_bytecode__many_random_contracts__equal_specification(oracle: Oracle, fork: str) -> None:
-    check_generated(oracle, bytecode.random_case, examples=1500, fork=fork)
+    check_generated(oracle, bytecode.random_case, examples=400, fork=fork)

@@ -42,4 +42,4 @@ def test_delegation__random_mixtures__equal_specification(oracle: Oracle) -> Non
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_delegation__many_random_mixtures__equal_specification(oracle: Oracle) -> None:
-    check_generated(oracle, delegation.random_case, examples=3000)
+    check_generated(oracle, delegation.random_case, examples=1000)

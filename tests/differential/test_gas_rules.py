@@ -79,4 +79,4 @@ def test_gas_limit_cap__at_and_above__one_more_is_refused_since_osaka(oracle: Or
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_calldata_floor__many_random_transactions__equal_specification(oracle: Oracle) -> None:
-    check_generated(oracle, gas_rules.random_calldata_case, examples=5000)
+    check_generated(oracle, gas_rules.random_calldata_case, examples=1500)
