@@ -28,6 +28,7 @@ from tests.unit.rpc.running_server import PROMPT_S, RunningServer, eventually, r
 from tests.unit.rpc.test_websocket import websocket
 
 SECRET = bytes(range(32))
+ARGUMENT = "invalid argument"
 
 
 # Methods of every kind.
@@ -55,9 +56,9 @@ def test_method__of_any_kind__answers(
     [
         ("test_missing", [], {"code": -32601, "message": "the method test_missing does not exist/is not available"}),
         ("x" * 5_000, [], {"code": -32601, "message": f"the method {'x' * 64}… does not exist/is not available"}),
-        ("test_typed", [1], {"code": -32602, "message": "invalid argument 0 (address): expected a hex string, got number"}),
-        ("test_pool", [1, 2], {"code": -32602, "message": "invalid argument 1: too many arguments, want at most 1"}),
-        ("test_async", [1, 2], {"code": -32602, "message": "invalid argument 1: too many arguments, want at most 1"}),
+        ("test_typed", [1], {"code": -32602, "message": f"{ARGUMENT} 0 (address): expected a hex string, got number"}),
+        ("test_pool", [1, 2], {"code": -32602, "message": f"{ARGUMENT} 1: too many arguments, want at most 1"}),
+        ("test_async", [1, 2], {"code": -32602, "message": f"{ARGUMENT} 1: too many arguments, want at most 1"}),
         ("test_fail", ["revert"], {"code": 3, "message": "execution reverted", "data": "0x12345678"}),
         ("test_fail", ["nonce"], {"code": -32003, "message": "nonce too low: nonce 1 is below 2"}),
         ("test_fail", ["own"], {"code": -38010, "message": "own code", "data": {"some": "data"}}),
