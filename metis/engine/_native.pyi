@@ -9,7 +9,26 @@ release the interpreter lock. Every function may raise ``EngineFault``; other er
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-__all__: list[str]
+__all__ = [
+    "Block",
+    "ChainSpec",
+    "MemoryStore",
+    "Transaction",
+    "build_block",
+    "build_info",
+    "decode_transaction",
+    "decode_transactions",
+    "execute_transaction",
+    "execute_transactions",
+    "fork_names",
+    "import_block",
+    "inject_panic",
+    "keccak256",
+    "run_code",
+    "transaction_error_slugs",
+    "unsigned_transaction",
+    "verify_proof",
+]
 
 def build_info() -> dict[str, str]:
     """Version, cargo profile, target, CPU features and revm version of this build."""
@@ -149,7 +168,11 @@ def execute_transactions(
     """
 
 def run_code(
-    spec: ChainSpec, code: bytes, calldata: bytes, gas_limit: int, value_wei: int = 0,
+    spec: ChainSpec,
+    code: bytes,
+    calldata: bytes,
+    gas_limit: int,
+    value_wei: int | None = None,
     trace: Callable[[bytes], None] | None = None,
 ) -> dict[str, Any]:
     """Run bytecode as one message call in an empty world (no transaction cost). Same result keys as execute_transaction."""

@@ -79,6 +79,26 @@ def test_foundation__imports_third_party__never(package: str) -> None:
             assert not outside, f"{path} imports {sorted(outside)}"
 
 
+def distributions(requirements: list[str]) -> set[str]:
+    """The import names of required distributions: those we use are spelt like them."""
+    return {re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("-", "_") for requirement in requirements}
+
+
+@pytest.mark.parametrize("folder", ["metis", "tests", "benches", "examples"])
+def test_third_party_package__is_imported__only_when_declared(folder: str) -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = distributions(project["dependencies"])
+    if folder != "metis":
+        declared |= distributions(project["optional-dependencies"]["dev"])
+    ours = {"metis", "tests", "benches", "examples"}
+    # tests/differential also runs in the executable specification's environment, which declares its own.
+    for path in files():
+        if path.parts[0] == folder and path.suffix == ".py" and path.parts[:2] != ("tests", "differential"):
+            roots = {name.split(".")[0] for name in imports_of(path)}
+            outside = roots - sys.stdlib_module_names - ours - declared
+            assert not outside, f"{path} imports {sorted(outside)}: declare it in pyproject.toml"
+
+
 def rust_code(text: str) -> str:
     """Rust source without comments and string literals, which may speak of any crate."""
     without_strings = re.sub(r'"(?:\\.|[^"\\])*"', '""', text)
