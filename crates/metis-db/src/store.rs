@@ -87,12 +87,7 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::OutOfOrder`] or [`StoreError::RootMismatch`]; the store is then unchanged.
-    fn commit(
-        &self,
-        parent: &Self::Snapshot,
-        block: CommittedBlock,
-        changes: &ChangeSet,
-    ) -> Result<(), StoreError>;
+    fn commit(&self, parent: &Self::Snapshot, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError>;
 
     /// Makes an older kept block the newest; what came after it is gone.
     ///

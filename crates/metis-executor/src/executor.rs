@@ -138,7 +138,8 @@ fn commit<S: StateStore>(
     outcome: &BlockOutcome,
 ) -> Result<B256, StoreError> {
     let hash = header.hash_slow();
-    let block = CommittedBlock { number: header.number, hash, parent_hash: header.parent_hash, state_root: header.state_root };
+    let block =
+        CommittedBlock { number: header.number, hash, parent_hash: header.parent_hash, state_root: header.state_root };
     store.commit(snapshot, block, &outcome.changes)?;
     Ok(hash)
 }

@@ -75,9 +75,9 @@ impl Block {
         let transactions = recovered.into_iter().map(|inner| Py::new(py, Transaction { inner }));
         let ommers = block.body.ommers.iter().map(|ommer| to_bytes(py, ommer.hash_slow()));
         let withdrawals = block.body.withdrawals.as_ref().map(|withdrawals| {
-            let entries = withdrawals.iter().map(|entry| {
-                (entry.index, entry.validator_index, to_bytes(py, entry.address), entry.amount)
-            });
+            let entries = withdrawals
+                .iter()
+                .map(|entry| (entry.index, entry.validator_index, to_bytes(py, entry.address), entry.amount));
             entries.collect::<Vec<_>>()
         });
         let fields = PyDict::new(py);

@@ -47,9 +47,10 @@ impl<'a, 'py, const N: usize> FromPyObject<'a, 'py> for Fixed<N> {
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let object = object.cast::<PyBytes>()?;
         let bytes = object.as_bytes();
-        bytes.try_into().map(Self).map_err(|_| {
-            pyo3::exceptions::PyValueError::new_err(format!("{} bytes, must be {N}", bytes.len()))
-        })
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| pyo3::exceptions::PyValueError::new_err(format!("{} bytes, must be {N}", bytes.len())))
     }
 }
 

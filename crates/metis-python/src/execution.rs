@@ -122,7 +122,9 @@ pub fn execute_transaction<'py>(
     let (spec, transaction) = (&spec.inner, &transaction.inner);
     let (outcome, root) = if let Some(callback) = trace {
         let mut error = None;
-        let ran = guard(|| Ok(execute_one(&snapshot, spec, environment, transaction, PythonTrace::runner(callback, &mut error))))?;
+        let ran = guard(|| {
+            Ok(execute_one(&snapshot, spec, environment, transaction, PythonTrace::runner(callback, &mut error)))
+        })?;
         if let Some(error) = error {
             return Err(error);
         }
@@ -176,7 +178,8 @@ pub fn execute_transactions<'py>(
         }
         let state_root = infallible(snapshot.state_root_after(executor.changes()));
         if commit {
-            let block = CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
+            let block =
+                CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
             store.commit(&snapshot, block, executor.changes()).map_err(|error| from_store(&error))?;
         }
         Ok::<_, PyErr>((executor.receipts().to_vec(), state_root))
@@ -216,7 +219,9 @@ pub fn run_code<'py>(
     let ran = match trace {
         Some(callback) => {
             let mut error = None;
-            let ran = guard(|| Ok(call_code(&snapshot, spec, calldata.0, value, gas_limit, PythonTrace::runner(callback, &mut error))))?;
+            let ran = guard(|| {
+                Ok(call_code(&snapshot, spec, calldata.0, value, gas_limit, PythonTrace::runner(callback, &mut error)))
+            })?;
             if let Some(error) = error {
                 return Err(error);
             }
@@ -281,11 +286,9 @@ pub fn build_block<'py>(
     let attributes = block_attributes(attributes)?;
     let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
     let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
-    let built = guard_free(py, || {
-        SequentialExecutor.build(&**store, spec, parent, attributes, &candidates, runner())
-    })?
-    .map_err(|error| from_execute(&error))?
-    .built;
+    let built = guard_free(py, || SequentialExecutor.build(&**store, spec, parent, attributes, &candidates, runner()))?
+        .map_err(|error| from_execute(&error))?
+        .built;
     let fields = PyDict::new(py);
     fields.set_item("receipts", receipt_list(py, &built.outcome.receipts)?)?;
     let skipped = built.skipped.iter().map(|entry| {

@@ -2,7 +2,7 @@
 
 use alloy_consensus::Header;
 use alloy_genesis::{ChainConfig, Genesis};
-use alloy_primitives::{Address, B256, B64, U256};
+use alloy_primitives::{Address, B64, B256, U256};
 use metis_state_transition::{ChainSpec, Fork, ForkActivation, genesis_header};
 use pyo3::prelude::*;
 use serde_json::Value;
@@ -74,7 +74,9 @@ fn blob_schedule(config: &ChainConfig) -> PyResult<Vec<(u64, alloy_eips::eip7840
     }
     let mut schedule = Vec::new();
     for (name, time) in times {
-        let (Some(time), Some(params)) = (time, config.blob_schedule.get(name)) else { continue };
+        let (Some(time), Some(params)) = (time, config.blob_schedule.get(name)) else {
+            continue;
+        };
         let field = |part: &str| format!("config.blobSchedule.{name}.{part}");
         if params.max_blob_count == 0 || params.max_blob_count > 4096 {
             return Err(genesis_error(&field("max"), "must be 1 to 4096"));
@@ -94,8 +96,12 @@ fn blob_schedule(config: &ChainConfig) -> PyResult<Vec<(u64, alloy_eips::eip7840
 
 /// Metis' own rules, in `config.metis`.
 fn metis_rules(config: &ChainConfig, spec: &mut ChainSpec) -> PyResult<()> {
-    let Some(metis) = config.extra_fields.get("metis") else { return Ok(()) };
-    let Value::Object(rules) = metis else { return Err(genesis_error("config.metis", "must be an object")) };
+    let Some(metis) = config.extra_fields.get("metis") else {
+        return Ok(());
+    };
+    let Value::Object(rules) = metis else {
+        return Err(genesis_error("config.metis", "must be an object"));
+    };
     for (name, value) in rules {
         let field = format!("config.metis.{name}");
         match (name.as_str(), value) {
@@ -111,8 +117,12 @@ fn metis_rules(config: &ChainConfig, spec: &mut ChainSpec) -> PyResult<()> {
                     text.parse().map_err(|_| genesis_error(&field, "must be an address of 20 bytes in hex"))?;
                 spec.base_fee_recipient = Some(recipient);
             }
-            ("transactionGasLimitCap" | "baseFeeRecipient", _) => return Err(genesis_error(&field, "wrong type")),
-            _ => return Err(genesis_error(&field, "no such rule; known: transactionGasLimitCap, baseFeeRecipient")),
+            ("transactionGasLimitCap" | "baseFeeRecipient", _) => {
+                return Err(genesis_error(&field, "wrong type"));
+            }
+            _ => {
+                return Err(genesis_error(&field, "no such rule; known: transactionGasLimitCap, baseFeeRecipient"));
+            }
         }
     }
     Ok(())

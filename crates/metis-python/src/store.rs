@@ -125,9 +125,10 @@ impl MemoryStore {
         let account = proof.account.map(|(account, root)| account_tuple(py, &account, root)).transpose()?;
         result.set_item("account", account)?;
         result.set_item("account_proof", nodes(&proof.proof))?;
-        let storage = proof.storage.iter().map(|entry| {
-            Ok((to_int(py, entry.slot)?, to_int(py, entry.value)?, nodes(&entry.proof)))
-        });
+        let storage = proof
+            .storage
+            .iter()
+            .map(|entry| Ok((to_int(py, entry.slot)?, to_int(py, entry.value)?, nodes(&entry.proof))));
         result.set_item("storage_proofs", storage.collect::<PyResult<Vec<_>>>()?)?;
         Ok(result)
     }
@@ -211,8 +212,7 @@ pub fn verify_proof(
     };
     let account: Option<(u64, Word, Fixed<32>, Fixed<32>)> = item("account")?.extract().map_err(field("account"))?;
     let nodes: Vec<Blob> = item("account_proof")?.extract().map_err(field("account_proof"))?;
-    let storage: Vec<(Word, Word, Vec<Blob>)> =
-        item("storage_proofs")?.extract().map_err(field("storage_proofs"))?;
+    let storage: Vec<(Word, Word, Vec<Blob>)> = item("storage_proofs")?.extract().map_err(field("storage_proofs"))?;
     let bytes = |blobs: Vec<Blob>| blobs.into_iter().map(|Blob(bytes)| bytes).collect();
     let claimed = AccountProof {
         address: address.0.into(),

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-
 use metis_vm::{TraceRunner, TraceSink, TraceStep};
 use pyo3::{prelude::*, types::PyBytes};
 
@@ -60,4 +59,3 @@ fn json_line(step: &TraceStep<'_>) -> String {
     line.push('}');
     line
 }
-

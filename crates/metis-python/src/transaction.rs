@@ -76,10 +76,7 @@ impl Transaction {
 }
 
 /// Access list as (address, slots).
-fn access_list_entries<'py>(
-    py: Python<'py>,
-    envelope: &EthereumTxEnvelope<TxEip4844>,
-) -> PyResult<Bound<'py, PyList>> {
+fn access_list_entries<'py>(py: Python<'py>, envelope: &EthereumTxEnvelope<TxEip4844>) -> PyResult<Bound<'py, PyList>> {
     let entries = PyList::empty(py);
     for item in envelope.access_list().map(|list| list.0.as_slice()).unwrap_or_default() {
         let slots = item.storage_keys.iter().map(|key| to_int(py, U256::from_be_bytes(key.0)));
@@ -121,11 +118,7 @@ pub fn decode_transaction(raw: &Bound<'_, PyBytes>) -> PyResult<Transaction> {
 /// Decodes and recovers a batch with the interpreter lock free.
 #[pyfunction]
 #[pyo3(signature = (raw, threads=0))]
-pub fn decode_transactions(
-    py: Python<'_>,
-    raw: Vec<Bound<'_, PyBytes>>,
-    threads: usize,
-) -> PyResult<Vec<Transaction>> {
+pub fn decode_transactions(py: Python<'_>, raw: Vec<Bound<'_, PyBytes>>, threads: usize) -> PyResult<Vec<Transaction>> {
     // The bytes objects are held by `raw`, so their buffers outlive the call.
     let items: Vec<&[u8]> = raw.iter().map(|bytes| bytes.as_bytes()).collect();
     let decoded = guard_free(py, || decode_and_recover_batch(&items, threads))?;
@@ -160,7 +153,8 @@ fn envelope(fields: &Bound<'_, PyAny>, signature: Signature) -> PyResult<Ethereu
         let legacy = TxLegacy { chain_id, nonce, gas_price, gas_limit, to: recipient, value, input };
         return Ok(legacy.into_signed(signature).into());
     }
-    let chain_id = chain_id.ok_or_else(|| decode_error(SUBJECT, "chain_id", "only a legacy transaction may lack it", None))?;
+    let chain_id =
+        chain_id.ok_or_else(|| decode_error(SUBJECT, "chain_id", "only a legacy transaction may lack it", None))?;
     let access_list = access_list(fields)?;
     if kind == 1 {
         let eip2930 = TxEip2930 { chain_id, nonce, gas_price, gas_limit, to: recipient, value, access_list, input };
@@ -250,4 +244,3 @@ fn authorization_list(fields: &Bound<'_, PyAny>) -> PyResult<Vec<SignedAuthoriza
     }
     Ok(list)
 }
-

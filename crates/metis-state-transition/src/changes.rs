@@ -122,6 +122,11 @@ impl<V: StateView> Overlay<V> {
         Self { base, changes: ChangeSet::default() }
     }
 
+    /// `base` with changes that were made elsewhere.
+    pub const fn with_changes(base: V, changes: ChangeSet) -> Self {
+        Self { base, changes }
+    }
+
     /// Adds changes.
     pub fn apply(&mut self, changes: ChangeSet) {
         self.changes.merge(changes);
@@ -173,7 +178,9 @@ impl<V: StateView> StateView for Overlay<V> {
     }
 
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
-        let Some(change) = self.changes.accounts.get(address) else { return self.base.has_storage(address) };
+        let Some(change) = self.changes.accounts.get(address) else {
+            return self.base.has_storage(address);
+        };
         if change.storage.values().any(|value| !value.is_zero()) {
             return Ok(true);
         }

@@ -18,9 +18,8 @@ use revm::{
         instructions::EthInstructions, post_execution,
     },
     interpreter::{
-        FrameInput, Host, Instruction, InstructionContext, InstructionResult, interpreter::EthInterpreter,
-        interpreter_action::FrameInit,
-        instructions::host::sstore_with_gas_accounting,
+        FrameInput, Host, Instruction, InstructionContext, InstructionResult,
+        instructions::host::sstore_with_gas_accounting, interpreter::EthInterpreter, interpreter_action::FrameInit,
     },
     primitives::constants::CALL_STACK_LIMIT,
     state::{AccountInfo, EvmState},
@@ -122,6 +121,17 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         }
     }
 
+    /// Drops the checks that make sense for transactions but not for questions such as `eth_call`:
+    /// nonce, sender without code (EIP-3607), gas limits of block and transaction, chain id.
+    pub fn relax_for_calls(&mut self) {
+        let config = &mut self.context.cfg;
+        config.disable_nonce_check = true;
+        config.disable_eip3607 = true;
+        config.disable_block_gas_limit = true;
+        config.tx_chain_id_check = false;
+        config.tx_gas_limit_cap = Some(u64::MAX);
+    }
+
     /// The view, for a caller that layers changes onto it between transactions.
     pub fn view_mut(&mut self) -> &mut V {
         &mut self.context.journaled_state.database.view
@@ -143,12 +153,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     }
 
     /// Runs one transaction; the journal then holds its changes until they are taken.
-    pub(crate) fn transact(
-        &mut self,
-        transaction: TxEnv,
-    ) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
+    pub(crate) fn transact(&mut self, transaction: TxEnv) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
         self.context.tx = transaction;
-        let result = Rulebook { base_fee_recipient: self.base_fee_recipient, machine: core::marker::PhantomData }.run(self);
+        let result =
+            Rulebook { base_fee_recipient: self.base_fee_recipient, machine: core::marker::PhantomData }.run(self);
         let state = self.context.journaled_state.finalize();
         Ok((result?, state))
     }
@@ -162,8 +170,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         value: U256,
         gas_limit: u64,
     ) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
-        self.context.tx =
-            TxEnv { caller, kind: TxKind::Call(contract), data, value, gas_limit, ..TxEnv::default() };
+        self.context.tx = TxEnv { caller, kind: TxKind::Call(contract), data, value, gas_limit, ..TxEnv::default() };
         let result = Rulebook { base_fee_recipient: None, machine: core::marker::PhantomData }.run_system_call(self);
         let state = self.context.journaled_state.finalize();
         Ok((result?, state))
@@ -177,7 +184,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     /// Gives the address such a creation would deploy to, with its account loaded; `None` where
     /// revm's own rules decide.
     fn storage_collision(&mut self, init: &FrameInit) -> Result<Option<Address>, ContextError<ViewError<V::Error>>> {
-        let FrameInput::Create(create) = &init.frame_input else { return Ok(None) };
+        let FrameInput::Create(create) = &init.frame_input else {
+            return Ok(None);
+        };
         if init.depth > CALL_STACK_LIMIT as usize {
             return Ok(None);
         }
@@ -255,9 +264,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
         }))
     }
 
-    fn frame_run(
-        &mut self,
-    ) -> Result<FrameInitOrResult<Self::Frame>, ContextError<ViewError<V::Error>>> {
+    fn frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextError<ViewError<V::Error>>> {
         let frame = self.frames.get();
         let instructions =
             Instructions { table: self.instructions.instruction_table(), gas: self.instructions.gas_table() };
@@ -315,9 +322,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Handler for Rulebook<Evm<V,
 
 /// SSTORE of EIP-1283, in force for Constantinople alone: net metering without EIP-2200's rule
 /// about the call stipend.
-fn net_metered_sstore<H: Host>(
-    context: InstructionContext<'_, H, EthInterpreter>,
-) -> Result<(), InstructionResult> {
+fn net_metered_sstore<H: Host>(context: InstructionContext<'_, H, EthInterpreter>) -> Result<(), InstructionResult> {
     sstore_with_gas_accounting(context, |context, _, load| {
         let cost = context.host.gas_params().sstore_dynamic_gas(true, &load.data, false);
         if !context.interpreter.gas.record_regular_cost(cost) {

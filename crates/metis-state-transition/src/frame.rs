@@ -3,7 +3,6 @@
 //! Everything around a frame (journal, calls, creates, precompiles, gas of calls) is shared, so
 //! two runners can differ only inside one.
 
-
 use alloy_primitives::{Address, Bytes, U256};
 use revm::{
     handler::{EthFrame, FrameResult},
@@ -151,4 +150,3 @@ impl<'a> FrameEnd<'a> {
         }
     }
 }
-

@@ -30,19 +30,17 @@ mod transaction;
 mod view;
 
 pub use block::{
-    Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock,
-    ReceiptDetails, SkippedTransaction, build_block, genesis_header, receipts_root, verify_block,
+    Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock, ReceiptDetails,
+    SkippedTransaction, build_block, genesis_header, receipts_root, verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
-pub use decode::{
-    Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction,
-};
+pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
 pub use evm::{Evm, EvmContext, ViewDatabase, ViewError};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{EvmFrame, FrameEnd, FrameRunner, FrameStart, Instructions, InterpreterRunner};
 pub use precompiles::{EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileOutcome, PrecompileSet};
 pub use spec::{ChainSpec, ForkActivation, Rules};
 pub use transaction::{
-    ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,
+    Accesses, ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,
 };
 pub use view::{Account, Code, StateView};

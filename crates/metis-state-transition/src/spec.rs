@@ -122,8 +122,7 @@ impl ChainSpec {
             chain_id: self.chain_id,
             fork,
             blob,
-            transaction_gas_limit_cap: cap
-                .unwrap_or((fork >= Fork::Osaka).then_some(OSAKA_TRANSACTION_GAS_LIMIT_CAP)),
+            transaction_gas_limit_cap: cap.unwrap_or((fork >= Fork::Osaka).then_some(OSAKA_TRANSACTION_GAS_LIMIT_CAP)),
             base_fee_recipient: self.base_fee_recipient,
             deposit_contract: self.deposit_contract,
         }

@@ -1,6 +1,10 @@
 //! Running one transaction: what it may not do, and what it did.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, Typed2718};
 use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256, uint};
@@ -11,6 +15,7 @@ use revm::{
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, OutOfGasError},
     },
+    state::EvmState,
 };
 
 use crate::{ChangeSet, Evm, Fork, FrameRunner, PrecompileSet, StateView, ViewError};
@@ -26,6 +31,9 @@ pub struct RecoveredTransaction {
     /// Recovered from the signature; not checked again here.
     pub sender: Address,
 }
+
+/// Accounts that were accessed, each with its accessed slots.
+pub type Accesses = BTreeMap<Address, BTreeSet<U256>>;
 
 /// How execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,17 +237,38 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         &mut self,
         transaction: &RecoveredTransaction,
     ) -> Result<(TransactionOutcome, ChangeSet), TransactionFault<V::Error>> {
+        let (result, state) = self.run_checked(transaction)?;
+        Ok((outcome(result), ChangeSet::from_journal(state)))
+    }
+
+    fn run_checked(
+        &mut self,
+        transaction: &RecoveredTransaction,
+    ) -> Result<(ExecutionResult<HaltReason>, EvmState), TransactionFault<V::Error>> {
         // EIP-2, from Homestead on; revm does not see signatures.
         if self.fork >= Fork::Homestead && transaction.envelope.signature().s() > HALF_CURVE_ORDER {
             return Err(TransactionError::SignatureSTooHigh.into());
         }
-        let (result, state) = match self.transact(transaction_env(transaction)) {
-            Ok(done) => done,
-            Err(EVMError::Transaction(invalid)) => return Err(self.invalid(transaction, invalid)),
-            Err(EVMError::Database(error)) => return Err(TransactionFault::View(error)),
-            Err(other) => return Err(TransactionFault::Engine(alloc::format!("{other}"))),
-        };
-        Ok((outcome(result), ChangeSet::from_journal(state)))
+        self.transact(transaction_env(transaction)).map_err(|error| match error {
+            EVMError::Transaction(invalid) => self.invalid(transaction, invalid),
+            EVMError::Database(error) => TransactionFault::View(error),
+            other => TransactionFault::Engine(alloc::format!("{other}")),
+        })
+    }
+
+    /// Like [`Self::execute`], and also says which accounts and slots were accessed, reverted frames
+    /// and the accounts every transaction touches included.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub fn execute_with_accesses(
+        &mut self,
+        transaction: &RecoveredTransaction,
+    ) -> Result<(TransactionOutcome, ChangeSet, Accesses), TransactionFault<V::Error>> {
+        let (result, state) = self.run_checked(transaction)?;
+        let accesses =
+            state.iter().map(|(address, account)| (*address, account.storage.keys().copied().collect())).collect();
+        Ok((outcome(result), ChangeSet::from_journal(state), accesses))
     }
 
     /// Runs one message call outside any transaction: no fees, no nonce, no intrinsic gas, no cap
@@ -296,9 +325,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
             InvalidTransaction::NonceOverflowInTransaction => E::NonceIsMax,
             InvalidTransaction::NonceTooHigh { tx, state } => E::NonceTooHigh { nonce: tx, expected: state },
             InvalidTransaction::NonceTooLow { tx, state } => E::NonceTooLow { nonce: tx, expected: state },
-            InvalidTransaction::CreateInitCodeSizeLimit => {
-                E::InitcodeTooLarge { size_bytes: envelope.input().len() }
-            }
+            InvalidTransaction::CreateInitCodeSizeLimit => E::InitcodeTooLarge { size_bytes: envelope.input().len() },
             InvalidTransaction::InvalidChainId | InvalidTransaction::MissingChainId => {
                 E::WrongChainId { chain_id: envelope.chain_id(), expected: self.context.cfg.chain_id }
             }

@@ -9,8 +9,8 @@
 //! Invariant: any runner leaves the frame exactly as tier 0 would. With `metis-state-transition`
 //! the only crate that names revm types.
 
-mod trace;
 mod machine;
+mod trace;
 
 pub use metis_state_transition::{FrameRunner, InterpreterRunner};
 pub use trace::{TraceRunner, TraceSink, TraceStep};

@@ -98,12 +98,7 @@ impl StateStore for MemoryStore {
         self.inner.read().block_hashes.iter().map(|(number, hash)| (*number, *hash)).collect()
     }
 
-    fn commit(
-        &self,
-        parent: &MemorySnapshot,
-        block: CommittedBlock,
-        changes: &ChangeSet,
-    ) -> Result<(), StoreError> {
+    fn commit(&self, parent: &MemorySnapshot, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError> {
         // Outside the lock: readers go on while the new state is made.
         let state = parent.prepared(block.state_root).unwrap_or_else(|| parent.state_after(changes));
         let got = state.root();
@@ -136,4 +131,3 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 }
-

@@ -279,7 +279,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
 
     /// Static rewards of proof-of-work blocks (Yellow Paper §11.3).
     fn pay_rewards(&mut self, ommers: &[Header]) -> Result<(), BlockError<V::Error>> {
-        let Some(reward) = self.rules.block_reward() else { return Ok(()) };
+        let Some(reward) = self.rules.block_reward() else {
+            return Ok(());
+        };
         for ommer in ommers {
             let distance = U256::from(ommer.number + 8 - self.environment.number);
             self.credit(ommer.beneficiary, reward * distance / U256::from(8))?;

@@ -169,9 +169,8 @@ pub fn receipts_root(receipts: &[ReceiptDetails]) -> B256 {
     let envelopes: Vec<ReceiptEnvelope> = receipts
         .iter()
         .map(|details| {
-            let status = details
-                .state_root
-                .map_or(Eip658Value::Eip658(details.receipt.success), Eip658Value::PostState);
+            let status =
+                details.state_root.map_or(Eip658Value::Eip658(details.receipt.success), Eip658Value::PostState);
             ReceiptEnvelope::from_typed(
                 details.receipt.tx_type,
                 ReceiptWithBloom {

@@ -127,13 +127,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     Ok(BuiltBlock { block: Block { header, body }, included, outcome, skipped })
 }
 
-fn header_of(
-    spec: &ChainSpec,
-    parent: &Header,
-    parent_hash: B256,
-    attributes: &BlockAttributes,
-    fork: Fork,
-) -> Header {
+fn header_of(spec: &ChainSpec, parent: &Header, parent_hash: B256, attributes: &BlockAttributes, fork: Fork) -> Header {
     Header {
         parent_hash,
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
@@ -167,7 +161,12 @@ fn check_attributes<E: core::error::Error>(
         return refuse("timestamp_s", "above the parent's", expected, actual);
     }
     if attributes.extra_data.len() > 32 {
-        return refuse("extra_data", "at most 32 bytes", "<= 32".into(), alloc::format!("{}", attributes.extra_data.len()));
+        return refuse(
+            "extra_data",
+            "at most 32 bytes",
+            "<= 32".into(),
+            alloc::format!("{}", attributes.extra_data.len()),
+        );
     }
     validate_gas_limit(spec, parent, header, fork)
 }

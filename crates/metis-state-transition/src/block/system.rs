@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use alloy_eips::{
-    eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS,
-    eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+    eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS, eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+    eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
 };
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, b256};
 use revm::context_interface::result::{EVMError, ExecutionResult};
@@ -140,8 +140,9 @@ fn call<V: StateView, R: FrameRunner, P: PrecompileSet>(
     contract: Address,
     data: Bytes,
 ) -> SystemResult<ExecutionResult, V> {
-    let (result, state) =
-        evm.protocol_call(SYSTEM_ADDRESS, contract, data, U256::ZERO, SYSTEM_CALL_GAS_LIMIT).map_err(|error| match error {
+    let (result, state) = evm
+        .protocol_call(SYSTEM_ADDRESS, contract, data, U256::ZERO, SYSTEM_CALL_GAS_LIMIT)
+        .map_err(|error| match error {
             EVMError::Database(error) => BlockError::View(error),
             other => BlockError::Engine(alloc::format!("system call to {contract}: {other}")),
         })?;

@@ -27,10 +27,8 @@ enum Shape {
 
 type Field = (&'static str, Shape);
 
-const ACCESS_LIST: Shape = Shape::ListOf(&Shape::Record(&[
-    ("address", Shape::Fixed(20)),
-    ("slots", Shape::ListOf(&Shape::Fixed(32))),
-]));
+const ACCESS_LIST: Shape =
+    Shape::ListOf(&Shape::Record(&[("address", Shape::Fixed(20)), ("slots", Shape::ListOf(&Shape::Fixed(32)))]));
 
 const AUTHORIZATION_LIST: Shape = Shape::ListOf(&Shape::Record(&[
     ("chain_id", Shape::Integer(32)),
@@ -253,8 +251,7 @@ fn check(entry: &Item<'_>, shape: Shape, name: &'static str) -> Walk<()> {
             let mut index = 0;
             while !items.is_empty() {
                 let entry = item(&mut items, name)?;
-                check(&entry, *inner, "")
-                    .map_err(|(field, problem)| (position_in(name, index, &field), problem))?;
+                check(&entry, *inner, "").map_err(|(field, problem)| (position_in(name, index, &field), problem))?;
                 index += 1;
             }
         }
@@ -265,7 +262,9 @@ fn check(entry: &Item<'_>, shape: Shape, name: &'static str) -> Walk<()> {
         _ if entry.is_list => return fail(DecodeProblem::UnexpectedList),
         Shape::Integer(max) if length > max => return fail(DecodeProblem::TooLong { max, got: length }),
         Shape::Integer(_) | Shape::Parity if first == Some(&0) => return fail(DecodeProblem::LeadingZero),
-        Shape::Parity if length > 1 || first.is_some_and(|value| *value > 1) => return fail(DecodeProblem::Parity),
+        Shape::Parity if length > 1 || first.is_some_and(|value| *value > 1) => {
+            return fail(DecodeProblem::Parity);
+        }
         Shape::Fixed(expected) if length != expected => {
             return fail(DecodeProblem::Length { expected, got: length });
         }

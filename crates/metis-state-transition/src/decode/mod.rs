@@ -95,15 +95,17 @@ pub fn decode_transaction(bytes: &[u8]) -> Result<EthereumTxEnvelope<TxEip4844>,
     let mut rest = bytes;
     match EthereumTxEnvelope::<TxEip4844>::decode_2718(&mut rest) {
         Ok(envelope) if rest.is_empty() => Ok(envelope),
-        Ok(_) => {
-            Err(DecodeError::new(Subject::Transaction, "payload", DecodeProblem::TrailingBytes(rest.len())))
-        }
+        Ok(_) => Err(DecodeError::new(Subject::Transaction, "payload", DecodeProblem::TrailingBytes(rest.len()))),
         Err(error) => Err(diagnose::transaction(bytes).unwrap_or_else(|| {
-            DecodeError::new(Subject::Transaction, "payload", match error {
-                Eip2718Error::RlpError(error) => DecodeProblem::Rlp(error),
-                Eip2718Error::UnexpectedType(kind) => DecodeProblem::UnknownType(kind),
-                _ => DecodeProblem::Other("not a transaction"),
-            })
+            DecodeError::new(
+                Subject::Transaction,
+                "payload",
+                match error {
+                    Eip2718Error::RlpError(error) => DecodeProblem::Rlp(error),
+                    Eip2718Error::UnexpectedType(kind) => DecodeProblem::UnknownType(kind),
+                    _ => DecodeProblem::Other("not a transaction"),
+                },
+            )
         })),
     }
 }
