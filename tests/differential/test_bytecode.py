@@ -12,7 +12,7 @@ from tests.differential.world import FORKS
 
 @pytest.mark.parametrize("fork", FORKS)
 def test_bytecode__random_contracts__equal_specification(oracle: Oracle, fork: str) -> None:
-    covered = check_generated(oracle, bytecode.random_case, examples=20, fork=fork)
+    covered = check_generated(oracle, bytecode.random_case, examples=12, fork=fork)
     assert covered["success"] > 0
 
 

@@ -64,7 +64,7 @@ def test_calldata_floor__before_prague__is_not_charged(oracle: Oracle) -> None:
 
 
 def test_calldata_floor__random_transactions__equal_specification(oracle: Oracle) -> None:
-    covered = check_generated(oracle, gas_rules.random_calldata_case, examples=60)
+    covered = check_generated(oracle, gas_rules.random_calldata_case, examples=40)
     assert covered["success"] > covered.get("refused", 0)
 
 

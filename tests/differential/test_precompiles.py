@@ -35,7 +35,15 @@ def assert_exact_gas(oracle: Oracle, precompile: int, calldata: bytes, *, fork: 
 
 
 @pytest.mark.parametrize("name", precompiles.BLS_INPUTS)
-def test_bls12_381__named_input__equals_specification_with_exact_gas(oracle: Oracle, name: str) -> None:
+def test_bls12_381__named_input__equals_specification(oracle: Oracle, name: str) -> None:
+    assert_same(oracle, precompiles.calling(name, *precompiles.BLS_INPUTS[name]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["G1 add", "G1 sum of three", "G2 add", "G2 sum of two", "pairing that does not hold", "map to G1", "map to G2"],
+)
+def test_bls12_381__exact_gas__is_enough(oracle: Oracle, name: str) -> None:
     assert_exact_gas(oracle, *precompiles.BLS_INPUTS[name])
 
 
@@ -98,7 +106,7 @@ def test_modular_exponentiation__operand_bound__is_1024_bytes_since_osaka(oracle
 
 
 def test_modular_exponentiation__random_operands__equal_specification(oracle: Oracle) -> None:
-    check_generated(oracle, precompiles.random_modexp_case, examples=60)
+    check_generated(oracle, precompiles.random_modexp_case, examples=40)
 
 
 @pytest.mark.parametrize("name", precompiles.P256_INPUTS)
