@@ -201,6 +201,14 @@ def test_code__without_enough_gas__halts() -> None:
     assert (outcome.status, outcome.halt_reason, outcome.gas_used) == ("halt", "out-of-gas", 100_000)
 
 
+def test_code__asking_for_a_block_hash__gets_zero() -> None:
+    """The empty world of ``run_code`` has no ancestors."""
+    # PUSH0 BLOCKHASH PUSH0 MSTORE PUSH1 32 PUSH0 RETURN
+    outcome = engine.run_code(SPEC, bytes.fromhex("5f405f5260205ff3"), gas_limit=Gas(1_000))
+
+    assert (outcome.status, outcome.output) == ("success", bytes(32))
+
+
 def test_code__of_a_newer_fork__is_an_invalid_opcode_before_it() -> None:
     # PUSH1 1 CLZ (EIP-7939)
     code = bytes.fromhex("60011e00")
