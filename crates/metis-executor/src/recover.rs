@@ -51,7 +51,7 @@ pub fn decode_and_recover(bytes: &[u8]) -> Result<RecoveredTransaction, DecodeEr
     Ok(RecoveredTransaction { envelope, sender })
 }
 
-/// Decodes a batch and recovers its senders on `threads` threads (0 = all cores).
+/// Decodes a batch and recovers its senders on `threads` threads (0 = all cores, never more).
 ///
 /// # Errors
 /// [`BatchError`] for the first item that is wrong, whatever the threads found first.
@@ -85,7 +85,9 @@ fn first_error(
 }
 
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    if threads == 0 {
+    // More threads than cores would only cost: the work never waits.
+    let cores = rayon::current_num_threads();
+    if threads == 0 || threads >= cores {
         return work();
     }
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
