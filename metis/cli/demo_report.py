@@ -13,14 +13,16 @@ from metis.types import Address
 
 __all__ = ["print_demo"]
 
-_TYPES = {0: "legacy", 1: "2930", 2: "1559", 3: "4844 blob", 4: "7702"}
-_WIDTH_WITHOUT_TERMINAL = 120
+_TYPES = {0: "legacy", 1: "2930", 2: "1559", 3: "4844", 4: "7702"}
+"""The EIP of each transaction type."""
+
+_WIDTH_WITHOUT_TERMINAL = 100
 _COIN = 10**18
 
 
 def print_demo(result: DemoResult) -> None:
     """Print to stdout; as wide as the terminal, without colours where there is none."""
-    # A file or a pipe has no width of its own, and 80 columns would fold every row.
+    # A file or a pipe has no width of its own, and 80 columns fold some rows.
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL, highlight=False)
     _print_network(console, result)
     for block in result.blocks:
@@ -64,22 +66,14 @@ def _print_block(console: Console, result: DemoResult, block: DemoBlock) -> None
         f"base fee {(header.base_fee_per_gas_wei or 0) / 10**9:.3f} gwei",
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("hash")
-    table.add_column("type")
-    table.add_column("from")
-    table.add_column("what it does", ratio=1)
-    table.add_column("to")
+    table.add_column("transaction", ratio=1)
     table.add_column("result")
     table.add_column("gas", justify="right")
     table.add_column(f"fee ({result.network.chain.coin_symbol})", justify="right")
     table.add_column("logs", justify="right")
     for entry in block.included:
         table.add_row(
-            _short(entry.transaction.hash),
-            _TYPES[entry.transaction.type],
-            _label(result, entry.transaction.sender),
-            _story(entry),
-            _target(result, entry),
+            _story(result, entry),
             _result(entry),
             f"{entry.receipt.gas_used:,}",
             f"{entry.fee_wei / _COIN:.6f}",
@@ -93,9 +87,9 @@ def _print_block(console: Console, result: DemoResult, block: DemoBlock) -> None
             style="yellow",
             markup=False,
         )
-    console.print(f"  block hash     0x{header.hash.hex()}")
-    console.print(f"  state root     0x{header.state_root.hex()}")
-    console.print(f"  receipts root  0x{header.receipts_root.hex()}")
+    console.print(f"  block hash  0x{header.hash.hex()}")
+    console.print(f"  state root  0x{header.state_root.hex()}")
+    console.print(f"  receipts    0x{header.receipts_root.hex()}")
     console.print(
         f"  decoded and senders recovered in {block.decode_ms:.2f} ms, executed and sealed in {block.build_ms:.2f} ms",
         style="dim",
@@ -151,10 +145,13 @@ def _print_mainnet(console: Console, result: DemoResult) -> None:
     )
 
 
-def _story(entry: Inclusion) -> Text:
-    text = Text(entry.step.what)
+def _story(result: DemoResult, entry: Inclusion) -> Text:
+    transaction = entry.transaction
+    sender, target = _label(result, transaction.sender), _target(result, entry)
+    text = Text(f"{sender} {entry.step.what}")
+    text.append(f"\n  {_short(transaction.hash)} {_TYPES[transaction.type]}, {sender} → {target}", style="dim")
     if entry.explanation:
-        text.append(f'\nthe contract says: "{entry.explanation}"', style="dim")
+        text.append(f"\n  says: {entry.explanation}", style="dim")
     return text
 
 

@@ -156,11 +156,11 @@ def deploy_block(wallet: Wallet, token: Contract, smart_account: Contract) -> li
             wallet.sign(0, to=wallet.addresses[1], value=5 * _COIN, gas=21_000, gasPrice=3 * _GWEI),
         ),
         Step(
-            f"deploys the token ({token.name}.vy)",
+            f"deploys {token.name}.vy",
             wallet.sign(2, type=2, data=token.bytecode + supply, gas=1_500_000, **_FEES),
         ),
         Step(
-            f"deploys wallet code ({smart_account.name}.vy)",
+            f"deploys {smart_account.name}.vy",
             wallet.sign(3, type=2, data=smart_account.bytecode, gas=1_000_000, **_FEES),
         ),
         Step(
@@ -190,7 +190,7 @@ def token_block(wallet: Wallet, token: Address, token_contract: Contract, smart_
             wallet.sign(2, type=2, to=token, data=token_transfer(wallet.addresses[5], 1_000), gas=100_000, **_FEES),
         ),
         Step(
-            "sends 500 tokens to account 6, slots declared",
+            "sends 500 tokens to account 6",
             wallet.sign(
                 2,
                 type=1,
@@ -202,7 +202,7 @@ def token_block(wallet: Wallet, token: Address, token_contract: Contract, smart_
             ),
         ),
         Step(
-            "becomes a smart account, pays 7 and 8 at once",
+            "becomes smart, pays 7 and 8",
             wallet.sign(
                 5,
                 type=4,
@@ -219,7 +219,7 @@ def token_block(wallet: Wallet, token: Address, token_contract: Contract, smart_
             expected="revert",
         ),
         Step(
-            "sends a token with too little gas",
+            "sends a token with little gas",
             wallet.sign(6, type=2, to=token, data=token_transfer(owner, 1), gas=25_000, **_FEES),
             expected="out-of-gas",
         ),
@@ -243,7 +243,7 @@ def allowance_block(wallet: Wallet, token: Address) -> list[Step]:
     allow = _call("approve", ["address", "uint256"], [eight, 40 * _COIN])
     return [
         Step(
-            "allows account 8 to spend 40 tokens",
+            "lets account 8 spend 40 tokens",
             wallet.sign(7, type=2, to=token, data=allow, gas=100_000, **_FEES),
         ),
         Step("spends them, to account 0", wallet.sign(8, type=2, to=token, data=spend, gas=100_000, **_FEES)),
