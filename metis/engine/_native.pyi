@@ -116,7 +116,7 @@ class Block:
 class MemoryStore:
     """The in-memory state store: current state, kept history, roots and proofs. Thread-safe; one writer."""
 
-    def __new__(cls, alloc: Mapping[bytes, Any], kept_block_count: int = 128) -> MemoryStore:
+    def __new__(cls, alloc: Mapping[Any, Any], kept_block_count: int = 128) -> MemoryStore:
         """``alloc``: address → object with nonce, balance_wei, code, storage (metis.types.Account). State of block 0."""
     @property
     def block_number(self) -> int: ...

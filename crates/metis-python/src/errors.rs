@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use metis_db::{ProofError, StoreError};
 use metis_executor::{BatchError, ExecuteError};
-use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault};
+use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 use pyo3::{BoundObject, prelude::*, sync::PyOnceLock, types::PyTuple};
 
 /// Makes an instance of `metis.types.errors.<class>`.
@@ -50,6 +50,10 @@ pub fn from_transaction(error: &TransactionError, index: Option<usize>) -> PyErr
 pub fn from_fault(fault: &TransactionFault<Infallible>, index: Option<usize>) -> PyErr {
     match fault {
         TransactionFault::Invalid(error) => from_transaction(error, index),
+        TransactionFault::View(ViewError::UnknownAncestor(number)) => {
+            let problem = format!("BLOCKHASH asks for block {number}, whose hash is not given");
+            decode_error("block environment", "block_hashes", &problem, None)
+        }
         other => engine_fault(&other.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use alloy_consensus::proofs;
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{Address, Bloom, Bytes, U256, address};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
 use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, StateStore};
 use metis_executor::{Executor, SequentialExecutor};
 use metis_state_transition::{
@@ -21,7 +21,7 @@ use pyo3::{
 use crate::{
     block::Block,
     convert::{Blob, Fixed, Word, address, attribute, hash, to_bytes, to_logs, word},
-    errors::{engine_fault, from_execute, from_fault, from_store, from_transaction},
+    errors::{decode_error, engine_fault, from_execute, from_fault, from_store, from_transaction},
     guard::{guard, guard_free},
     rules::ChainSpec,
     store::{MemoryStore, infallible},
@@ -56,7 +56,10 @@ fn block_environment(object: &Bound<'_, PyAny>) -> PyResult<BlockEnvironment> {
 fn block_hashes(object: &Bound<'_, PyAny>) -> PyResult<Ancestors> {
     let mut hashes = Vec::new();
     for item in object.getattr("block_hashes")?.call_method0("items")?.try_iter()? {
-        let (number, Fixed(bytes)): (u64, Fixed<32>) = item?.extract()?;
+        let (number, Fixed(bytes)): (u64, Fixed<32>) = item?.extract().map_err(|error: PyErr| {
+            let problem = error.value(object.py()).to_string();
+            decode_error("block environment", "block_hashes", &problem, None)
+        })?;
         hashes.push((number, bytes.into()));
     }
     Ok(hashes.into_iter().collect())
@@ -242,7 +245,9 @@ fn call_code(
     gas_limit: u64,
     runner: impl FrameRunner,
 ) -> Ran {
-    let environment = BlockEnvironment { number: 1, timestamp: 1, gas_limit, ..BlockEnvironment::default() };
+    // Block 1 of a chain whose block 0 has no hash worth knowing.
+    let ancestors = Ancestors::default().with(0, B256::ZERO);
+    let environment = BlockEnvironment { number: 1, timestamp: 1, gas_limit, ancestors, ..BlockEnvironment::default() };
     let rules = spec.rules_at(environment.number, environment.timestamp);
     let mut evm = Evm::new(snapshot, &rules, &environment, runner, EthereumPrecompiles);
     evm.message_call(CALLER_ADDRESS, CODE_ADDRESS, calldata, value, gas_limit)

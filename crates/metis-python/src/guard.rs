@@ -20,10 +20,18 @@ fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
-            let location = info.location().map(ToString::to_string).unwrap_or_default();
+            let location = info.location().map(|place| format!("{}:{}", in_crate(place.file()), place.line()));
+            let location = location.unwrap_or_default();
             PANIC_LOCATION.with(|slot| *slot.borrow_mut() = location);
         }));
     });
+}
+
+/// A source path without the folders of the machine that compiled it: a dependency's from its
+/// crate's name on.
+fn in_crate(path: &str) -> &str {
+    let Some((_, from_registry)) = path.split_once("/registry/src/") else { return path };
+    from_registry.split_once('/').map_or(from_registry, |(_, from_crate)| from_crate)
 }
 
 /// Runs `work`; a panic in it becomes `EngineFault`.

@@ -171,6 +171,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         gas_limit: u64,
     ) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
         self.context.tx = TxEnv { caller, kind: TxKind::Call(contract), data, value, gas_limit, ..TxEnv::default() };
+        if !value.is_zero() {
+            // Value moves between loaded accounts; transactions load their sender when they pay.
+            self.context.journaled_state.load_account(caller).map_err(EVMError::Database)?;
+        }
         let result = Rulebook { base_fee_recipient: None, machine: core::marker::PhantomData }.run_system_call(self);
         let state = self.context.journaled_state.finalize();
         Ok((result?, state))

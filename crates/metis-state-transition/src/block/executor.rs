@@ -9,7 +9,8 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use super::{BlockEnvironment, system};
 use crate::{
     Account, ChangeSet, Evm, ExecutionStatus, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules,
-    StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError, changes::AccountChange,
+    StateCommitment, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
+    changes::AccountChange,
 };
 
 /// A receipt as committed in the receipts root.
@@ -175,8 +176,18 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     ///
     /// # Errors
     /// [`TransactionFault`]; the block so far is unchanged by a transaction that fails.
-    pub fn execute(&mut self, transaction: &RecoveredTransaction) -> Result<(), TransactionFault<V::Error>> {
+    pub fn execute(&mut self, transaction: &RecoveredTransaction) -> Result<(), TransactionFault<V::Error>>
+    where
+        V: StateCommitment,
+    {
         let outcome = self.try_execute(transaction)?;
+        // EIP-658: until Byzantium a receipt commits to the state after its transaction.
+        let state_root = if self.rules.fork < Fork::Byzantium {
+            let root = self.base().state_root_after(self.changes());
+            Some(root.map_err(|error| TransactionFault::View(ViewError::State(error)))?)
+        } else {
+            None
+        };
         let envelope = &transaction.envelope;
         let receipt = Receipt {
             tx_type: envelope.tx_type(),
@@ -188,7 +199,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         self.receipts.push(ReceiptDetails {
             bloom: alloy_primitives::logs_bloom(receipt.logs.iter()),
             receipt,
-            state_root: None,
+            state_root,
             gas_used: outcome.gas_used,
             effective_gas_price: envelope.effective_gas_price(base_fee),
             blob_gas_used: blob_gas(transaction),
@@ -231,13 +242,6 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         self.gas_used += outcome.gas_used;
         self.blob_gas_used += blob_gas;
         Ok(outcome)
-    }
-
-    /// Notes the state root that the last receipt carries before Byzantium.
-    pub fn set_last_state_root(&mut self, root: B256) {
-        if let Some(last) = self.receipts.last_mut() {
-            last.state_root = Some(root);
-        }
     }
 
     /// Pays withdrawals or rewards, collects requests, and ends the block; gives back the view

@@ -107,10 +107,6 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
             Err(TransactionFault::View(error)) => return Err(BlockError::View(error)),
             Err(TransactionFault::Engine(message)) => return Err(BlockError::Engine(message)),
         }
-        if fork < Fork::Byzantium && included.last() == Some(&index) {
-            let root = executor.base().state_root_after(executor.changes()).map_err(state_error)?;
-            executor.set_last_state_root(root);
-        }
     }
 
     let (outcome, view) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;

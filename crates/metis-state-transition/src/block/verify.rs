@@ -45,7 +45,6 @@ pub fn verify_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     validate_body(spec, block)?;
 
     let rules = spec.rules_at(header.number, header.timestamp);
-    let fork = rules.fork;
     let environment = BlockEnvironment::of(header, ancestors);
     let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
     executor.begin(header.parent_hash, header.parent_beacon_block_root)?;
@@ -57,10 +56,6 @@ pub fn verify_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
             }
             Err(TransactionFault::View(error)) => return Err(BlockError::View(error)),
             Err(TransactionFault::Engine(message)) => return Err(BlockError::Engine(message)),
-        }
-        if fork < Fork::Byzantium {
-            let root = executor.base().state_root_after(executor.changes()).map_err(state_error)?;
-            executor.set_last_state_root(root);
         }
     }
     let withdrawals = block.body.withdrawals.as_ref().map_or(&[][..], |withdrawals| withdrawals.as_slice());
