@@ -142,11 +142,6 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         &self.context.journaled_state.database.view
     }
 
-    /// The frame runner, for a caller that collects what it observed.
-    pub fn runner_mut(&mut self) -> &mut R {
-        &mut self.runner
-    }
-
     /// Gives the view back.
     pub fn into_view(self) -> V {
         self.context.journaled_state.database.view

@@ -167,11 +167,6 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         self.evm.view().base()
     }
 
-    /// The frame runner, for a caller that collects what it observed.
-    pub fn runner_mut(&mut self) -> &mut R {
-        self.evm.runner_mut()
-    }
-
     /// Runs the next transaction and adds its receipt.
     ///
     /// # Errors
