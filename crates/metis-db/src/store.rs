@@ -89,6 +89,19 @@ pub trait StateStore: Send + Sync {
     /// [`StoreError::OutOfOrder`] or [`StoreError::RootMismatch`]; the store is then unchanged.
     fn commit(&self, parent: &Self::Snapshot, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError>;
 
+    /// Keeps changes that no block made, on top of the newest state `parent`; the state stays of the
+    /// same block. For development methods.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfOrder`], when `parent` is not the newest state.
+    fn patch(&self, parent: &Self::Snapshot, changes: &ChangeSet) -> Result<B256, StoreError>;
+
+    /// Takes back the newest `count` states, blocks and patches alike.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], when fewer are kept.
+    fn undo(&self, count: usize) -> Result<(), StoreError>;
+
     /// Makes an older kept block the newest; what came after it is gone.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ pub enum TransactionError {
     SenderNotEoa { sender: Address },
     #[error("sender has {balance} wei, the transaction may cost {required} wei")]
     InsufficientFunds { required: U256, balance: U256 },
-    #[error("cost of the transaction does not fit 256 bits")]
+    #[error("gas limit times fee cap, with value and blobs, does not fit 128 bits of wei for gas or 256 bits in all")]
     CostOverflow,
     #[error("nonce is 2^64 - 1, the largest an account may not pass (EIP-2681)")]
     NonceIsMax,

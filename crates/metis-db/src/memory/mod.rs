@@ -16,7 +16,7 @@ pub use snapshot::MemorySnapshot;
 pub use state::GenesisAccount;
 use state::State;
 
-use crate::{CommittedBlock, StateStore, StoreError};
+use crate::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 
 /// How many ancestors BLOCKHASH reaches (Yellow Paper appendix H.2).
 const ANCESTOR_COUNT: usize = 256;
@@ -66,15 +66,36 @@ impl Inner {
         self.history.front().unwrap().number()
     }
 
+    fn require_newest(&self, parent: &MemorySnapshot, number: u64) -> Result<(), StoreError> {
+        if std::ptr::eq(Arc::as_ptr(self.newest()), parent) {
+            return Ok(());
+        }
+        Err(StoreError::OutOfOrder { got: number, newest: self.newest().number() })
+    }
+
+    fn push(&mut self, snapshot: Arc<MemorySnapshot>, kept_block_count: usize) {
+        self.history.push_back(snapshot);
+        while self.history.len() > kept_block_count + 1 {
+            self.history.pop_front();
+        }
+    }
+
+    /// Keeps the oldest `count` states, at least one.
+    fn truncate(&mut self, count: usize) {
+        self.history.truncate(count);
+        let newest = self.newest().number();
+        self.block_hashes.split_off(&(newest + 1));
+    }
+
     fn position(&self, block_number: u64) -> Result<usize, StoreError> {
         let (oldest, newest) = (self.oldest_number(), self.newest().number());
         if !(oldest..=newest).contains(&block_number) {
             return Err(StoreError::Unavailable { block_number, oldest, newest });
         }
-        // Blocks may be skipped (a store that keeps only some heights), so numbers are searched.
-        self.history
-            .binary_search_by_key(&block_number, |snapshot| snapshot.number())
-            .map_err(|_| StoreError::Unavailable { block_number, oldest, newest })
+        // Heights may be left out, and a block has one more state per patch: its newest counts.
+        let after = self.history.partition_point(|snapshot| snapshot.number() <= block_number);
+        let position = after.checked_sub(1).filter(|position| self.history[*position].number() == block_number);
+        position.ok_or(StoreError::Unavailable { block_number, oldest, newest })
     }
 }
 
@@ -106,14 +127,11 @@ impl StateStore for MemoryStore {
             return Err(StoreError::RootMismatch { expected: block.state_root, got });
         }
         let mut inner = self.inner.write();
-        let newest = inner.newest().number();
-        if block.number <= newest || !std::ptr::eq(Arc::as_ptr(inner.newest()), parent) {
-            return Err(StoreError::OutOfOrder { got: block.number, newest });
+        inner.require_newest(parent, block.number)?;
+        if block.number <= inner.newest().number() {
+            return Err(StoreError::OutOfOrder { got: block.number, newest: inner.newest().number() });
         }
-        inner.history.push_back(Arc::new(MemorySnapshot::new(block, state)));
-        while inner.history.len() > self.kept_block_count + 1 {
-            inner.history.pop_front();
-        }
+        inner.push(Arc::new(MemorySnapshot::new(block, state)), self.kept_block_count);
         // The parent too: the hash of block 0 is not known before its state root is.
         inner.block_hashes.insert(block.number.saturating_sub(1), block.parent_hash);
         inner.block_hashes.insert(block.number, block.hash);
@@ -123,11 +141,29 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    fn patch(&self, parent: &MemorySnapshot, changes: &ChangeSet) -> Result<B256, StoreError> {
+        let state = parent.state_after(changes);
+        let block = CommittedBlock { state_root: state.root(), ..parent.block() };
+        let mut inner = self.inner.write();
+        inner.require_newest(parent, block.number)?;
+        inner.push(Arc::new(MemorySnapshot::new(block, state)), self.kept_block_count);
+        Ok(block.state_root)
+    }
+
+    fn undo(&self, count: usize) -> Result<(), StoreError> {
+        let mut inner = self.inner.write();
+        let (oldest, newest) = (inner.oldest_number(), inner.newest().number());
+        let kept = inner.history.len().checked_sub(count).filter(|kept| *kept > 0);
+        let kept =
+            kept.ok_or(StoreError::Unavailable { block_number: newest.saturating_sub(count as u64), oldest, newest })?;
+        inner.truncate(kept);
+        Ok(())
+    }
+
     fn revert_to(&self, block_number: u64) -> Result<(), StoreError> {
         let mut inner = self.inner.write();
         let position = inner.position(block_number)?;
-        inner.history.truncate(position + 1);
-        inner.block_hashes.split_off(&(block_number + 1));
+        inner.truncate(position + 1);
         Ok(())
     }
 }

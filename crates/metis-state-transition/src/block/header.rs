@@ -33,17 +33,16 @@ pub fn genesis_header(spec: &ChainSpec, mut header: Header) -> Header {
     header.ommers_hash = EMPTY_OMMER_ROOT_HASH;
     header.transactions_root = EMPTY_ROOT_HASH;
     header.receipts_root = EMPTY_ROOT_HASH;
-    if fork >= Fork::London {
-        header.base_fee_per_gas.get_or_insert(spec.initial_base_fee_per_gas);
-    }
+    // A document may name fields that its fork does not have yet: they are left out.
+    header.base_fee_per_gas =
+        (fork >= Fork::London).then_some(header.base_fee_per_gas.unwrap_or(spec.initial_base_fee_per_gas));
     if fork >= Fork::Shanghai {
         header.withdrawals_root = Some(EMPTY_ROOT_HASH);
     }
-    if fork >= Fork::Cancun {
-        header.blob_gas_used.get_or_insert(0);
-        header.excess_blob_gas.get_or_insert(0);
-        header.parent_beacon_block_root.get_or_insert(B256::ZERO);
-    }
+    let since_cancun = fork >= Fork::Cancun;
+    header.blob_gas_used = since_cancun.then_some(header.blob_gas_used.unwrap_or(0));
+    header.excess_blob_gas = since_cancun.then_some(header.excess_blob_gas.unwrap_or(0));
+    header.parent_beacon_block_root = since_cancun.then_some(header.parent_beacon_block_root.unwrap_or_default());
     if fork >= Fork::Prague {
         header.requests_hash = Some(EMPTY_REQUESTS_HASH);
     }
