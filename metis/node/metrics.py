@@ -1,0 +1,91 @@
+"""Numbers for Prometheus (text format 0.0.4), made when somebody asks."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from metis.rpc import PageContent, RpcCounters
+from metis.rpc.counters import LATENCY_BOUNDS_US
+from metis.rpc.namespaces import EngineNode
+
+__all__ = ["CONTENT_TYPE", "metrics_page", "metrics_text"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_COUNTERS = (
+    # engine counter, metric, type, help
+    ("blocks", "metis_blocks_total", "counter", "Blocks added to the chain since the start."),
+    ("transactions", "metis_transactions_total", "counter", "Transactions in these blocks."),
+    ("gas", "metis_gas_used_total", "counter", "Gas used in these blocks."),
+    ("log_bytes", "metis_block_log_bytes", "gauge", "Size of the block log."),
+    ("log_syncs", "metis_block_log_syncs_total", "counter", "How often the block log was made durable."),
+    ("pool_pending", "metis_pool_pending", "gauge", "Executable transactions in the pool."),
+    ("pool_queued", "metis_pool_queued", "gauge", "Transactions behind a gap of nonces."),
+    ("reorgs", "metis_reorganisations_total", "counter", "Changes of the head that removed blocks."),
+)
+
+
+def metrics_text(node: EngineNode, rpc: RpcCounters, started_s: float) -> str:
+    """Write all metrics. ``started_s``: when the node started, in seconds since the epoch."""
+    return "".join(_lines(node, rpc, started_s))
+
+
+def metrics_page(node: EngineNode, rpc: RpcCounters, started_s: float) -> PageContent:
+    """Answer GET /metrics."""
+    return PageContent(CONTENT_TYPE, metrics_text(node, rpc, started_s).encode())
+
+
+def _lines(node: EngineNode, rpc: RpcCounters, started_s: float) -> Iterator[str]:
+    yield from _metric("metis_head_number", "gauge", "Height of the newest block.", node.head_number)
+    counters = node.counters()
+    for name, metric, kind, text in _COUNTERS:
+        if name in counters:
+            yield from _metric(metric, kind, text, counters[name])
+    yield from _metric("process_start_time_seconds", "gauge", "When the node started.", f"{started_s:.3f}")
+    yield from _metric("metis_uptime_seconds", "gauge", "How long it runs.", f"{time.time() - started_s:.3f}")
+    yield from _metric("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes())
+    yield from _metric("metis_rpc_connections_open", "gauge", "Open connections.", rpc.connections_open)
+    yield from _metric("metis_rpc_subscriptions_open", "gauge", "Open subscriptions.", rpc.subscriptions_open)
+    yield from _metric("metis_rpc_notifications_total", "counter", "Notifications sent.", rpc.notification_count)
+    yield from _metric("metis_rpc_timeouts_total", "counter", "Requests that ran out of time.", rpc.timeout_count)
+    yield from _metric("metis_rpc_received_bytes_total", "counter", "Request bytes.", rpc.bytes_received)
+    yield from _metric("metis_rpc_sent_bytes_total", "counter", "Answer bytes.", rpc.bytes_sent)
+    yield from _methods(rpc)
+
+
+def _methods(rpc: RpcCounters) -> Iterator[str]:
+    methods = sorted(rpc.methods.items())
+    yield from _head("metis_rpc_errors_total", "counter", "Calls answered with an error, by method.")
+    for name, counts in methods:
+        yield f'metis_rpc_errors_total{{method="{name}"}} {counts.error_count}\n'
+    yield from _head("metis_rpc_duration_seconds", "histogram", "Time in calls, by method.")
+    for name, counts in methods:
+        seen = 0
+        for bound_us, count in zip(LATENCY_BOUNDS_US, counts.latency_counts, strict=False):
+            seen += count
+            yield f'metis_rpc_duration_seconds_bucket{{method="{name}",le="{bound_us / 1e6:g}"}} {seen}\n'
+        yield f'metis_rpc_duration_seconds_bucket{{method="{name}",le="+Inf"}} {counts.request_count}\n'
+        yield f'metis_rpc_duration_seconds_sum{{method="{name}"}} {counts.time_ns / 1e9:.9f}\n'
+        yield f'metis_rpc_duration_seconds_count{{method="{name}"}} {counts.request_count}\n'
+
+
+def _metric(name: str, kind: str, text: str, value: object) -> Iterator[str]:
+    yield from _head(name, kind, text)
+    yield f"{name} {value}\n"
+
+
+def _head(name: str, kind: str, text: str) -> Iterator[str]:
+    yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        # Not Linux: the most it ever was, in kilobytes.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * resource.getpagesize()

@@ -1,0 +1,222 @@
+"""
+When blocks are built: instantly, at an interval, both, or by hand.
+
+In: "transactions arrived". Out: blocks, in order, to one callback on the event loop. Invariant: one
+build at a time, on one thread; a sender who waits is told only after a build that began after its
+transaction was in the pool; with instant mining nothing executable stays in the pool.
+Cost: transactions that arrive while a block is being built share the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from metis.rpc.namespaces import EngineNode
+from metis.types import BlockAttributes, Hash32
+
+__all__ = ["BuiltHead", "Mined", "Miner"]
+
+log = logging.getLogger("metis.node.mining")
+
+T = TypeVar("T")
+
+MODES = ("instant", "interval", "mixed", "manual")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltHead:
+    """A block that was just built: its height, hash and transactions."""
+
+    number: int
+    hash: Hash32
+    transaction_hashes: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Mined:
+    """What one run of the builder did; ``failure`` ended it early."""
+
+    heads: list[BuiltHead] = field(default_factory=list)
+    failure: Exception | None = None
+
+
+class Miner:
+    """
+    Builds blocks on a thread of its own.
+
+    Parameters
+    ----------
+    mode : one of :data:`MODES`. block_time_s : of interval and mixed.
+    attributes : decides about the next block; called on the builder's thread.
+    on_mined : told about every run, on the event loop, before the senders are.
+    syncs : whether to make blocks durable before senders are told (durability "group").
+    """
+
+    def __init__(
+        self,
+        node: EngineNode,
+        *,
+        mode: str,
+        block_time_s: float,
+        fifo: bool,
+        attributes: Callable[[], BlockAttributes],
+        on_mined: Callable[[Mined], None],
+        syncs: bool = False,
+    ) -> None:
+        self._node = node
+        self._mode = mode
+        self._block_time_s = block_time_s
+        self._fifo = fifo
+        self._attributes = attributes
+        self._on_mined = on_mined
+        self._syncs = syncs
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="metis-mining")
+        self._waiters: list[asyncio.Future[None]] = []
+        self._is_due = False
+        self._is_running = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stopped = False
+
+    @property
+    def mode(self) -> str:
+        """How blocks come about; may be changed with :meth:`set_mode`."""
+        return self._mode
+
+    def start(self) -> None:
+        """Begin with the interval, and mine what is in the pool already."""
+        self._schedule()
+        if self._is_instant and self._node.pool_status()[0]:
+            self._wake()
+
+    async def stop(self) -> None:
+        """Finish the block in progress, then build no more."""
+        self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
+        self._thread.shutdown(wait=True)
+
+    def set_mode(self, mode: str, block_time_s: float | None = None) -> None:
+        """Change how blocks come about, from now on."""
+        self._mode = mode
+        if block_time_s is not None:
+            self._block_time_s = block_time_s
+        self._schedule()
+
+    async def arrived(self) -> None:
+        """
+        Tell that transactions are in the pool; with instant mining return when they had their block.
+
+        Raises whatever made building fail.
+        """
+        if not self._is_instant:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._wake()
+        await waiter
+
+    async def mine(self, block_count: int = 1) -> list[BuiltHead]:
+        """Build blocks by hand, empty ones too."""
+        mined = await self.run(lambda: self._build_some(block_count))
+        self._on_mined(mined)
+        if mined.failure is not None:
+            raise mined.failure
+        return mined.heads
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run something on the builder's thread, between blocks: imports and changes of the head."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    @property
+    def _is_instant(self) -> bool:
+        return self._mode in ("instant", "mixed")
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._mode in ("interval", "mixed") and not self._is_stopped:
+            self._timer = asyncio.get_running_loop().call_later(self._block_time_s, self._tick)
+
+    def _tick(self) -> None:
+        self._schedule()
+        task = asyncio.ensure_future(self.mine())
+        task.add_done_callback(_log_failure)
+
+    def _wake(self) -> None:
+        """Begin a run at the end of this turn of the loop, so that all who arrived in it share the block."""
+        if not self._is_running and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._is_due = False
+        self._is_running = True
+        waiters, self._waiters = self._waiters, []
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._build_all)
+        running.add_done_callback(lambda done: self._end(done, waiters))
+
+    def _end(self, done: asyncio.Future[Mined], waiters: list[asyncio.Future[None]]) -> None:
+        self._is_running = False
+        failure: BaseException | None = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if failure is None:
+            mined = done.result()
+            self._on_mined(mined)
+            failure = mined.failure
+        for waiter in waiters:
+            if waiter.done():
+                continue  # its request ran out of time
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+        if self._waiters:
+            self._begin()
+
+    def _build_all(self) -> Mined:
+        """Build until nothing executable is left that fits; on the builder's thread."""
+        mined = Mined()
+        try:
+            while self._node.pool_status()[0]:
+                head = self._build_one()
+                mined.heads.append(head)
+                if not head.transaction_hashes:
+                    break  # what is left waits for a lower base fee
+            self._finish()
+        except Exception as failure:
+            log.exception("building a block failed")
+            mined.failure = failure
+        return mined
+
+    def _build_some(self, block_count: int) -> Mined:
+        mined = Mined()
+        try:
+            for _ in range(block_count):
+                mined.heads.append(self._build_one())
+            self._finish()
+        except Exception as failure:
+            log.exception("building a block failed")
+            mined.failure = failure
+        return mined
+
+    def _build_one(self) -> BuiltHead:
+        built: dict[str, Any] = self._node.build(self._attributes(), None, self._fifo)
+        for transaction_hash, reason in built["dropped"]:
+            log.warning("transaction dropped from the pool", extra={"hash": transaction_hash, "reason": str(reason)})
+        block = built["block"]
+        return BuiltHead(block.number, Hash32(block.hash), tuple(built["transaction_hashes"]))
+
+    def _finish(self) -> None:
+        if self._syncs:
+            self._node.sync()
+
+
+def _log_failure(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a block at the interval failed: %s", task.exception())

@@ -1,0 +1,281 @@
+"""
+One running node: the engine's, servers around it, and a builder of blocks.
+
+In: a configuration and a chain. Out: JSON-RPC, until it is stopped. Invariant: whoever sent a
+transaction and got an answer finds it after any crash that leaves the disk, unless durability is "none";
+after :meth:`NodeService.stop` no thread, socket, file or lock is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metis.engine import decode_block, decode_transaction, keccak256
+from metis.node.config import NodeConfig
+from metis.node.errors import ConfigError
+from metis.node.heads import Heads
+from metis.node.metrics import metrics_page
+from metis.node.mining import BuiltHead, Mined, Miner
+from metis.node.native import Node
+from metis.node.reorganisation import changes_between
+from metis.rpc import AuthenticatedConfig, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
+from metis.rpc.namespaces import EngineNode, Signer, public_registry
+from metis.rpc.namespaces.engine_api import engine_registry
+from metis.rpc.namespaces.eth_filters import LogLimits
+from metis.rpc.namespaces.happenings import Happenings, HeadChange
+from metis.rpc.namespaces.public import register_topics
+from metis.types import Account, Address, BlockAttributes, Gas, Hash32, TimestampS
+
+__all__ = ["NodeService", "next_gas_limit"]
+
+log = logging.getLogger("metis.node")
+
+GAS_LIMIT_BOUND_DIVISOR = 1_024
+GAS_LIMIT_MIN = 5_000
+
+
+class NodeService:
+    """
+    A node, as :class:`metis.rpc.namespaces.Backend` and as something to start and stop.
+
+    Parameters
+    ----------
+    config : see :class:`metis.node.config.NodeConfig`.
+    genesis : the chain's genesis document, geth's format.
+    accounts : everything that exists at genesis.
+    signer : keys that the node signs with.
+    client_version : what web3_clientVersion answers.
+
+    Raises
+    ------
+    ConfigError, GenesisError : something is wrong with what was given.
+    StorageError : the data folder cannot be used, or belongs to another chain.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        genesis: dict[str, Any],
+        accounts: Mapping[Address, Account],
+        signer: Signer,
+        client_version: str,
+    ) -> None:
+        self.config = config
+        self.genesis = genesis
+        self.signer = signer
+        self.client_version = client_version
+        self.coinbase = Address(_hex(config.mining.coinbase, "mining.coinbase", 20))
+        self.call_gas_max = config.rpc.call_gas_max
+        self.happenings = Happenings()
+        self.started_s = time.time()
+        self._extra_data = _hex(config.mining.extra_data, "mining.extra_data", None)
+        storage = config.storage
+        self._engine = Node.open(
+            json.dumps(genesis).encode(),
+            accounts,
+            storage.path or None,
+            storage.durability,
+            storage.kept_block_count,
+            config.pool,
+        )
+        self.node: EngineNode = self._engine
+        log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
+        registry = public_registry(self, log_limits)
+        self.registry = registry
+        self.server = RpcServer(registry, self._rpc_config(registry))
+        register_topics(registry, self.server.hub)
+        self.heads = Heads(self.node, self.happenings, self.server.hub)
+        self.miner = Miner(
+            self.node,
+            mode=config.mining.mode,
+            block_time_s=config.mining.block_time_s,
+            fifo=config.mining.order == "fifo",
+            attributes=self.next_attributes,
+            on_mined=self._on_mined,
+            syncs=bool(storage.path) and storage.durability == "group",
+        )
+        self._sync_task: asyncio.Task[None] | None = None
+
+    @property
+    def is_mining(self) -> bool:
+        """Whether blocks are built without being asked for."""
+        return self.miner.mode != "manual"
+
+    async def start(self) -> None:
+        """Listen and build; raises ListenError where an address is taken."""
+        await self.server.start()
+        self.miner.start()
+        if self.config.storage.path and self.config.storage.durability == "group":
+            self._sync_task = asyncio.create_task(self._sync_regularly())
+        log.info("node started", extra={"head": self.node.head_number, "endpoint": self.http_url})
+
+    async def stop(self) -> None:
+        """Finish requests and the block in progress, make everything durable, release the folder."""
+        if self._sync_task is not None:
+            self._sync_task.cancel()
+        await self.server.stop()
+        await self.miner.stop()
+        self._engine.close()
+        log.info("node stopped")
+
+    @property
+    def http_url(self) -> str:
+        """Where HTTP is served, or "" before the start."""
+        address = self.server.http_address
+        return "" if address is None else f"http://{address[0]}:{address[1]}"
+
+    # --- what methods ask for
+
+    async def send_raw(self, raw: bytes) -> Hash32:
+        """Take a signed transaction into the pool; with instant mining, return when it is mined."""
+        transaction_hash = Hash32(self.node.submit(raw))
+        self.heads.pooled(transaction_hash)
+        await self.miner.arrived()
+        return transaction_hash
+
+    async def mined(self, transaction_hash: bytes, timeout_s: float) -> bool:
+        """Wait until a transaction is in a block; False when the time is over before."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.node.receipt_json(transaction_hash) is None:
+                    await self.heads.next_change()
+        except TimeoutError:
+            return False
+        return True
+
+    def next_timestamp_s(self) -> int:
+        """Now, or a second after the head where that is later: timestamps grow."""
+        head = self.node.block(self.node.head_number)
+        parent_s = 0 if head is None else int(head.header_fields()["timestamp_s"])
+        return max(int(time.time()), parent_s + 1)
+
+    def next_attributes(self) -> BlockAttributes:
+        """Decide about the next block."""
+        head = self.node.block(self.node.head_number)
+        assert head is not None  # noqa: S101 - there is always a head
+        parent = head.header_fields()
+        number = head.number + 1
+        return BlockAttributes(
+            timestamp_s=TimestampS(max(int(time.time()), int(parent["timestamp_s"]) + 1)),
+            beneficiary=self.coinbase,
+            gas_limit=Gas(next_gas_limit(parent["gas_limit"], self.config.mining.gas_limit)),
+            # Not random: the same transactions give the same chain.
+            prev_randao=Hash32(keccak256(number.to_bytes(8, "big") + head.hash)),
+            extra_data=self._extra_data,
+        )
+
+    async def build_payload(self, attributes: Any, raw_transactions: list[bytes] | None) -> dict[str, Any]:
+        """Build a block on the head without making it the head."""
+
+        def build() -> dict[str, Any]:
+            parent_hash = self.node.head_hash
+            parent = self.node.block(parent_hash)
+            assert parent is not None  # noqa: S101 - it is the head
+            gas_limit = next_gas_limit(parent.header_fields()["gas_limit"], self.config.mining.gas_limit)
+            complete = attributes(Gas(gas_limit))
+            if raw_transactions is None:
+                built = self.node.build(complete)
+            else:
+                built = self.node.build_from(complete, [decode_transaction(raw) for raw in raw_transactions])
+            receipts = self.node.block_receipts_json(built["block"].hash)
+            # The engine builds on its head and moves it; a payload is only a proposal.
+            self.node.set_head(parent_hash)
+            return built | {"receipts_json": receipts}
+
+        return await self.miner.run(build)
+
+    async def import_block(self, rlp: bytes) -> str:
+        """Verify and store a block; "head", "side" or "known"."""
+        block = decode_block(rlp)
+        result = await self.miner.run(lambda: self.node.import_block(block))
+        if result == "head":
+            self.heads.changed([HeadChange(block.number, Hash32(block.hash))])
+        return result
+
+    async def set_head(self, block_hash: bytes) -> None:
+        """Make a known block the head, and tell subscribers what changed."""
+        before = self.node.head_hash
+        await self.miner.run(lambda: self.node.set_head(block_hash))
+        added, removed = changes_between(self.node, before, block_hash)
+        self.heads.changed(added, removed)
+
+    async def mine(self, block_count: int = 1) -> list[BuiltHead]:
+        """Build blocks by hand, empty ones too."""
+        return await self.miner.mine(block_count)
+
+    def _on_mined(self, mined: Mined) -> None:
+        self.heads.changed(HeadChange(head.number, head.hash) for head in mined.heads)
+        for head in mined.heads:
+            log.info(
+                "block",
+                extra={"number": head.number, "hash": head.hash, "transactions": len(head.transaction_hashes)},
+            )
+
+    async def _sync_regularly(self) -> None:
+        interval_s = self.config.storage.sync_interval_ms / 1_000
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await asyncio.to_thread(self.node.sync)
+            except Exception:
+                log.exception("making the chain durable failed")
+
+    def _rpc_config(self, registry: Any) -> RpcConfig:
+        rpc, engine_api = self.config.rpc, self.config.engine_api
+        authenticated = None
+        if engine_api.enabled:
+            authenticated = AuthenticatedConfig(
+                engine_registry(self, registry),
+                read_or_create_secret(Path(engine_api.secret_path)),
+                engine_api.host,
+                engine_api.port,
+            )
+        return RpcConfig(
+            host=rpc.host,
+            port=rpc.port,
+            hosts=rpc.hosts,
+            origins=rpc.origins,
+            ipc_path=Path(rpc.ipc_path) if rpc.ipc_path else None,
+            authenticated=authenticated,
+            limits=RpcLimits(
+                body_size_bytes_max=rpc.body_size_bytes_max,
+                batch_count_max=rpc.batch_count_max,
+                request_timeout_ms=rpc.request_timeout_ms,
+                connections_max=rpc.connections_max,
+            ),
+            pages={"/metrics": lambda: metrics_page(self.node, self.server.counters, self.started_s)},
+            client_name=self.client_version,
+        )
+
+
+def next_gas_limit(parent: int, desired: int) -> int:
+    """
+    Gas limit of the next block: on its way from the parent's to the desired one.
+
+    A block may differ from its parent by less than 1/1024 (Yellow Paper, equation 54).
+
+    Parameters
+    ----------
+    desired : 0 keeps the parent's.
+    """
+    step = parent // GAS_LIMIT_BOUND_DIVISOR - 1
+    desired = max(desired, GAS_LIMIT_MIN) if desired else parent
+    return min(parent + step, desired) if parent < desired else max(parent - step, desired)
+
+
+def _hex(text: str, field: str, size_bytes: int | None) -> bytes:
+    try:
+        value = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as problem:
+        raise ConfigError(field, f"is not hexadecimal: {problem}") from problem
+    if size_bytes is not None and len(value) != size_bytes:
+        raise ConfigError(field, f"has {len(value)} bytes instead of {size_bytes}")
+    if len(value) > 32:
+        raise ConfigError(field, f"has {len(value)} bytes; at most 32 fit")
+    return value
