@@ -44,9 +44,7 @@ impl Block {
         guard(|| {
             let document = genesis::parse(genesis_json.as_bytes())?;
             let header = genesis::header(&document, state_root.0.into())?;
-            let withdrawals = header.withdrawals_root.map(|_| Default::default());
-            let body = alloy_consensus::BlockBody { transactions: Vec::new(), ommers: Vec::new(), withdrawals };
-            Ok(Self::new(metis_state_transition::Block { header, body }))
+            Ok(Self::new(genesis::block(header)))
         })
     }
 

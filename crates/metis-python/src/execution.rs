@@ -65,11 +65,8 @@ fn block_hashes(object: &Bound<'_, PyAny>) -> PyResult<Ancestors> {
     Ok(hashes.into_iter().collect())
 }
 
-fn outcome_fields<'py>(
-    py: Python<'py>,
-    outcome: &TransactionOutcome,
-    state_root: impl AsRef<[u8]>,
-) -> PyResult<Bound<'py, PyDict>> {
+/// What a call did, without what only a whole transaction has.
+pub fn call_fields<'py>(py: Python<'py>, outcome: &TransactionOutcome) -> PyResult<Bound<'py, PyDict>> {
     let (status, halt_reason) = match outcome.status {
         ExecutionStatus::Success => ("success", None),
         ExecutionStatus::Revert => ("revert", None),
@@ -83,6 +80,15 @@ fn outcome_fields<'py>(
     fields.set_item("output", to_bytes(py, &outcome.output))?;
     fields.set_item("contract_address", outcome.contract_address.map(|created| to_bytes(py, created)))?;
     fields.set_item("logs", to_logs(py, &outcome.logs)?)?;
+    Ok(fields)
+}
+
+fn outcome_fields<'py>(
+    py: Python<'py>,
+    outcome: &TransactionOutcome,
+    state_root: impl AsRef<[u8]>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let fields = call_fields(py, outcome)?;
     fields.set_item("logs_hash", to_bytes(py, outcome.logs_hash()))?;
     fields.set_item("state_root", to_bytes(py, state_root))?;
     Ok(fields)
@@ -253,7 +259,7 @@ fn call_code(
     evm.message_call(CALLER_ADDRESS, CODE_ADDRESS, calldata, value, gas_limit)
 }
 
-fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> {
+pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> {
     const SUBJECT: &str = "block attributes";
     let mut withdrawals = Vec::new();
     for entry in object.getattr("withdrawals")?.try_iter()? {

@@ -128,6 +128,13 @@ fn metis_rules(config: &ChainConfig, spec: &mut ChainSpec) -> PyResult<()> {
     Ok(())
 }
 
+/// Block 0, from its header.
+pub fn block(header: Header) -> metis_state_transition::Block {
+    let withdrawals = header.withdrawals_root.map(|_| Default::default());
+    let body = alloy_consensus::BlockBody { transactions: Vec::new(), ommers: Vec::new(), withdrawals };
+    metis_state_transition::Block { header, body }
+}
+
 /// Header of block 0.
 pub fn header(genesis: &Genesis, state_root: B256) -> PyResult<Header> {
     let base_fee = genesis

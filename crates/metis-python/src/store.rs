@@ -43,14 +43,7 @@ impl MemoryStore {
     #[new]
     #[pyo3(signature = (alloc, kept_block_count=128))]
     fn new(py: Python<'_>, alloc: &Bound<'_, PyAny>, kept_block_count: usize) -> PyResult<Self> {
-        let mut accounts: BTreeMap<Address, GenesisAccount> = BTreeMap::new();
-        for item in alloc.call_method0("items")?.try_iter()? {
-            let (key, account) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let Fixed(address) = key
-                .extract::<Fixed<20>>()
-                .map_err(|error| decode_error("account", "address", &error.value(py).to_string(), None))?;
-            accounts.insert(address.into(), genesis_account(&account)?);
-        }
+        let accounts = alloc_accounts(alloc)?;
         let inner = guard_free(py, || metis_db::MemoryStore::new(accounts, kept_block_count))?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -163,9 +156,22 @@ impl MemoryStore {
     }
 }
 
+/// Accounts by address, from a mapping of addresses to `metis.types.Account`.
+pub fn alloc_accounts(alloc: &Bound<'_, PyAny>) -> PyResult<BTreeMap<Address, GenesisAccount>> {
+    let mut accounts: BTreeMap<Address, GenesisAccount> = BTreeMap::new();
+    for item in alloc.call_method0("items")?.try_iter()? {
+        let (key, account) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+        let Fixed(address) = key
+            .extract::<Fixed<20>>()
+            .map_err(|error| decode_error("account", "address", &error.value(alloc.py()).to_string(), None))?;
+        accounts.insert(address.into(), genesis_account(&account)?);
+    }
+    Ok(accounts)
+}
+
 fn genesis_account(account: &Bound<'_, PyAny>) -> PyResult<GenesisAccount> {
     const SUBJECT: &str = "account";
-    let storage: BTreeMapOfWords = attribute(account, SUBJECT, "storage")?;
+    let storage: WordMap = attribute(account, SUBJECT, "storage")?;
     Ok(GenesisAccount {
         nonce: attribute(account, SUBJECT, "nonce")?,
         balance: word(account, SUBJECT, "balance_wei")?,
@@ -175,18 +181,16 @@ fn genesis_account(account: &Bound<'_, PyAny>) -> PyResult<GenesisAccount> {
 }
 
 /// A mapping of words to words.
-struct BTreeMapOfWords(BTreeMap<U256, U256>);
+pub struct WordMap(pub BTreeMap<U256, U256>);
 
-impl<'a, 'py> FromPyObject<'a, 'py> for BTreeMapOfWords {
+impl<'a, 'py> FromPyObject<'a, 'py> for WordMap {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let mut map = BTreeMap::new();
         for item in object.call_method0("items")?.try_iter()? {
             let (slot, value): (Word, Word) = item?.extract()?;
-            if !value.0.is_zero() {
-                map.insert(slot.0, value.0);
-            }
+            map.insert(slot.0, value.0);
         }
         Ok(Self(map))
     }

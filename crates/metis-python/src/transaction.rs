@@ -131,12 +131,14 @@ pub fn decode_transactions(py: Python<'_>, raw: Vec<Bound<'_, PyBytes>>, threads
 /// that of any signed transaction.
 #[pyfunction]
 pub fn unsigned_transaction(fields: &Bound<'_, PyAny>) -> PyResult<Transaction> {
-    guard(|| {
-        let sender = address(fields, SUBJECT, "sender")?;
-        let stand_in = Signature::new(U256::from_be_slice(sender.as_slice()), U256::ONE, false);
-        let envelope = envelope(fields, stand_in)?;
-        Ok(Transaction { inner: RecoveredTransaction { envelope, sender } })
-    })
+    guard(|| Ok(Transaction { inner: unsigned_call(fields)? }))
+}
+
+/// What a `metis.types.UnsignedTransaction` asks for, with its sender standing in for a signature.
+pub fn unsigned_call(fields: &Bound<'_, PyAny>) -> PyResult<RecoveredTransaction> {
+    let sender = address(fields, SUBJECT, "sender")?;
+    let stand_in = Signature::new(U256::from_be_slice(sender.as_slice()), U256::ONE, false);
+    Ok(RecoveredTransaction { envelope: envelope(fields, stand_in)?, sender })
 }
 
 fn envelope(fields: &Bound<'_, PyAny>, signature: Signature) -> PyResult<EthereumTxEnvelope<TxEip4844>> {

@@ -86,6 +86,11 @@ impl PrecompileSet for EthereumPrecompiles {
     }
 }
 
+/// Addresses of the fork's own precompiles.
+pub fn precompile_addresses(fork: Fork) -> AddressSet {
+    EthPrecompiles::new(fork.spec_id()).warm_addresses().clone()
+}
+
 /// The fork's precompiles and a chain's own, as revm wants them.
 #[derive(Debug)]
 pub struct Precompiles<P> {

@@ -49,6 +49,12 @@ impl MemoryStore {
         Self { inner: RwLock::new(inner), kept_block_count }
     }
 
+    /// Takes over the states of another store, all at once.
+    pub fn replace_with(&self, other: &Self) {
+        let states = other.inner.read().clone();
+        *self.inner.write() = states;
+    }
+
     /// An independent store that shares all state. Constant in the size of the state.
     pub fn fork(&self) -> Self {
         Self { inner: RwLock::new(self.inner.read().clone()), kept_block_count: self.kept_block_count }
