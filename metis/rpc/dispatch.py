@@ -37,6 +37,9 @@ Reply = Callable[[bytes], None]
 BATCH_SLICE_NS = 2_000_000
 POOL_RUN_COUNT_MAX = 64
 
+# Names of their own: looking up a member in an enum's class costs as much as a function call.
+HOT, SESSION = Kind.HOT, Kind.SESSION
+
 
 class Session(Protocol):
     """
@@ -82,9 +85,10 @@ class Dispatcher:
         pool: CallPool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.registry = registry
+        self._methods = registry.methods
         self.limits = limits
         self.counters = counters
+        self._method_counters = counters.methods
         self.pool = pool
         self.loop = loop
         self.timeout_s = limits.request_timeout_ms / 1_000
@@ -94,7 +98,7 @@ class Dispatcher:
     def submit(self, payload: bytes, session: Session, reply: Reply) -> None:
         """Answer one message; never raises."""
         message = parse_message(payload, self.limits.batch_count_max)
-        if isinstance(message, Call):
+        if type(message) is Call:
             answer = self.run_inline(message, session)
             if isinstance(answer, bytes):
                 reply(answer)
@@ -106,7 +110,11 @@ class Dispatcher:
         elif isinstance(message, list):
             _Exchange(self, message, session, reply, is_batch=True).proceed()
         else:
-            reply(self.refuse(message))
+            reply(self.refuse(cast("Refusal", message)))
+
+    def method(self, name: str) -> Method | None:
+        """Return a method, or None where there is no such method."""
+        return self._methods.get(name)
 
     def stop(self) -> None:
         """Cancel what waits; nobody will read the answers."""
@@ -120,18 +128,18 @@ class Dispatcher:
 
     def run_inline(self, call: Call, session: Session) -> bytes | OnPool | None:
         """Answer a call that needs no waiting; else return what is left to do, or None for all of it."""
-        method = self.registry.method(call.method)
+        method = self._methods.get(call.method)
         if method is None:
             self.counters.unknown_method_count += 1
             return self.unknown_method(call)
         kind = method.kind
-        if kind is Kind.POOL or kind is Kind.ASYNC:
+        if kind is not HOT and kind is not SESSION:
             return None
         started_ns = perf_counter_ns()
         failed = False
         try:
             arguments = method.arguments(call.params)
-            if kind is Kind.HOT:
+            if kind is HOT:
                 result = method.handler(*arguments)
                 if type(result) is OnPool:
                     return result
@@ -144,7 +152,9 @@ class Dispatcher:
         except Exception as failure:  # noqa: BLE001 - whatever a method raises becomes an error answer
             failed = True
             answer = self.failure(call, failure)
-        self.counters.of_method(method.name).record(perf_counter_ns() - started_ns, failed=failed)
+        elapsed_ns = perf_counter_ns() - started_ns
+        counters = self._method_counters.get(call.method) or self.counters.of_method(call.method)
+        counters.record(elapsed_ns, failed=failed)
         return answer
 
     def take_after_reply(self) -> list[Callable[[], None]]:
@@ -310,7 +320,7 @@ class _Exchange:
         """Start the pool or async call at the position, or the rest of a hot one."""
         dispatcher = self.dispatcher
         # UNWRAP: run_inline has answered calls of methods that do not exist.
-        method = cast("Method", dispatcher.registry.method(call.method))
+        method = cast("Method", dispatcher.method(call.method))
         if method.kind is Kind.ASYNC:
             self._running = dispatcher.start_task(method, call, self)
         elif dispatcher.pool.waiting_count >= dispatcher.limits.pool_queue_count_max:
@@ -328,7 +338,7 @@ class _Exchange:
         for item in self._items[self._position : self._position + POOL_RUN_COUNT_MAX]:
             if isinstance(item, Refusal):
                 break
-            method = self.dispatcher.registry.method(item.method)
+            method = self.dispatcher.method(item.method)
             if method is None or method.kind is not Kind.POOL:
                 break
             calls.append((method, item, None))

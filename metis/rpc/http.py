@@ -46,6 +46,8 @@ class HttpConnection(asyncio.Protocol):
         self._listener = listener
         self._shared = listener.shared
         self._limits = listener.limits
+        self._counters = listener.shared.counters
+        self._submit = listener.dispatcher.submit
         self.subscriber: Subscriber | None = None
         self._transport: asyncio.Transport | None = None
         self._reader = RequestReader(listener, self)
@@ -56,6 +58,8 @@ class HttpConnection(asyncio.Protocol):
         self._waiting: deque[tuple[Terms | None, bytes]] = deque()
         self._current: Terms | None = None
         self._current_size = 0
+        self._served_count = 0
+        self._served_count_seen = 0
         self._is_advancing = False
         self._gathered: list[bytes] = []
         self._gathered_size = 0
@@ -84,6 +88,15 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read requests; run and answer what is complete."""
+        if self._current is None and not self._waiting:
+            terms = self._reader.known_request(data)
+            if terms is not None:
+                self._is_advancing = True
+                self._run(terms, data[len(data) - terms.content_length :])
+                self._is_advancing = False
+                if self._gathered:
+                    self._flush()
+                return
         self._is_feeding = True
         self._reader.feed(data)
         self._is_feeding = False
@@ -108,7 +121,6 @@ class HttpConnection(asyncio.Protocol):
 
     def take_request(self, terms: Terms, payload: bytes) -> None:
         """Queue a request."""
-        self._shared.counters.bytes_received += len(payload)
         self._waiting.append((terms, payload))
         if len(self._waiting) >= self._limits.requests_per_connection_max:
             self._advance()
@@ -158,6 +170,10 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._current is not None or self._waiting:
             return  # the dispatcher keeps the time
+        if self._served_count != self._served_count_seen:
+            # Looked at here, so that a quick answer need not look at the clock.
+            self._served_count_seen = self._served_count
+            reader.restart_clock(now_s)
         age_ms = (now_s - reader.phase_since_s) * 1_000
         if reader.phase is Phase.ENDED:
             if age_ms > LINGER_S * 1_000:
@@ -196,9 +212,7 @@ class HttpConnection(asyncio.Protocol):
                 self._write(payload)
                 self._linger()
             elif terms.route is Route.CALL:
-                self._current = terms
-                self._current_size = len(payload)
-                self._listener.dispatcher.submit(payload, self, self._reply)
+                self._run(terms, payload)
             else:
                 self._shared.release_bytes(len(payload))
                 self._write(self._page(terms) if terms.route is Route.PAGE else self._preflight(terms))
@@ -209,30 +223,39 @@ class HttpConnection(asyncio.Protocol):
         if not self._is_feeding and self._gathered:
             self._flush()
 
+    def _run(self, terms: Terms, payload: bytes) -> None:
+        """Run a request; nothing else of this connection runs meanwhile."""
+        self._current = terms
+        self._current_size = size_bytes = len(payload)
+        self._counters.bytes_received += size_bytes
+        self._submit(payload, self, self._reply)
+
     def _reply(self, answer: bytes) -> None:
         """Write the answer to the current request; go on with the next."""
         terms, self._current = self._current, None
-        if self._transport is None or terms is None:
+        transport = self._transport
+        if transport is None or terms is None:
             return  # the client is gone
-        counters = self._shared.counters
+        counters, size_bytes = self._counters, len(answer)
         counters.bytes_in_flight -= self._current_size
-        counters.bytes_sent += len(answer)
+        counters.bytes_sent += size_bytes
         self._current_size = 0
+        self._served_count += 1
         headers, closes = terms.headers, terms.closes
         if self._is_stopping and not self._waiting and not closes:
             headers, closes = headers + CLOSE, True
         if answer:
-            self._write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%b%bContent-Length: %d\r\n\r\n%b"
-                % (self._shared.date_line, headers, len(answer), answer)
-            )
+            data = b"%b%bContent-Length: %d\r\n\r\n%b" % (self._shared.ok_lines, headers, size_bytes, answer)
+            if self._waiting or self._gathered:
+                self._write(data)
+            else:
+                transport.write(data)
         else:
             # Only notifications: nothing to say (JSON-RPC 2.0 §6).
             self._write(self._encode(HTTPStatus.NO_CONTENT, "", None, headers))
-        self._after_answer(closes)
+        if closes or self._is_at_end:
+            self._after_answer(closes)
         if not self._is_advancing:
-            # The client could not be expected to go on while it waited.
-            self._reader.restart_clock()
             self._advance()
 
     def _after_answer(self, closes: bool) -> None:  # noqa: FBT001 - its only argument

@@ -49,6 +49,10 @@ class Phase(Enum):
     ENDED = "what still comes is dropped"
 
 
+# A name of its own: looking up a member in an enum's class costs as much as a function call.
+IDLE = Phase.IDLE
+
+
 class RequestSink(Protocol):
     """Takes what a reader completes."""
 
@@ -86,6 +90,24 @@ class RequestReader:
         # The read that is being parsed, where a request began with its first byte; else empty.
         self._whole_read = b""
 
+    def known_request(self, data: bytes) -> Terms | None:
+        """
+        Return the terms of a read that is one whole request with a known head, else None.
+
+        What the caller gets counts as bytes in flight, as with :meth:`RequestSink.take_request`.
+        """
+        end = data.find(HEAD_END, 0, KNOWN_HEAD_SIZE_BYTES_MAX)
+        if end < 0 or self.phase is not IDLE:
+            return None
+        body_begin = end + len(HEAD_END)
+        terms = self._listener.known_heads.get(data[:body_begin])
+        if terms is None or body_begin + terms.content_length != len(data):
+            return None
+        if self._shared.hold_bytes(terms.content_length):
+            return terms
+        self._give_back(terms)
+        return None
+
     def feed(self, data: bytes) -> None:
         """Take bytes, and give the sink what they complete."""
         begins_here = self.phase is Phase.IDLE
@@ -118,9 +140,9 @@ class RequestReader:
         self._set_phase(Phase.ENDED)
         self._sink.take_refusal(status, problem, headers)
 
-    def restart_clock(self) -> None:
-        """Count the phase from now: until now it was the server that took its time."""
-        self.phase_since_s = self._shared.loop.time()
+    def restart_clock(self, now_s: float) -> None:
+        """Count the phase from now: until now the client was served."""
+        self.phase_since_s = now_s
 
     # From httptools.
 
@@ -222,12 +244,18 @@ class RequestReader:
             if body_end > len(data):
                 break
             if not self._shared.hold_bytes(terms.content_length):
-                self._shared.release_bytes(terms.content_length)
+                self._give_back(terms)
                 self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "server is busy")
                 return b""
-            begin = body_end
             self._sink.take_request(terms, data[body_begin:body_end])
+            if body_end == len(data):
+                return b""
+            begin = body_end
         return data[begin:] if begin else data
+
+    def _give_back(self, terms: Terms) -> None:
+        """Count the body of a known request no longer: it did not fit."""
+        self._shared.release_bytes(terms.content_length)
 
     def _remember(self, terms: Terms, payload: bytes) -> None:
         """

@@ -82,8 +82,7 @@ def parse_message(payload: bytes, batch_count_max: int) -> Item | list[Item]:
     except orjson.JSONDecodeError as problem:
         return Refusal(NULL_ID, RpcError(ErrorCode.PARSE_ERROR, f"parse error: {problem}"))
     if type(value) is not list:
-        item = _item(value)
-        return item if item is not None else _with_exact_ids(payload, [value])[0]
+        return _item(value) or _with_exact_ids(payload, [value])[0]
     if not value:
         return Refusal(NULL_ID, RpcError(ErrorCode.INVALID_REQUEST, "empty batch"))
     if len(value) > batch_count_max:

@@ -61,6 +61,8 @@ class Shared:
     connections: set[Connection] = field(default_factory=set)
     is_stopping: bool = False
     date_line: bytes = b""
+    ok_lines: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    """How the head of an answer to a message begins, Date header included."""
 
     def stop(self) -> None:
         """Let every connection finish what is in progress, and refuse new ones."""
@@ -101,6 +103,7 @@ class Shared:
     def sweep(self) -> None:
         """Let every connection look at its deadlines, and renew the Date header."""
         self.date_line = b"Date: %b\r\n" % http_date(time.time()).encode()
+        self.ok_lines = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date_line
         now_s = self.loop.time()
         for connection in list(self.connections):
             connection.sweep(now_s)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from metis.types import Address, BlockNumber, Hash32
 
@@ -148,7 +148,17 @@ def data_of(size_bytes: int, noun: str) -> Parser[bytes]:
     """Return a parser of exactly ``size_bytes`` bytes; ``noun`` says in messages what they are."""
     size_digits = size_bytes * 2
 
+    text_size = 2 + size_digits
+
     def parse_fixed(value: Any) -> bytes:
+        if type(value) is str and len(value) == text_size and value.startswith("0x"):
+            # The usual form, without the questions that only a refusal has to answer.
+            try:
+                decoded = bytes.fromhex(value[2:])
+            except ValueError:
+                decoded = b""
+            if len(decoded) == size_bytes:
+                return decoded
         decoded = data(value)
         if len(decoded) != size_bytes:
             raise BadValue(f"hex string has length {len(decoded) * 2}, want {size_digits} for {noun}")
@@ -157,18 +167,11 @@ def data_of(size_bytes: int, noun: str) -> Parser[bytes]:
     return parse_fixed
 
 
-_address = data_of(ADDRESS_SIZE_BYTES, "an address")
-_hash32 = data_of(HASH_SIZE_BYTES, "a hash")
+address: Final = cast("Parser[Address]", data_of(ADDRESS_SIZE_BYTES, "an address"))
+"""An address; checksum capitals (EIP-55) are not checked, as in geth."""
 
-
-def address(value: Any) -> Address:
-    """Read an address; checksum capitals (EIP-55) are not checked, as in geth."""
-    return Address(_address(value))
-
-
-def hash32(value: Any) -> Hash32:
-    """Read a hash of 32 bytes."""
-    return Hash32(_hash32(value))
+hash32: Final = cast("Parser[Hash32]", data_of(HASH_SIZE_BYTES, "a hash"))
+"""A hash of 32 bytes."""
 
 
 def storage_slot(value: Any) -> int:

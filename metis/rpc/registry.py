@@ -17,7 +17,7 @@ Four kinds of handler, by what running one costs the event loop:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -71,13 +71,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A registered method. ``summary`` is the first line of its handler's docstring."""
+    """A registered method; ``summary`` is the first line of its handler's docstring, ``parsers`` its parameters'."""
 
     name: str
     kind: Kind
     handler: Callable[..., Any]
     parameters: tuple[Parameter, ...]
     summary: str
+    parsers: tuple[Parser[Any], ...]
 
     @property
     def namespace(self) -> str:
@@ -92,6 +93,15 @@ class Method:
         ------
         InvalidParameter : too many, a required one missing, or one its parser does not take.
         """
+        parsers = self.parsers
+        if not params and not parsers:
+            return []
+        if len(params) == len(parsers) and None not in params:
+            # Most calls give every parameter, and give it right. If not, look again, and name the one.
+            try:
+                return [parse(value) for parse, value in zip(parsers, params, strict=True)]
+            except BadValue:
+                pass
         parameters = self.parameters
         if len(params) > len(parameters):
             raise InvalidParameter(len(parameters), "", f"too many arguments, want at most {len(parameters)}")
@@ -155,6 +165,11 @@ class MethodRegistry:
     def __contains__(self, name: str) -> bool:
         return name in self._methods
 
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """All methods by name; shows later registrations too."""
+        return self._methods
+
     def method(self, name: str) -> Method | None:
         """Return a method, or None where there is no such method."""
         return self._methods.get(name)
@@ -180,7 +195,8 @@ class MethodRegistry:
         if optional != sorted(optional):
             raise ValueError(f"{name}: a required parameter follows an optional one")
         summary = (handler.__doc__ or "").strip().partition("\n")[0]
-        self._methods[name] = Method(name, kind, handler, parameters, summary)
+        parsers = tuple(parameter.parse for parameter in parameters)
+        self._methods[name] = Method(name, kind, handler, parameters, summary, parsers)
 
     def alias(self, name: str, of: str) -> None:
         """

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
@@ -199,6 +200,29 @@ def test_connection__without_a_request__is_closed_silently(first: bytes) -> None
             client.send(first)
             assert client.answer().status == 200
         assert client.is_ended()
+
+
+def test_connection__that_is_used__is_not_idle() -> None:
+    with running_server(RpcConfig(port=0, limits=RpcLimits(idle_timeout_ms=100_000))) as server:
+        shared = server.server._shared
+        assert shared is not None
+        now_s = server.run(shared.loop.time)
+
+        def sweep_at(moment_s: float) -> None:
+            for connection in list(shared.connections):
+                connection.sweep(moment_s)
+
+        with RawClient(server.address) as client:
+            for age_s in (0.0, 90.0, 180.0, 270.0):
+                client.send(post(call("test_echo")))
+                assert client.answer().status == 200
+                server.run(partial(sweep_at, now_s + age_s))
+            server.run(partial(sweep_at, now_s + 360.0))
+            client.send(post(call("test_echo")))
+            assert client.answer().status == 200
+            server.run(partial(sweep_at, now_s + 360.0))
+            server.run(partial(sweep_at, now_s + 461.0))
+            assert client.is_ended()
 
 
 def test_request__that_runs_long__does_not_make_its_connection_idle() -> None:
