@@ -109,6 +109,11 @@ class FrameReader:
         """Whether the rest of a frame or message is still to come."""
         return bool(self._buffer) or self._message_opcode is not None
 
+    @property
+    def kept_size_bytes(self) -> int:
+        """How many bytes wait for the rest of their message."""
+        return len(self._buffer) + len(self._fragments)
+
     def feed(self, data: bytes) -> list[Frame]:
         """
         Take bytes, return what they complete.

@@ -32,6 +32,7 @@ __all__ = ["IpcConnection", "close_socket_file", "open_socket_file"]
 # sockaddr_un: 108 bytes on Linux, 104 on macOS, with a null byte at the end.
 PATH_SIZE_BYTES_MAX = 103
 NULL_ID = b"null"
+LINGER_S = 2.0
 
 
 class LineFraming:
@@ -116,6 +117,8 @@ class IpcConnection(asyncio.Protocol):
         self.subscription_count_max = self._limits.subscriptions_per_connection_max
         self.is_closed = False
         self._is_ending = False
+        self._refused_at_s: float | None = None
+        self._is_our_side_ended = False
         self._is_reading_paused = False
         self._value_since_s: float | None = None
         self._write_clock = WriteClock()
@@ -141,11 +144,10 @@ class IpcConnection(asyncio.Protocol):
         if self._is_ending or self._transport is None:
             return
         values, problem = self._reader.feed(data)
-        for value in values:
-            if not self._queue.put(value):
-                self._transport.abort()
-                return
-        if problem is not None:
+        fits = self._queue.hold_partial(self._reader.kept_size_bytes)
+        if not (fits and all(self._queue.put(value) for value in values)):
+            self._transport.abort()
+        elif problem is not None:
             self._end_with(RpcError(problem.code, str(problem)))
         elif not self._reader.is_mid_value:
             self._value_since_s = None
@@ -155,6 +157,7 @@ class IpcConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what was asked, then close: a client may end its side after the last request."""
         self._is_ending = True
+        self._refused_at_s = None
         return not self._queue.is_idle
 
     def pause_writing(self) -> None:
@@ -170,18 +173,19 @@ class IpcConnection(asyncio.Protocol):
     # From the server's clock.
 
     def sweep(self, now_s: float) -> None:
-        """Drop who does not read, and who stops in the middle of a message."""
+        """Drop who does not read, who stops in the middle of a message, and who was refused and stays."""
         limits, transport = self._limits, self._transport
         if transport is None:
             return
-        if self._write_clock.stuck_ms(now_s, transport) > limits.write_timeout_ms:
-            transport.abort()
-            return
-        since_s = self._value_since_s if not self._is_reading_paused else None
-        if since_s is not None and now_s - since_s > limits.body_timeout_ms / 1_000:
+        value_since_s = None if self._is_reading_paused else self._value_since_s
+        if (
+            self._write_clock.stuck_ms(now_s, transport) > limits.write_timeout_ms
+            or _is_older(value_since_s, now_s, limits.body_timeout_ms / 1_000)
+            or _is_older(self._refused_at_s, now_s, LINGER_S)
+        ):
             transport.abort()
         elif self._is_ending and self._queue.is_idle:
-            transport.close()
+            self._finish()
 
     def stop(self) -> None:
         """Answer what is in progress, then close."""
@@ -214,13 +218,24 @@ class IpcConnection(asyncio.Protocol):
             return
         self._transport.write(answer + b"\n")
         if self._is_ending and self._queue.is_idle:
-            self._transport.close()
+            self._finish()
 
     def _end_with(self, error: RpcError) -> None:
         """Answer what is no message, and close once all is answered."""
         self._shared.counters.invalid_message_count += 1
         self._is_ending = True
+        self._refused_at_s = self._shared.loop.time()
         self._send_answer(encode_error(NULL_ID, error))
+
+    def _finish(self) -> None:
+        """Close; where the client may still be sending, end only our side, or it would lose the last answer."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._refused_at_s is None:
+            self._transport.close()
+        elif not self._is_our_side_ended:
+            self._is_our_side_ended = True
+            self._transport.write_eof()
 
     def _set_reading(self, *, is_reading: bool) -> None:
         transport = self._transport
@@ -233,3 +248,8 @@ class IpcConnection(asyncio.Protocol):
             transport.resume_reading()
         else:
             transport.pause_reading()
+
+
+def _is_older(since_s: float | None, now_s: float, age_s: float) -> bool:
+    """Whether something began, and that is longer ago than ``age_s``."""
+    return since_s is not None and now_s - since_s > age_s

@@ -53,6 +53,11 @@ class JsonStreamReader:
         """Whether the rest of a value is still to come."""
         return bool(self._buffer)
 
+    @property
+    def kept_size_bytes(self) -> int:
+        """How many bytes wait for the rest of their value."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> tuple[list[bytes], JsonStreamError | None]:
         """
         Take bytes; return the values they complete, and why there will be no more, if so.

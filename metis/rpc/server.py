@@ -3,7 +3,8 @@ The server: listeners, their life from start to stop, and the clock that keeps d
 
 In: a registry of methods and a configuration. Out: answers over HTTP and WebSocket on one port,
 over a Unix socket, and on a second port with tokens for the Engine API. Invariant: after
-:meth:`RpcServer.stop` no socket, file, thread or task of the server is left.
+:meth:`RpcServer.stop` no socket, file or task of the server is left; a pool thread may still finish
+the engine call it is in, which cannot be interrupted.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ class SessionQueue:
         self._waiting: deque[bytes] = deque()
         self._running_count = 0
         self._held_size = 0
+        self._partial_size = 0
         self._is_client_reading = True
         self._is_closed = False
         self._is_starting = False
@@ -66,6 +67,15 @@ class SessionQueue:
         self._run()
         return True
 
+    def hold_partial(self, size_bytes: int) -> bool:
+        """Count what the connection has of an incomplete message; False as for :meth:`put`."""
+        if size_bytes == self._partial_size or self._is_closed:
+            return True
+        grows = size_bytes > self._partial_size
+        fits = self._shared.hold_bytes(size_bytes - self._partial_size)
+        self._partial_size = size_bytes
+        return fits or not grows
+
     def set_client_reading(self, *, is_reading: bool) -> None:
         """Run nothing more while the client does not read its answers."""
         self._is_client_reading = is_reading
@@ -75,8 +85,8 @@ class SessionQueue:
         """Drop what waits; answers still to come are dropped too."""
         self._is_closed = True
         self._waiting.clear()
-        self._shared.release_bytes(self._held_size)
-        self._held_size = 0
+        self._shared.release_bytes(self._held_size + self._partial_size)
+        self._held_size = self._partial_size = 0
 
     def _run(self) -> None:
         if self._is_starting:

@@ -86,7 +86,10 @@ class WebSocketConnection(asyncio.Protocol):
         self._pinged_at_s = None
         self._is_feeding = True
         try:
-            for frame in self._reader.feed(data):
+            frames = self._reader.feed(data)
+            if not self._queue.hold_partial(self._reader.kept_size_bytes):
+                self._close(CloseCode.TRY_AGAIN_LATER, "server is busy")
+            for frame in frames:
                 self._take(frame)
         except FrameError as problem:
             self._close(problem.code, problem.reason)

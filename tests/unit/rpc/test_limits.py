@@ -12,10 +12,12 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import pytest
+from websockets.frames import Opcode
 
 from metis.rpc import RpcConfig, RpcLimits
 from tests.unit.rpc.raw_client import RawClient, ask, call, post, result_of
 from tests.unit.rpc.running_server import RunningServer, eventually, running_server
+from tests.unit.rpc.test_websocket import masked, upgrade
 
 
 @contextmanager
@@ -135,6 +137,20 @@ def test_bytes_in_flight__over_the_limit__refuse_the_one_too_many() -> None:
         assert other.answer().status == 503
         holder.send(b"x")
         assert holder.answer().status == 200
+
+
+def test_bytes_in_flight__of_an_unfinished_websocket_message__count_too() -> None:
+    with limited(bytes_in_flight_max=10_000) as server, ExitStack() as stack:
+        holder, other = (stack.enter_context(RawClient(server.address)) for _ in range(2))
+        fragments = masked(Opcode.TEXT, b"x" * 4_700, final=False) + masked(Opcode.CONT, b"x" * 4_700)
+        holder.send(upgrade() + fragments[:-1])
+        eventually(lambda: server.server.counters.bytes_in_flight > 9_000)
+        other.send(post(b"x" * 2_000))
+        assert other.answer().status == 503
+        assert holder.answer(has_body=False).status == 101
+        holder.send(fragments[-1:] + masked(Opcode.CLOSE, b""))
+        assert b"parse error" in holder.rest()
+        assert server.server.counters.bytes_in_flight == 0
 
 
 def test_requests__waiting_on_one_connection__stop_the_reading_until_they_are_answered() -> None:
