@@ -59,7 +59,10 @@ def dev(
     from metis.node.config import NodeConfig, read_config
     from metis.node.errors import ConfigError
 
-    settings = read_config(config) if config is not None else NodeConfig()
+    try:
+        settings = read_config(config) if config is not None else NodeConfig()
+    except OSError as problem:
+        raise ConfigError("file", f"cannot be read: {problem}") from problem
     if block_time is not None and block_time <= 0:
         raise ConfigError("mining.block_time_s", f"must be above 0, not {block_time}")
     mode = _mode(settings.mining.mode, block_time, mixed=mixed, no_mining=no_mining)

@@ -76,7 +76,7 @@ class NodeService:
         self.started_s = time.time()
         self._extra_data = _hex(config.mining.extra_data, "mining.extra_data", None)
         storage = config.storage
-        self._engine = Node.open(
+        self.node: EngineNode = Node.open(
             json.dumps(genesis).encode(),
             accounts,
             storage.path or None,
@@ -84,7 +84,6 @@ class NodeService:
             storage.kept_block_count,
             config.pool,
         )
-        self.node: EngineNode = self._engine
         log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
         registry = public_registry(self, log_limits)
         self.registry = registry
@@ -121,7 +120,7 @@ class NodeService:
             self._sync_task.cancel()
         await self.server.stop()
         await self.miner.stop()
-        self._engine.close()
+        await asyncio.to_thread(self.node.sync)
         log.info("node stopped")
 
     @property
@@ -222,7 +221,7 @@ class NodeService:
         while True:
             await asyncio.sleep(interval_s)
             try:
-                await asyncio.to_thread(self.node.sync)
+                await asyncio.to_thread(self.node.tick, int(time.monotonic() * 1_000))
             except Exception:
                 log.exception("making the chain durable failed")
 

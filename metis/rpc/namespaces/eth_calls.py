@@ -4,42 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import require_block
 from metis.rpc.namespaces.encoding import hex_data, hex_word
+from metis.rpc.namespaces.estimation import estimate_gas as estimate
+from metis.rpc.namespaces.outcomes import outcome_error
 from metis.rpc.namespaces.overrides import AccountOverride, BlockOverride, block_overrides, state_overrides
 from metis.rpc.namespaces.transaction_arguments import TransactionFields, transaction_arguments, unsigned_call
 from metis.rpc.parameters import BlockId, block_id
 from metis.rpc.registry import MethodRegistry, Parameter
-from metis.rpc.reverts import execution_reverted
 
-__all__ = ["outcome_error", "register_calls"]
+__all__ = ["register_calls"]
 
 _CALL = Parameter("transaction", transaction_arguments)
 _BLOCK = Parameter("block", block_id, "latest")
 _STATE = Parameter("state_overrides", state_overrides, None)
 _ENVIRONMENT = Parameter("block_overrides", block_overrides, None)
-
-HALT_WORDS = {
-    "out-of-gas": "out of gas",
-    "memory-limit": "out of gas",
-    "unknown-opcode": "invalid opcode",
-    "invalid-opcode": "invalid opcode: INVALID",
-    "invalid-jump": "invalid jump destination",
-    "stack-underflow": "stack underflow",
-    "stack-overflow": "stack limit reached",
-    "offset-out-of-bounds": "return data out of bounds",
-    "create-collision": "contract address collision",
-    "code-too-large": "max code size exceeded",
-    "code-starts-with-ef": "invalid code: must not begin with 0xef",
-    "initcode-too-large": "max initcode size exceeded",
-    "nonce-overflow": "nonce uint64 overflow",
-    "write-in-static-call": "write protection",
-    "insufficient-balance": "insufficient balance for transfer",
-    "call-too-deep": "max call depth exceeded",
-}
-"""geth's words for halts that clients look for; another reason is told as it is."""
 
 
 def register_calls(registry: MethodRegistry, backend: Backend) -> None:
@@ -70,12 +50,7 @@ def register_calls(registry: MethodRegistry, backend: Backend) -> None:
     ) -> str:
         """Return the least gas limit with which a transaction succeeds."""
         message = unsigned_call(fields, chain_id=chain_id, gas_max=backend.call_gas_max)
-        kind, value = node.estimate_gas(message, require_block(node, block), state, environment)
-        if kind == "gas":
-            return hex(value)
-        if kind == "allowance":
-            raise RpcError(ErrorCode.INVALID_INPUT, f"gas required exceeds allowance ({value})")
-        raise outcome_error(value)
+        return hex(estimate(node, message, require_block(node, block), state, environment))
 
     @registry.pool("eth_createAccessList", _CALL, _BLOCK, _STATE)
     def create_access_list(
@@ -93,11 +68,3 @@ def register_calls(registry: MethodRegistry, backend: Backend) -> None:
         if outcome["status"] != "success":
             shown["error"] = outcome_error(outcome).message
         return shown | {"gasUsed": hex(outcome["gas_used"])}
-
-
-def outcome_error(outcome: dict[str, Any]) -> RpcError:
-    """Return the error of a call that reverted or halted."""
-    if outcome["status"] == "revert":
-        return execution_reverted(outcome["output"])
-    reason = outcome["halt_reason"] or "halted"
-    return RpcError(ErrorCode.INVALID_INPUT, HALT_WORDS.get(reason, reason))

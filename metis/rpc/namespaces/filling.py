@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.engine_node import EngineNode
-from metis.rpc.namespaces.eth_calls import outcome_error
+from metis.rpc.namespaces.estimation import estimate_gas
 from metis.rpc.namespaces.transaction_arguments import TransactionFields, check_chain_id, is_dynamic, unsigned
 from metis.types import Address, Gas, UnsignedTransaction
 
@@ -59,12 +59,7 @@ def fill_transaction(node: EngineNode, fields: TransactionFields, defaults: Fill
     )
     if fields.get("gas"):
         return transaction
-    kind, value = node.estimate_gas(transaction, node.head_number)
-    if kind == "allowance":
-        raise RpcError(ErrorCode.INVALID_INPUT, f"gas required exceeds allowance ({value})")
-    if kind == "fails":
-        raise outcome_error(value)
-    return replace(transaction, gas_limit=Gas(value))
+    return replace(transaction, gas_limit=Gas(estimate_gas(node, transaction, node.head_number)))
 
 
 def _fees(fields: TransactionFields, defaults: FillDefaults) -> tuple[int, int | None]:

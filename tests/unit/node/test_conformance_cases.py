@@ -73,7 +73,7 @@ def answer(**members: Any) -> dict[str, Any]:
     ],
 )
 def test_difference__of_answers__is_about_values_codes_and_data(
-    expected: dict[str, Any], got: dict[str, Any], is_same: bool
+    expected: dict[str, Any], got: dict[str, Any], is_same: Any
 ) -> None:
     found = difference(Exchange({}, answer(**expected)), answer(**got), is_form_only=False)
     assert (found is None) == is_same
@@ -94,5 +94,5 @@ def test_difference__of_answers__is_about_values_codes_and_data(
         ({"pending": {}}, {"pending": {"0x" + "22" * 20: {}}}, True),
     ],
 )
-def test_shape__of_two_values__is_fields_and_kinds(expected: Any, got: Any, is_same: bool) -> None:
+def test_shape__of_two_values__is_fields_and_kinds(expected: Any, got: Any, is_same: Any) -> None:
     assert (difference_of_shape(expected, got) is None) == is_same

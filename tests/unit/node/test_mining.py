@@ -29,7 +29,7 @@ class CountingNode:
     def pool_status(self) -> tuple[int, int]:
         return self.pending + self.stuck, 0
 
-    def build(self, attributes: Any, transaction_count_max: int | None = None, fifo: bool = False) -> dict[str, Any]:
+    def build(self, *_settings: Any) -> dict[str, Any]:
         self.threads.add(threading.get_ident())
         if self.gate is not None:
             assert self.gate.wait(20)

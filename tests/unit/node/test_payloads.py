@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import rlp
+import rlp  # type: ignore[import-untyped]
 from eth_account import Account
 
 from metis import engine

@@ -1,0 +1,121 @@
+"""A node that is killed at any instant continues with everything it reported."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.rpc.running_node import HASHES_ONLY, WHOLE, RunningNode, start_node
+
+SENDER_COUNT = 4
+ROUND_COUNT = 4
+LONG_ROUND_COUNT = 100
+
+
+class Reports:
+    """What a node told its clients: receipts by transaction hash, and how far each sender is."""
+
+    def __init__(self) -> None:
+        self.block_of: dict[str, str] = {}
+        self.nonces = [0] * SENDER_COUNT
+
+
+def load(node: RunningNode, sender: int, reports: Reports, enough: threading.Semaphore) -> None:
+    """Send transfers and note every reported block, until the node is gone."""
+    client = node.client()
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        while True:
+            sent = client.send(node.transfer(sender, reports.nonces[sender]))
+            reports.nonces[sender] += 1
+            receipt = client.ask("eth_getTransactionReceipt", sent)
+            reports.block_of[sent] = receipt["blockHash"]
+            enough.release()
+    client.close()
+
+
+def check(node: RunningNode, reports: Reports) -> None:
+    """Every reported block is there, canonical, and every sender's nonce covers what was reported."""
+    client = node.client()
+    for sent, block_hash in reports.block_of.items():
+        receipt = client.ask("eth_getTransactionReceipt", sent)
+        assert receipt is not None, f"{sent} was reported in {block_hash} and is gone"
+        assert receipt["blockHash"] == block_hash
+    for block_hash in set(reports.block_of.values()):
+        block = client.ask("eth_getBlockByHash", block_hash, HASHES_ONLY)
+        assert client.ask("eth_getBlockByNumber", block["number"], HASHES_ONLY)["hash"] == block_hash
+    for sender, nonce in enumerate(reports.nonces):
+        address = f"0x{node.addresses[sender].hex()}"
+        kept = int(client.ask("eth_getTransactionCount", address, "latest"), 16)
+        # One more may have been mined whose answer did not get out.
+        assert kept >= nonce
+        reports.nonces[sender] = kept
+    client.close()
+
+
+def run_rounds(folder: Path, round_count: int, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - instants, not secrets
+    reports = Reports()
+    for _ in range(round_count):
+        node = start_node("--data-dir", str(folder))
+        try:
+            check(node, reports)
+            enough = threading.Semaphore(0)
+            senders = [
+                threading.Thread(target=load, args=(node, sender, reports, enough)) for sender in range(SENDER_COUNT)
+            ]
+            for thread in senders:
+                thread.start()
+            # The instant is given by work done, not by time: the load is the same on any machine.
+            for _ in range(chance.randrange(1, 120)):
+                assert enough.acquire(timeout=30)
+            node.kill()
+            for thread in senders:
+                thread.join()
+        finally:
+            node.process.kill()
+            node.process.wait()
+            assert node.process.stdout is not None
+            node.process.stdout.close()
+        # What was reported in this round only: checking all rounds again each time would be quadratic.
+        if len(reports.block_of) > 2_000:
+            reports.block_of = dict(list(reports.block_of.items())[-500:])
+    node = start_node("--data-dir", str(folder))
+    check(node, reports)
+    assert node.stop() == 0
+    assert node.process.stdout is not None
+    node.process.stdout.close()
+
+
+def test_killed_node__a_few_rounds_under_load__keeps_every_reported_block(tmp_path: Path) -> None:
+    run_rounds(tmp_path / "chain", ROUND_COUNT, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_killed_node__a_hundred_rounds_under_load__keeps_every_reported_block(tmp_path: Path) -> None:
+    run_rounds(tmp_path / "chain", LONG_ROUND_COUNT, seed=2)
+
+
+def test_stopped_node__started_again__continues(tmp_path: Path) -> None:
+    node = start_node("--data-dir", str(tmp_path / "chain"))
+    client = node.client()
+    sent = client.send(node.transfer(0, 0))
+    head = client.ask("eth_getBlockByNumber", "latest", WHOLE)
+    client.close()
+    assert node.stop() == 0
+    again = start_node("--data-dir", str(tmp_path / "chain"))
+    client = again.client()
+    assert client.ask("eth_getBlockByNumber", "latest", WHOLE) == head
+    assert client.ask("eth_getTransactionReceipt", sent)["blockHash"] == head["hash"]
+    client.send(again.transfer(0, 1))
+    assert client.ask("eth_blockNumber") == "0x2"
+    client.close()
+    assert again.stop() == 0
+    for process in (node.process, again.process):
+        assert process.stdout is not None
+        process.stdout.close()
