@@ -44,10 +44,10 @@ demo: setup ## Set up, then run the demonstration: a block of real transactions 
 
 .PHONY: test
 test: setup wheel $(ORACLE) ## Set up, then run every test that takes less than half a minute
-	$(call say,"Rust tests (the first time they compile: about 3 minutes on 2 cores)")
+	$(call say,"Rust tests (the first time they compile: about 4 minutes on 2 cores)")
 	@# The wheel's features, so that the crates it was made of need not be compiled again.
 	@cargo test --release --locked --workspace --no-default-features
-	$(call say,"Python tests (about a minute on 2 cores)")
+	$(call say,"Python tests (about 2 minutes on 2 cores)")
 	@$(BIN)/python -m pytest
 
 ##@ Working on it
