@@ -29,6 +29,7 @@ from metis.engine.blocks import (
     import_block,
 )
 from metis.engine.execution import BatchOutcome, execute_transaction, execute_transactions, run_code
+from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
 from metis.engine.rules import ChainSpec, build_info, fork_names
 from metis.engine.state import (
     AccountProof,
@@ -56,15 +57,18 @@ __all__ = [
     "BuiltBlock",
     "ChainSpec",
     "MemoryStore",
+    "Node",
     "SkippedTransaction",
     "StorageProof",
     "TransactionHandle",
     "account_state",
+    "address_of",
     "build_block",
     "build_info",
     "decode_block",
     "decode_transaction",
     "decode_transactions",
+    "derive_private_key",
     "describe_block",
     "describe_transaction",
     "execute_transaction",
@@ -75,6 +79,8 @@ __all__ = [
     "keccak256",
     "prove",
     "run_code",
+    "sign_hash",
+    "sign_transaction",
     "unsigned_transaction",
     "verify_proof",
 ]

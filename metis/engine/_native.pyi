@@ -7,6 +7,7 @@ release the interpreter lock. Every function may raise ``EngineFault``; other er
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 __all__ = [
@@ -194,3 +195,139 @@ def import_block(store: MemoryStore, spec: ChainSpec, parent: Block, block: Bloc
 
     Raises InvalidBlock (store unchanged).
     """
+
+# A block reference is a block number (int) or a block hash (32 bytes). "json" results are encoded
+# bytes as Ethereum's JSON-RPC writes them; None where there is no such object.
+
+@final
+class Node:
+    """Hot state of one node: state store, chain (block log and index) and mempool. Thread-safe; one writer at a time."""
+
+    @staticmethod
+    def open(
+        genesis_json: bytes,
+        alloc: Mapping[Any, Any],
+        data_dir: str | PathLike[str] | None = None,
+        durability: str = "block",
+        kept_block_count: int = 1024,
+        pool: Any | None = None,
+    ) -> Node:
+        """
+        [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
+
+        ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
+        sender_count_max, transaction_size_bytes_max, price_bump_percent. Raises GenesisError, StorageError.
+        """
+    def sync(self) -> None:
+        """[GIL free] Make everything durable now; raises StorageError."""
+    def tick(self, now_ms: int) -> bool:
+        """[GIL free] Group commit by the caller's clock; whether everything is durable."""
+    @property
+    def spec(self) -> ChainSpec: ...
+    @property
+    def genesis_hash(self) -> bytes: ...
+    @property
+    def head_number(self) -> int: ...
+    @property
+    def head_hash(self) -> bytes: ...
+    @property
+    def safe_number(self) -> int: ...
+    @property
+    def finalized_number(self) -> int: ...
+    @property
+    def oldest_state_number(self) -> int: ...
+    def number_of(self, block: int | bytes) -> int | None:
+        """Number of a block of the canonical chain; None where unknown or beside it."""
+    def is_known(self, block_hash: bytes) -> bool:
+        """Whether a block is on the chain or beside it."""
+    def block(self, block: int | bytes) -> Block | None: ...
+    def set_safe_finalized(self, safe_hash: bytes | None, finalized_hash: bytes | None) -> None: ...
+    def set_head(self, block_hash: bytes) -> None:
+        """[GIL free] Reorganise to a known block; raises InvalidBlock, StateUnavailable."""
+    def truncate(self, block_hash: bytes) -> None:
+        """[GIL free] Make an older block the newest and forget what came after it."""
+    def submit(self, raw: bytes) -> bytes:
+        """[GIL free] Decode, recover, check, take into the pool; the hash. Raises DecodeError, InvalidTransaction, PoolRejection."""
+    def submit_many(self, raw: Sequence[bytes]) -> list[bytes | Exception]:
+        """[GIL free, all cores] One hash or error per item, in order."""
+    def submit_unsigned(self, transaction: Transaction) -> bytes:
+        """Take a transaction whose sender is given, not signed; raises as submit."""
+    def drop(self, transaction_hash: bytes) -> bool: ...
+    def drop_all(self) -> int: ...
+    def pool_status(self) -> tuple[int, int]:
+        """Executable now, and behind a nonce gap."""
+    def pool_content_json(self, sender: bytes | None = None) -> bytes: ...
+    def pool_inspect_json(self) -> bytes: ...
+    def pending_nonce(self, address: bytes) -> int: ...
+    def pending_hashes(self) -> list[bytes]: ...
+    def build(self, attributes: Any, transaction_count_max: int | None = None, fifo: bool = False) -> dict[str, Any]:
+        """[GIL free] Build the next block from the pool: {"block", "transaction_hashes", "dropped": [(hash, InvalidTransaction)]}."""
+    def build_from(self, attributes: Any, transactions: Sequence[Transaction]) -> dict[str, Any]:
+        """[GIL free] The same from given transactions, in order."""
+    def import_block(self, block: Block) -> str:
+        """[GIL free] "head", "side" or "known"; raises InvalidBlock, UnknownParent."""
+    def set_account(
+        self, address: bytes, nonce: int | None = None, balance_wei: int | None = None, code: bytes | None = None
+    ) -> None:
+        """Change one account without a block (development)."""
+    def set_storage(self, address: bytes, slot: int, value: int) -> None: ...
+    def balance(self, address: bytes, block: int | bytes) -> int: ...
+    def nonce(self, address: bytes, block: int | bytes) -> int: ...
+    def code(self, address: bytes, block: int | bytes) -> bytes: ...
+    def storage(self, address: bytes, slot: int, block: int | bytes) -> int: ...
+    def proof_json(self, address: bytes, slots: Sequence[int], block: int | bytes) -> bytes: ...
+    def header_json(self, block: int | bytes) -> bytes | None: ...
+    def block_json(self, block: int | bytes, full: bool) -> bytes | None: ...
+    def transaction_json(self, transaction_hash: bytes) -> bytes | None:
+        """Mined or waiting."""
+    def transaction_at_json(self, block: int | bytes, index: int) -> bytes | None: ...
+    def receipt_json(self, transaction_hash: bytes) -> bytes | None: ...
+    def block_receipts_json(self, block: int | bytes) -> bytes | None: ...
+    def transaction_count(self, block: int | bytes) -> int | None: ...
+    def uncle_count(self, block: int | bytes) -> int | None: ...
+    def raw_transaction(self, transaction_hash: bytes) -> bytes | None: ...
+    def raw_receipts(self, block: int | bytes) -> list[bytes] | None: ...
+    def logs_json(
+        self,
+        from_block: int,
+        to_block: int,
+        addresses: Sequence[bytes],
+        topics: Sequence[Sequence[bytes] | None],
+        count_max: int,
+    ) -> bytes:
+        """[GIL free] Logs of a range of the chain; raises LimitExceeded."""
+    def block_logs_json(
+        self, block_hash: bytes, addresses: Sequence[bytes], topics: Sequence[Sequence[bytes] | None], count_max: int
+    ) -> bytes | None: ...
+    def fee_history(self, newest: int, block_count: int, percentiles: Sequence[float]) -> dict[str, Any]:
+        """oldest_block, base_fee_per_gas, gas_used_ratio, base_fee_per_blob_gas, blob_gas_used_ratio, reward (None without percentiles)."""
+    def call(
+        self, call: Any, block: int | bytes, overrides: Any | None = None, block_overrides: Any | None = None
+    ) -> dict[str, Any]:
+        """
+        [GIL free] Run a metis.types.UnsignedTransaction on the state after a block; nonce is ignored.
+
+        Keys of TransactionOutcome without logs_hash and state_root. ``overrides``: address → object with nonce,
+        balance_wei, code, storage, storage_diff; ``block_overrides``: object with number, timestamp_s, gas_limit,
+        beneficiary, prev_randao, base_fee_per_gas_wei; None where nothing is assumed.
+        """
+    def estimate_gas(
+        self, call: Any, block: int | bytes, overrides: Any | None = None, block_overrides: Any | None = None
+    ) -> tuple[str, Any]:
+        """[GIL free] ("gas", int), ("fails", as call) or ("allowance", gas limit that is not enough)."""
+    def create_access_list(
+        self, call: Any, block: int | bytes, overrides: Any | None = None
+    ) -> tuple[list[tuple[bytes, list[int]]], dict[str, Any]]:
+        """[GIL free] The access list as (address, slots), and what the call does with it."""
+    def counters(self) -> dict[str, int]:
+        """head_number, oldest_state_number, pool_pending, pool_queued."""
+
+def derive_private_key(mnemonic: str, path: str) -> bytes:
+    """Private key at a BIP-32 path below a BIP-39 phrase without passphrase; raises DecodeError."""
+
+def address_of(private_key: bytes) -> bytes: ...
+def sign_hash(hash32: bytes, private_key: bytes) -> tuple[int, int, int]:
+    """(y_parity, r, s) over a 32-byte hash (RFC 6979, low s)."""
+
+def sign_transaction(fields: Any, private_key: bytes) -> bytes:
+    """Sign a metis.types.UnsignedTransaction of any type; its EIP-2718 encoding."""

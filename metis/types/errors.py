@@ -10,7 +10,11 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── GenesisError             a genesis or preset document with a bad or missing field
     ├── InvalidTransaction       a well-formed transaction that may not be in this block
     ├── InvalidBlock             a well-formed block that breaks a consensus rule
+    ├── UnknownParent            a block whose parent the node does not know
     ├── StateUnavailable         state outside the kept window was asked for
+    ├── PoolRejection            a valid transaction that the mempool does not take
+    ├── LimitExceeded            a query that finds or reads more than it may
+    ├── StorageError             the block log can not be opened, read or written
     ├── FixtureError             a state-test file that does not follow the format
     ├── CompositionError         a network names a part that does not exist or does not fit
     └── EngineFault              a bug: the engine stopped itself instead of going on
@@ -26,8 +30,12 @@ __all__ = [
     "GenesisError",
     "InvalidBlock",
     "InvalidTransaction",
+    "LimitExceeded",
     "MetisError",
+    "PoolRejection",
     "StateUnavailable",
+    "StorageError",
+    "UnknownParent",
 ]
 
 
@@ -141,6 +149,79 @@ class StateUnavailable(MetisError):
         self.block_number = block_number
         self.oldest = oldest
         self.newest = newest
+
+
+class UnknownParent(MetisError):
+    """
+    A block names a parent that the node does not know.
+
+    Attributes
+    ----------
+    parent_hash : 32 bytes.
+    """
+
+    slug = "unknown-parent"
+
+    def __init__(self, parent_hash: bytes) -> None:
+        super().__init__(f"parent block 0x{parent_hash.hex()} is not known; import it first")
+        self.parent_hash = parent_hash
+
+
+class PoolRejection(MetisError):
+    """
+    The mempool does not take a transaction that could be valid.
+
+    Attributes
+    ----------
+    reason : stable slug: "already-known", "underpriced", "replacement-underpriced", "nonce-gap",
+        "overdraft", "sender-full", "pool-full", …
+    detail : the limit with the values that passed it.
+    """
+
+    slug = "pool-rejection"
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"transaction pool: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class LimitExceeded(MetisError):
+    """
+    A query finds or reads more than it may; ask for less at a time.
+
+    Attributes
+    ----------
+    what : what there is too much of: "logs", "blocks". limit : the most there may be.
+    detail : the limit, and where it was passed.
+    """
+
+    slug = "limit-exceeded"
+
+    def __init__(self, what: str, limit: int, detail: str) -> None:
+        super().__init__(detail)
+        self.what = what
+        self.limit = limit
+        self.detail = detail
+
+
+class StorageError(MetisError):
+    """
+    The block log can not be opened, read or written. What was durable stays readable.
+
+    Attributes
+    ----------
+    kind : "locked" (another process uses the directory), "corrupt", "disk-full", "io",
+        "other-chain", "version", "directory", "not-there", "too-large".
+    detail : file, offset and cause.
+    """
+
+    slug = "storage"
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"data directory: {detail}")
+        self.kind = kind
+        self.detail = detail
 
 
 class FixtureError(MetisError):

@@ -2,10 +2,10 @@
 
 use alloy_consensus::{EthereumTxEnvelope, EthereumTypedTransaction, Transaction as _, TxEip2930, TxEip4844};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::{Address, B256, U256, map::AddressSet};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::AddressSet};
 use metis_state_transition::{
     Accesses, BlockEnvironment, ChainSpec, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus, FrameRunner, Overlay,
-    RecoveredTransaction, StateView, TransactionFault, TransactionOutcome,
+    RecoveredTransaction, StateView, TransactionFault, TransactionOutcome, ViewError,
 };
 
 /// Gas that a transfer to an account without code takes (Yellow Paper appendix G).
@@ -84,11 +84,19 @@ impl<V: StateView> Simulation<'_, V> {
             return Ok(GasEstimate::AllowanceTooLow { gas_limit: 0 });
         };
         high = high.min(call.envelope.gas_limit());
+        let is_transfer = self.is_transfer(&call)?;
 
         let mut run = |gas_limit: u64| {
             set_gas_limit(&mut call, gas_limit);
             self.evm(runner()).execute(&call).map(|(outcome, _)| outcome)
         };
+        // A transfer to an account without code needs just this: no search, and no tolerance.
+        if is_transfer
+            && high >= TRANSFER_GAS
+            && run(TRANSFER_GAS).is_ok_and(|outcome| outcome.status == ExecutionStatus::Success)
+        {
+            return Ok(GasEstimate::Gas(TRANSFER_GAS));
+        }
         let outcome = match run(high) {
             Ok(outcome) => outcome,
             // Gas below the intrinsic cost is "not enough gas", not a malformed call.
@@ -125,6 +133,13 @@ impl<V: StateView> Simulation<'_, V> {
         Ok(GasEstimate::Gas(high))
     }
 
+    fn is_transfer(&self, call: &RecoveredTransaction) -> Result<bool, Fault<V>> {
+        let Some(to) = call.envelope.to().filter(|_| call.envelope.input().is_empty()) else { return Ok(false) };
+        let view = Overlay::with_changes(self.view, self.overrides.clone());
+        let account = view.account(&to).map_err(|error| TransactionFault::View(ViewError::State(error)))?;
+        Ok(account.is_none_or(|account| account.code_hash == KECCAK256_EMPTY))
+    }
+
     /// Gas the sender can pay for at the call's price; `None` when the value alone is too much.
     fn affordable_gas(&self, call: &RecoveredTransaction) -> Result<Option<u64>, Fault<V>> {
         let price = call.envelope.max_fee_per_gas();
@@ -132,9 +147,7 @@ impl<V: StateView> Simulation<'_, V> {
             return Ok(Some(u64::MAX));
         }
         let view = Overlay::with_changes(self.view, self.overrides.clone());
-        let account = view
-            .account(&call.sender)
-            .map_err(|error| TransactionFault::View(metis_state_transition::ViewError::State(error)))?;
+        let account = view.account(&call.sender).map_err(|error| TransactionFault::View(ViewError::State(error)))?;
         let Some(available) = account.unwrap_or_default().balance.checked_sub(call.envelope.value()) else {
             return Ok(None);
         };

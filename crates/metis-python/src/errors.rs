@@ -2,10 +2,18 @@
 
 use std::convert::Infallible;
 
+use alloy_primitives::B256;
+use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
 use metis_db::{ProofError, StoreError};
 use metis_executor::{BatchError, ExecuteError};
+use metis_node::{NodeError, SubmitError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
-use pyo3::{BoundObject, prelude::*, sync::PyOnceLock, types::PyTuple};
+use pyo3::{
+    BoundObject,
+    prelude::*,
+    sync::PyOnceLock,
+    types::{PyBytes, PyTuple},
+};
 
 /// Makes an instance of `metis.types.errors.<class>`.
 fn raise<'py>(py: Python<'py>, class: &str, arguments: impl IntoPyObject<'py, Target = PyTuple>) -> PyErr {
@@ -104,6 +112,74 @@ pub fn from_execute(error: &ExecuteError<Infallible>) -> PyErr {
             &format!("block {newest}"),
             &format!("block {parent}"),
         ),
+    }
+}
+
+fn storage_error(kind: &str, detail: &str) -> PyErr {
+    Python::attach(|py| raise(py, "StorageError", (kind, detail)))
+}
+
+fn from_log(error: &LogError) -> PyErr {
+    let kind = match error {
+        _ if error.is_disk_full() => "disk-full",
+        LogError::Io { .. } => "io",
+        LogError::Locked { .. } => "locked",
+        LogError::Corrupt { .. } | LogError::MissingSegment { .. } => "corrupt",
+        LogError::UnsupportedVersion { .. } => "version",
+        LogError::OtherChain { .. } => "other-chain",
+        LogError::NotThere => "not-there",
+        LogError::RecordTooLarge { .. } => "too-large",
+    };
+    storage_error(kind, &error.to_string())
+}
+
+fn from_chain(error: &ChainError) -> PyErr {
+    match error {
+        ChainError::Log(error) => from_log(error),
+        ChainError::TooManyLogs { limit, .. } => {
+            Python::attach(|py| raise(py, "LimitExceeded", ("logs", *limit, error.to_string())))
+        }
+        ChainError::TooManyBlocks { limit, .. } => {
+            Python::attach(|py| raise(py, "LimitExceeded", ("blocks", *limit, error.to_string())))
+        }
+        ChainError::UnknownParent { parent_hash } => unknown_parent(parent_hash),
+        ChainError::UnknownBlock { hash } | ChainError::NotCanonical { hash } => {
+            invalid_block("hash", &error.to_string(), "", &hash.to_string())
+        }
+        ChainError::Record { .. } | ChainError::Contradiction { .. } | ChainError::OtherGenesis { .. } => {
+            storage_error("corrupt", &error.to_string())
+        }
+        _ => engine_fault(&error.to_string()),
+    }
+}
+
+fn unknown_parent(parent_hash: &B256) -> PyErr {
+    Python::attach(|py| raise(py, "UnknownParent", (PyBytes::new(py, parent_hash.as_slice()),)))
+}
+
+pub fn from_node(error: &NodeError) -> PyErr {
+    match error {
+        NodeError::Chain(error) => from_chain(error),
+        NodeError::Store(error) => from_store(error),
+        NodeError::Execute(error) => from_execute(error),
+        NodeError::Decode(error) => from_decode(error, None),
+        NodeError::Signature(error) => from_batch(error),
+        NodeError::Transaction(error) => from_transaction(error, None),
+        NodeError::Fault(fault) => from_fault(fault, None),
+        NodeError::UnknownParent(parent_hash) => unknown_parent(parent_hash),
+        NodeError::Directory(kind) => storage_error("directory", &kind.to_string()),
+        NodeError::UnknownBlock => invalid_block("hash", "no block has this number or hash", "", ""),
+    }
+}
+
+pub fn from_submit(error: &SubmitError) -> PyErr {
+    match error {
+        SubmitError::Decode(error) => from_decode(error, None),
+        SubmitError::Rejected(Rejection::Invalid(error)) => from_transaction(error, None),
+        SubmitError::Rejected(rejection) => {
+            let arguments = (rejection.slug(), rejection.to_string());
+            Python::attach(|py| raise(py, "PoolRejection", arguments))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod errors;
 mod execution;
 mod genesis;
 mod guard;
+mod node;
 mod rules;
 mod store;
 mod trace;
@@ -26,6 +27,7 @@ mod _native {
         block::Block,
         build::{build_info, inject_panic, keccak256, transaction_error_slugs},
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
+        node::{Node, address_of, derive_private_key, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},

@@ -141,6 +141,11 @@ pub fn unsigned_call(fields: &Bound<'_, PyAny>) -> PyResult<RecoveredTransaction
     Ok(RecoveredTransaction { envelope: envelope(fields, stand_in)?, sender })
 }
 
+/// The same without a sender; the signature is a stand-in.
+pub fn unsigned_envelope(fields: &Bound<'_, PyAny>) -> PyResult<EthereumTxEnvelope<TxEip4844>> {
+    envelope(fields, Signature::new(U256::ZERO, U256::ZERO, false))
+}
+
 fn envelope(fields: &Bound<'_, PyAny>, signature: Signature) -> PyResult<EthereumTxEnvelope<TxEip4844>> {
     let kind: u8 = attribute(fields, SUBJECT, "type")?;
     let chain_id: Option<u64> = attribute(fields, SUBJECT, "chain_id")?;

@@ -38,7 +38,9 @@ pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decod
 pub use evm::{Evm, EvmContext, ViewDatabase, ViewError};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{EvmFrame, FrameEnd, FrameRunner, FrameStart, Instructions, InterpreterRunner};
-pub use precompiles::{EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileOutcome, PrecompileSet, precompile_addresses};
+pub use precompiles::{
+    EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileOutcome, PrecompileSet, precompile_addresses,
+};
 pub use spec::{ChainSpec, ForkActivation, Rules};
 pub use transaction::{
     Accesses, ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,

@@ -1,0 +1,155 @@
+//! What queries for logs and filters ask of the chain.
+
+use std::ops::RangeInclusive;
+
+use alloy_primitives::{Address, B256, Bytes, Log};
+
+use super::{
+    BlockRef, Chain, ChainError, NodeIndex,
+    index::Index,
+    read::{of_record, payload},
+};
+use crate::{
+    logs::{LogFilter, MatchedLog},
+    record::BlockView,
+};
+
+/// Blocks to leave and to enter between two instants.
+#[derive(Debug)]
+pub(crate) struct BlockDifference {
+    /// Newest first; those that were forgotten are left out.
+    pub removed: Vec<(NodeIndex, BlockRef)>,
+    /// Oldest first.
+    pub added: Vec<(NodeIndex, BlockRef)>,
+    /// The newest state.
+    pub latest: NodeIndex,
+}
+
+impl Index {
+    /// Blocks of the chain that may have a log that matches, ascending.
+    fn log_candidates(&self, numbers: RangeInclusive<u64>, filter: &LogFilter) -> Vec<(NodeIndex, BlockRef)> {
+        let tree = &self.tree;
+        let first_number = tree.first_number();
+        let begin = first_number.max(*numbers.start());
+        let end = tree.block_of(tree.latest()).number.min(*numbers.end());
+        if begin > end {
+            return Vec::new();
+        }
+        let (first, last) = ((begin - first_number) as u32, (end - first_number) as u32);
+        let with_ref = |position: u32| {
+            let block = tree.by_number(first_number + u64::from(position))?;
+            (tree.node(block).log_count > 0).then(|| (block, tree.block_ref(block)))
+        };
+        match self.postings.candidates(&filter.keys(), first, last) {
+            Some(found) => found.into_iter().filter_map(with_ref).collect(),
+            None => (first..=last).filter_map(with_ref).collect(),
+        }
+    }
+
+    fn difference_since(&self, state: NodeIndex) -> BlockDifference {
+        let tree = &self.tree;
+        let route = tree.route_between(state, tree.latest());
+        let with_ref = |block: &NodeIndex| (*block, tree.block_ref(*block));
+        let is_known = |block: &&NodeIndex| tree.by_state(tree.node(**block).state).is_some();
+        BlockDifference {
+            removed: route.removed.iter().filter(is_known).map(with_ref).collect(),
+            added: route.added.iter().map(with_ref).collect(),
+            latest: tree.latest(),
+        }
+    }
+}
+
+impl Chain {
+    /// Blocks of the chain that may have a log that matches, ascending.
+    pub(crate) fn log_candidates(
+        &self,
+        numbers: RangeInclusive<u64>,
+        filter: &LogFilter,
+    ) -> Vec<(NodeIndex, BlockRef)> {
+        self.index.read().log_candidates(numbers, filter)
+    }
+
+    pub(crate) fn find_node(&self, hash: &B256) -> Option<(NodeIndex, BlockRef)> {
+        let tree = &self.index.read().tree;
+        tree.by_hash(hash).map(|block| (block, tree.block_ref(block)))
+    }
+
+    /// The newest state.
+    pub(crate) fn latest_node(&self) -> NodeIndex {
+        self.index.read().tree.latest()
+    }
+
+    /// How the chain changed since a state was the newest.
+    pub(crate) fn difference_since(&self, state: NodeIndex) -> BlockDifference {
+        self.index.read().difference_since(state)
+    }
+
+    /// The same, and of the blocks that were added only those that may have a log that matches.
+    pub(crate) fn log_difference_since(
+        &self,
+        state: NodeIndex,
+        numbers: RangeInclusive<u64>,
+        filter: &LogFilter,
+    ) -> BlockDifference {
+        let index = self.index.read();
+        let mut difference = index.difference_since(state);
+        difference.removed.retain(|(_, block)| numbers.contains(&block.number));
+        difference.added = match (difference.added.first(), difference.added.last()) {
+            (Some((_, first)), Some((_, last))) => {
+                let begin = first.number.max(*numbers.start());
+                index.log_candidates(begin..=last.number.min(*numbers.end()), filter)
+            }
+            _ => Vec::new(),
+        };
+        difference
+    }
+
+    /// Logs of a block that match.
+    pub(crate) fn matching_logs(
+        &self,
+        node: NodeIndex,
+        block: BlockRef,
+        filter: &LogFilter,
+        is_removed: bool,
+    ) -> Result<Vec<MatchedLog>, ChainError> {
+        let mut found = Vec::new();
+        let mut log_index = 0;
+        let mut take = |transaction_index: usize, address: Address, topics: &[B256], data: &[u8]| {
+            if filter.matches_parts(&address, topics) {
+                found.push(MatchedLog {
+                    log: Log::new_unchecked(address, topics.to_vec(), Bytes::copy_from_slice(data)),
+                    block,
+                    transaction_hash: B256::ZERO,
+                    transaction_index: transaction_index as u32,
+                    log_index,
+                    is_removed,
+                });
+            }
+            log_index += 1;
+        };
+        let hot = self.hot.lock().get(node);
+        if let Some(stored) = hot {
+            for (transaction_index, details) in stored.receipts.iter().enumerate() {
+                for log in &details.receipt.logs {
+                    take(transaction_index, log.address, log.data.topics(), &log.data.data);
+                }
+            }
+            for log in &mut found {
+                log.transaction_hash = stored.transaction_hashes[log.transaction_index as usize];
+            }
+            return Ok(found);
+        }
+        let node = self.index.read().tree.node(node).clone();
+        let payload = payload(self.reader.as_ref(), &node)?;
+        let view = of_record(node.state, || BlockView::new(&payload))?;
+        of_record(node.state, || view.visit_logs(take))?;
+        if !found.is_empty() {
+            let hashes = of_record(node.state, || view.transaction_hashes())?;
+            for log in &mut found {
+                // Fewer transactions than receipts would be a record that nobody wrote.
+                log.transaction_hash = hashes.get(log.transaction_index as usize).copied().unwrap_or_default();
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,26 @@
+//! One node's hot state behind one door: state store, chain and mempool, kept in step.
+//!
+//! In: signed transactions, sealed blocks, what the builder decides. Out: blocks, state, and JSON as
+//! Ethereum's RPC writes it. Invariants: what a caller was told is in the block log (as durable as
+//! configured); store, chain and pool speak of the same newest block between any two calls; one
+//! writer at a time, readers never wait for it longer than an index update.
+//!
+//! Policy (when a block is made, by whom) is the caller's; nothing here knows a clock.
+
+mod error;
+mod keys;
+mod node;
+mod pool;
+mod read;
+mod simulate;
+mod states;
+mod views;
+mod write;
+
+pub use error::NodeError;
+pub use keys::{KeyError, address_of, derive_private_key, sign_hash, sign_transaction};
+pub use node::{Durability, Node, NodeConfig};
+pub use pool::SubmitError;
+pub use read::{BlockId, FeeHistory, LogQuery};
+pub use simulate::{BlockOverrides, StateOverride};
+pub use write::{BuiltReport, Imported};

@@ -1,0 +1,159 @@
+//! The node: opening it, and what it is made of.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256};
+use metis_chain::{
+    block_log::{Durability as LogDurability, LogConfig},
+    chain::{Chain, ChainConfig, Genesis, Heads},
+    disk::FileDisk,
+    mempool::{Mempool, MempoolConfig},
+    record::StateId,
+};
+use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
+use metis_state_transition::{Account, AccountChange, Block, ChainSpec, ChangeSet, Code};
+use parking_lot::{Mutex, RwLock};
+
+use crate::{NodeError, pool::pool_head, states};
+
+/// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the call that made it returns.
+    #[default]
+    EveryBlock,
+    /// Within this time, if [`Node::tick`] is called often enough.
+    Group {
+        /// Least time between two syncs.
+        interval_ms: u64,
+    },
+    /// When the operating system sees fit.
+    None,
+}
+
+/// How a node is kept.
+#[derive(Clone, Debug, Default)]
+pub struct NodeConfig {
+    /// Directory of the block log; `None` keeps everything in memory.
+    pub data_dir: Option<std::path::PathBuf>,
+    /// When blocks are durable.
+    pub durability: Durability,
+    /// States that stay readable, besides the newest.
+    pub kept_block_count: usize,
+    /// Limits of the mempool.
+    pub pool: MempoolConfig,
+}
+
+/// One node's hot state.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) spec: ChainSpec,
+    pub(crate) chain: Chain,
+    /// Replaced as a whole only by a reorganisation that undoes more than it keeps.
+    pub(crate) store: MemoryStore,
+    pub(crate) pool: Mutex<Mempool>,
+    /// Held by whoever changes the chain, from reading its head to the last index update.
+    pub(crate) writer: Mutex<()>,
+    /// Store and chain change one after the other; readers that need both to agree hold this.
+    pub(crate) agreement: RwLock<()>,
+}
+
+impl Node {
+    /// Opens a node, or begins it. The state is rebuilt from the log and every root checked.
+    ///
+    /// # Errors
+    /// [`NodeError`]; the directory is then as it was.
+    pub fn open(
+        spec: ChainSpec,
+        genesis_block: Block,
+        alloc: Vec<(Address, GenesisAccount)>,
+        config: &NodeConfig,
+    ) -> Result<Self, NodeError> {
+        let genesis = Genesis { chain_id: spec.chain_id, block: genesis_block, changes: alloc_changes(alloc) };
+        let chain_config =
+            ChainConfig { log: log_config(config.durability).with_secret_salt(), ..ChainConfig::default() };
+        let chain = match &config.data_dir {
+            None => Chain::in_memory(&genesis, chain_config)?,
+            Some(path) => {
+                let disk = FileDisk::new(path).map_err(|error| NodeError::Directory(error.kind()))?;
+                Chain::open(Arc::new(disk), &genesis, chain_config)?.0
+            }
+        };
+        let store = states::rebuild(&chain, config.kept_block_count)?;
+        let head = pool_head(&spec, &chain)?;
+        let pool = Mutex::new(Mempool::new(config.pool, head));
+        Ok(Self { spec, chain, store, pool, writer: Mutex::new(()), agreement: RwLock::new(()) })
+    }
+
+    /// Rules of the chain.
+    pub const fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// Newest, safe and finalized blocks, all of one instant.
+    pub fn heads(&self) -> Heads {
+        self.chain.heads()
+    }
+
+    /// Newest state and its block.
+    pub(crate) fn latest(&self) -> (StateId, Arc<MemorySnapshot>) {
+        let _agreement = self.agreement.read();
+        (self.chain.latest_state(), self.store.latest())
+    }
+
+    /// First block whose state is kept.
+    pub fn oldest_state_number(&self) -> u64 {
+        self.store.oldest_block_number()
+    }
+
+    /// Group commit: makes blocks durable whose time has come. `now_ms` is the caller's clock.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn tick(&self, now_ms: u64) -> Result<bool, NodeError> {
+        Ok(self.chain.tick(now_ms)?)
+    }
+
+    /// Makes everything durable now.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn sync(&self) -> Result<(), NodeError> {
+        Ok(self.chain.sync()?)
+    }
+
+    /// Hash of block 0.
+    pub fn genesis_hash(&self) -> B256 {
+        self.chain.identity().genesis_hash
+    }
+}
+
+const fn log_config(durability: Durability) -> LogConfig {
+    LogConfig {
+        durability: match durability {
+            Durability::EveryBlock => LogDurability::EveryAppend,
+            Durability::Group { interval_ms } => LogDurability::Group { interval_ms },
+            Durability::None => LogDurability::None,
+        },
+        segment_bytes: 64 << 20,
+        unsynced_bytes_max: 8 << 20,
+        salt: 0,
+    }
+}
+
+/// The accounts a chain begins with, as changes to nothing.
+fn alloc_changes(alloc: Vec<(Address, GenesisAccount)>) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    for (address, genesis) in alloc {
+        let code = Code::new(genesis.code);
+        let code_hash = code.hash();
+        let account = Account { nonce: genesis.nonce, balance: genesis.balance, code_hash };
+        if code_hash != Account::default().code_hash {
+            changes.codes.insert(code_hash, code);
+        }
+        let storage = genesis.storage.into_iter().filter(|(_, value)| !value.is_zero()).collect();
+        let change = AccountChange { account: Some(account), storage_cleared: true, storage };
+        changes.accounts.insert(address, change);
+    }
+    changes
+}

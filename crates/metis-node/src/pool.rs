@@ -1,0 +1,304 @@
+//! The mempool in step with the chain: intake, building from it, its views.
+
+use std::sync::Arc;
+
+use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, TxEip4844Variant};
+use alloy_eips::eip2718::{Decodable2718, Encodable2718};
+use alloy_primitives::{Address, B256};
+use metis_chain::{
+    chain::{Chain, HeadChange},
+    mempool::{AddError, NewHead, Order, PoolHead, PoolTransaction, Rejection, SenderContent},
+};
+use metis_executor::{decode_and_recover, decode_and_recover_batch, recover_sender};
+use metis_state_transition::{
+    BlockAttributes, ChainSpec, DecodeError, RecoveredTransaction, StateView, TransactionError, decode_transaction,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{BlockId, BuiltReport, Node, NodeError, views, write::infallible};
+
+/// Why a transaction was not taken into the pool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The bytes are not a transaction.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The pool does not take it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+}
+
+type Entry = Arc<PoolTransaction>;
+type Dropped = Vec<(B256, TransactionError)>;
+
+/// Decodes what users send: as in blocks, or a blob transaction with its sidecar, which is left
+/// out. The sidecar's proofs are not checked.
+fn decode_submitted(raw: &[u8]) -> Result<RecoveredTransaction, DecodeError> {
+    let first = decode_and_recover(raw);
+    if first.is_ok() || raw.first() != Some(&3) {
+        return first;
+    }
+    let mut rest = raw;
+    let Ok(pooled) = EthereumTxEnvelope::<TxEip4844Variant>::decode_2718(&mut rest) else { return first };
+    if !rest.is_empty() {
+        return first;
+    }
+    let envelope: EthereumTxEnvelope<TxEip4844> = pooled.map_eip4844(Into::into);
+    let envelope = decode_transaction(&envelope.encoded_2718())?;
+    let sender = recover_sender(&envelope)?;
+    Ok(RecoveredTransaction { envelope, sender })
+}
+
+/// What the next block will ask of transactions, as far as the head tells.
+pub(crate) fn pool_head(spec: &ChainSpec, chain: &Chain) -> Result<PoolHead, NodeError> {
+    let head = chain.heads().latest;
+    let header = chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
+    let timestamp = header.timestamp + 1;
+    let rules = spec.rules_at(header.number + 1, timestamp);
+    let blob = rules.blob.zip(spec.next_excess_blob_gas(&header, timestamp));
+    Ok(PoolHead {
+        gas_limit: header.gas_limit,
+        base_fee_per_gas: spec.next_base_fee(&header, timestamp).unwrap_or(0),
+        blob_base_fee_per_gas: blob.map_or(0, |(params, excess)| params.calc_blob_fee(excess)),
+        rules,
+    })
+}
+
+impl Node {
+    /// Takes a signed transaction into the pool.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub fn submit(&self, raw: &[u8]) -> Result<B256, SubmitError> {
+        self.submit_recovered(decode_submitted(raw)?)
+    }
+
+    /// Takes many; senders are recovered on all cores.
+    pub fn submit_many(&self, raw: &[&[u8]]) -> Vec<Result<B256, SubmitError>> {
+        let recovered: Vec<Result<RecoveredTransaction, DecodeError>> = match decode_and_recover_batch(raw, 0) {
+            Ok(all) => all.into_iter().map(Ok).collect(),
+            // At least one is bad: each for itself.
+            Err(_) => raw.iter().map(|bytes| decode_submitted(bytes)).collect(),
+        };
+        recovered.into_iter().map(|result| self.submit_recovered(result?)).collect()
+    }
+
+    /// Takes a transaction whose sender is known.
+    ///
+    /// # Errors
+    /// [`SubmitError::Rejected`].
+    pub fn submit_recovered(&self, transaction: RecoveredTransaction) -> Result<B256, SubmitError> {
+        let hash = *transaction.envelope.tx_hash();
+        if self.chain.find_transaction(&hash).is_some() {
+            return Err(Rejection::AlreadyKnown { hash }.into());
+        }
+        let mut pool = self.pool.lock();
+        let (_, snapshot) = self.latest();
+        match pool.add(transaction, None, &*snapshot) {
+            Ok(_) => Ok(hash),
+            Err(AddError::Rejected(rejection)) => Err(rejection.into()),
+            Err(AddError::State(never)) => match never {},
+        }
+    }
+
+    /// Builds the next block from the pool and makes it the newest.
+    ///
+    /// Transactions that turn out not to be includable leave the pool; they are returned with the
+    /// reason.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn build(
+        &self,
+        attributes: BlockAttributes,
+        transaction_count_max: Option<usize>,
+        in_order_of_arrival: bool,
+    ) -> Result<(BuiltReport, Dropped), NodeError> {
+        let candidates = self.candidates(&attributes, transaction_count_max, in_order_of_arrival)?;
+        let report = self.build_from(attributes, &candidates)?;
+        let mut dropped = Vec::new();
+        let mut pool = self.pool.lock();
+        for skipped in &report.skipped {
+            // What only did not fit this block stays for the next.
+            let waits = matches!(
+                *skipped.error,
+                TransactionError::GasLimitAboveBlock { .. }
+                    | TransactionError::TooManyBlobs { .. }
+                    | TransactionError::BlockSizeLimit { .. }
+                    | TransactionError::NonceTooHigh { .. }
+            );
+            let hash = candidates[skipped.index].envelope.tx_hash();
+            if !waits && pool.remove(hash).is_some() {
+                dropped.push((*hash, (*skipped.error).clone()));
+            }
+        }
+        Ok((report, dropped))
+    }
+
+    /// Ready transactions, best first, as many as may fit.
+    fn candidates(
+        &self,
+        attributes: &BlockAttributes,
+        count_max: Option<usize>,
+        in_order_of_arrival: bool,
+    ) -> Result<Vec<RecoveredTransaction>, NodeError> {
+        let head = pool_head(&self.spec, &self.chain)?;
+        let order = if in_order_of_arrival { Order::Arrival } else { Order::Price };
+        let pool = self.pool.lock();
+        let mut best = pool.best(order, head.base_fee_per_gas, head.blob_base_fee_per_gas);
+        let mut candidates = Vec::new();
+        let mut gas_left = attributes.gas_limit;
+        // BOUND: each takes at least 21,000 gas off what is left; those that do not fit are skipped
+        // with their sender.
+        while candidates.len() < count_max.unwrap_or(usize::MAX)
+            && gas_left >= 21_000
+            && let Some(entry) = best.next()
+        {
+            let gas_limit = entry.transaction.envelope.gas_limit();
+            if gas_limit > attributes.gas_limit {
+                best.skip_sender();
+                continue;
+            }
+            // Limits are mostly above what is used: candidates are taken by what must be used.
+            gas_left -= gas_left.min(21_000);
+            candidates.push(entry.transaction.clone());
+        }
+        Ok(candidates)
+    }
+
+    /// Removes what was mined, adds again what left the chain, takes accounts as they are now.
+    pub(crate) fn pool_follows(&self, change: &HeadChange) -> Result<(), NodeError> {
+        let mut mined = Vec::new();
+        for block in &change.added {
+            if let Some(stored) = self.stored(BlockId::Hash(block.hash))? {
+                mined.extend(stored.senders.iter().copied().zip(stored.transaction_hashes.iter().copied()));
+            }
+        }
+        let mut reinjected = Vec::new();
+        for block in change.removed.iter().rev() {
+            let Some(stored) = self.stored(BlockId::Hash(block.hash))? else { continue };
+            for (envelope, sender) in stored.block.body.transactions.iter().zip(&stored.senders) {
+                if self.chain.find_transaction(envelope.tx_hash()).is_none() {
+                    reinjected.push(RecoveredTransaction { envelope: envelope.clone(), sender: *sender });
+                }
+            }
+        }
+        let head = pool_head(&self.spec, &self.chain)?;
+        let mut pool = self.pool.lock();
+        let (_, snapshot) = self.latest();
+        infallible(pool.on_new_head(NewHead { head, mined: &mined, changed: &[], reinjected }, &*snapshot));
+        infallible(pool.refresh_all(&*snapshot));
+        Ok(())
+    }
+
+    /// Takes accounts as they are after a development patch.
+    pub(crate) fn pool_refreshes(&self) {
+        let mut pool = self.pool.lock();
+        let (_, snapshot) = self.latest();
+        infallible(pool.refresh_all(&*snapshot));
+    }
+
+    /// Takes a transaction out of the pool.
+    pub fn drop_transaction(&self, hash: &B256) -> bool {
+        self.pool.lock().remove(hash).is_some()
+    }
+
+    /// Empties the pool; returns how many there were.
+    pub fn drop_all(&self) -> usize {
+        let mut pool = self.pool.lock();
+        let count = pool.len();
+        pool.clear();
+        count
+    }
+
+    /// Executable now, and behind a gap.
+    pub fn pool_status(&self) -> (usize, usize) {
+        let status = self.pool.lock().status();
+        (status.ready_count, status.queued_count)
+    }
+
+    /// The nonce a sender's next transaction should have.
+    ///
+    /// # Errors
+    /// [`NodeError::Store`].
+    pub fn pending_nonce(&self, address: Address) -> Result<u64, NodeError> {
+        let pool = self.pool.lock();
+        let (_, snapshot) = self.latest();
+        let account = infallible(snapshot.account(&address)).unwrap_or_default();
+        Ok(pool.next_nonce(&address).unwrap_or(account.nonce))
+    }
+
+    /// Hashes of all executable transactions, by sender and nonce.
+    pub fn pending_hashes(&self) -> Vec<B256> {
+        self.pool.lock().content().iter().flat_map(|content| &content.ready).map(|entry| entry.hash).collect()
+    }
+
+    /// A transaction as JSON, mined or waiting.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn transaction_json(&self, hash: &B256) -> Result<Option<Vec<u8>>, NodeError> {
+        if let Some(mined) = self.mined_transaction_json(hash)? {
+            return Ok(Some(mined));
+        }
+        let pool = self.pool.lock();
+        let waiting = pool.get(hash).map(|entry| &entry.transaction);
+        Ok(waiting.map(|waiting| views::encode(&views::waiting_transaction(&waiting.envelope, waiting.sender))))
+    }
+
+    /// Encoding of a transaction (EIP-2718), mined or waiting.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn raw_transaction(&self, hash: &B256) -> Result<Option<Vec<u8>>, NodeError> {
+        if let Some(place) = self.chain.find_transaction(hash)
+            && let Some(stored) = self.chain.block(&place.block.hash)?
+        {
+            return Ok(Some(stored.block.body.transactions[place.index].encoded_2718()));
+        }
+        Ok(self.pool.lock().get(hash).map(|entry| entry.transaction.envelope.encoded_2718()))
+    }
+
+    /// `txpool_content`, or `txpool_contentFrom` for one sender.
+    pub fn pool_content_json(&self, sender: Option<Address>) -> Vec<u8> {
+        let whole = |entry: &Entry| {
+            let transaction = &entry.transaction;
+            views::waiting_transaction(&transaction.envelope, transaction.sender)
+        };
+        self.pool_view(sender, whole)
+    }
+
+    /// `txpool_inspect`.
+    pub fn pool_inspect_json(&self) -> Vec<u8> {
+        let line = |entry: &Entry| {
+            let envelope = &entry.transaction.envelope;
+            let to = envelope.to().map_or_else(|| "contract creation".into(), |to| to.to_string());
+            let (value, gas, price) = (envelope.value(), envelope.gas_limit(), envelope.max_fee_per_gas());
+            Value::String(format!("{to}: {value} wei + {gas} gas × {price} wei"))
+        };
+        self.pool_view(None, line)
+    }
+
+    fn pool_view(&self, sender: Option<Address>, show: impl Fn(&Entry) -> Value) -> Vec<u8> {
+        let content = {
+            let pool = self.pool.lock();
+            match sender {
+                Some(sender) => pool.content_from(&sender).into_iter().collect(),
+                None => pool.content(),
+            }
+        };
+        let by_nonce = |entries: &[Entry]| -> Map<String, Value> {
+            entries.iter().map(|entry| (entry.nonce.to_string(), show(entry))).collect()
+        };
+        if sender.is_some() {
+            let one = content.first();
+            let part = |pick: fn(&SenderContent) -> &Vec<Entry>| one.map(|of| by_nonce(pick(of))).unwrap_or_default();
+            return views::encode(&json!({ "pending": part(|of| &of.ready), "queued": part(|of| &of.queued) }));
+        }
+        let part = |pick: fn(&SenderContent) -> &Vec<Entry>| -> Map<String, Value> {
+            let named = content.iter().filter(|of| !pick(of).is_empty());
+            named.map(|of| (of.sender.to_string(), Value::Object(by_nonce(pick(of))))).collect()
+        };
+        views::encode(&json!({ "pending": part(|of| &of.ready), "queued": part(|of| &of.queued) }))
+    }
+}

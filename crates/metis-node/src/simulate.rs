@@ -1,0 +1,140 @@
+//! Calls, gas estimates and access lists on the state after a block.
+
+use std::collections::BTreeMap;
+
+use alloy_eips::eip2930::AccessList;
+use alloy_primitives::{Address, B256, Bytes, U256, map::AddressSet};
+use metis_db::MemorySnapshot;
+use metis_executor::{GasEstimate, Simulation};
+use metis_state_transition::{
+    Account, AccountChange, BlockEnvironment, ChangeSet, Code, RecoveredTransaction, StateView, TransactionOutcome,
+    precompile_addresses,
+};
+use metis_vm::{FrameRunnerFactory, VirtualMachine};
+
+use crate::{BlockId, Node, NodeError, write::infallible};
+
+/// What a call assumes of an account. What is `None` is as in the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateOverride {
+    /// Nonce.
+    pub nonce: Option<u64>,
+    /// Balance in wei.
+    pub balance: Option<U256>,
+    /// Code.
+    pub code: Option<Bytes>,
+    /// All storage: slots not named are zero.
+    pub storage: Option<BTreeMap<U256, U256>>,
+    /// Some slots; the others stay.
+    pub storage_diff: Option<BTreeMap<U256, U256>>,
+}
+
+/// What a call assumes of its block. What is `None` is as in the block it runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in `BlockEnvironment`
+pub struct BlockOverrides {
+    pub number: Option<u64>,
+    pub timestamp: Option<u64>,
+    pub gas_limit: Option<u64>,
+    pub beneficiary: Option<Address>,
+    pub prev_randao: Option<B256>,
+    pub base_fee_per_gas: Option<u64>,
+}
+
+impl Node {
+    /// Runs `work` with the state after a block and a call's assumptions.
+    fn simulate<T>(
+        &self,
+        call: &RecoveredTransaction,
+        id: BlockId,
+        overrides: &[(Address, StateOverride)],
+        block: &BlockOverrides,
+        work: impl FnOnce(Simulation<'_, MemorySnapshot>) -> Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
+        let snapshot = self.snapshot(id)?;
+        let found = self.find(id).ok_or(NodeError::UnknownBlock)?;
+        let header = self.chain.header(&found.hash)?.ok_or(NodeError::UnknownBlock)?;
+        let mut environment = BlockEnvironment::of(&header, self.ancestors(&header.parent_hash));
+        // A call runs in its block, after its transactions. Ancestors end with the block's parent.
+        environment.number = block.number.unwrap_or(environment.number);
+        environment.timestamp = block.timestamp.unwrap_or(environment.timestamp);
+        environment.gas_limit = block.gas_limit.unwrap_or(environment.gas_limit);
+        environment.beneficiary = block.beneficiary.unwrap_or(environment.beneficiary);
+        environment.prev_randao = block.prev_randao.unwrap_or(environment.prev_randao);
+        environment.base_fee_per_gas = block.base_fee_per_gas.unwrap_or(environment.base_fee_per_gas);
+        // As in go-ethereum: a call that names no price sees no base fee.
+        if block.base_fee_per_gas.is_none() && alloy_consensus::Transaction::max_fee_per_gas(&call.envelope) == 0 {
+            environment.base_fee_per_gas = 0;
+        }
+        let overrides = override_changes(&snapshot, overrides);
+        work(Simulation { view: &*snapshot, overrides, spec: &self.spec, environment })
+    }
+
+    /// Runs a call (`eth_call`).
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn call(
+        &self,
+        call: &RecoveredTransaction,
+        id: BlockId,
+        overrides: &[(Address, StateOverride)],
+        block: &BlockOverrides,
+    ) -> Result<TransactionOutcome, NodeError> {
+        self.simulate(call, id, overrides, block, |simulation| {
+            Ok(simulation.call(call, VirtualMachine::Interpreter.runner())?)
+        })
+    }
+
+    /// Least gas limit with which a call succeeds (`eth_estimateGas`).
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn estimate_gas(
+        &self,
+        call: &RecoveredTransaction,
+        id: BlockId,
+        overrides: &[(Address, StateOverride)],
+        block: &BlockOverrides,
+    ) -> Result<GasEstimate, NodeError> {
+        self.simulate(call, id, overrides, block, |simulation| {
+            Ok(simulation.estimate_gas(call, || VirtualMachine::Interpreter.runner())?)
+        })
+    }
+
+    /// Access list of a call, and what it does with it (`eth_createAccessList`).
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn create_access_list(
+        &self,
+        call: &RecoveredTransaction,
+        id: BlockId,
+        overrides: &[(Address, StateOverride)],
+    ) -> Result<(AccessList, TransactionOutcome), NodeError> {
+        self.simulate(call, id, overrides, &BlockOverrides::default(), |simulation| {
+            let fork = self.spec.fork_at(simulation.environment.number, simulation.environment.timestamp);
+            let precompiles: AddressSet = precompile_addresses(fork);
+            Ok(simulation.create_access_list(call, || VirtualMachine::Interpreter.runner(), &precompiles)?)
+        })
+    }
+}
+
+fn override_changes(snapshot: &MemorySnapshot, overrides: &[(Address, StateOverride)]) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    for (address, assumed) in overrides {
+        let mut account: Account = infallible(snapshot.account(address)).unwrap_or_default();
+        account.nonce = assumed.nonce.unwrap_or(account.nonce);
+        account.balance = assumed.balance.unwrap_or(account.balance);
+        if let Some(code) = &assumed.code {
+            let code = Code::new(code.clone());
+            account.code_hash = code.hash();
+            changes.codes.insert(account.code_hash, code);
+        }
+        let storage_cleared = assumed.storage.is_some();
+        let mut storage = assumed.storage.clone().unwrap_or_default();
+        storage.extend(assumed.storage_diff.clone().unwrap_or_default());
+        changes.accounts.insert(*address, AccountChange { account: Some(account), storage_cleared, storage });
+    }
+    changes
+}

@@ -1,0 +1,243 @@
+//! Changes: building and importing blocks, moving the head, development patches.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use metis_chain::chain::{ChainError, HeadChange, NewBlock, NewHeads, StateChange};
+use metis_db::{CommittedBlock, MemorySnapshot, StateStore};
+use metis_executor::{ExecuteError, recover_block};
+use metis_state_transition::{
+    Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, EthereumPrecompiles,
+    RecoveredTransaction, SkippedTransaction, StateView, build_block, verify_block,
+};
+use metis_vm::{FrameRunnerFactory, VirtualMachine};
+
+use crate::{Node, NodeError, states};
+
+/// A block that was built and became the newest.
+#[derive(Debug)]
+pub struct BuiltReport {
+    /// The block.
+    pub block: Block,
+    /// Hashes of its transactions, in order.
+    pub transaction_hashes: Vec<B256>,
+    /// Candidates that were left out, by position, and why.
+    pub skipped: Vec<SkippedTransaction>,
+}
+
+/// What became of an imported block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It extends the chain and is its newest block.
+    Head,
+    /// It is kept beside the chain.
+    Side,
+    /// It was known before.
+    Known,
+}
+
+fn runner() -> <VirtualMachine as FrameRunnerFactory>::Runner {
+    VirtualMachine::Interpreter.runner()
+}
+
+impl Node {
+    /// Builds the next block from candidates, in order, and makes it the newest.
+    ///
+    /// # Errors
+    /// [`NodeError`], when the attributes break a rule or the log fails.
+    pub fn build_from(
+        &self,
+        mut attributes: BlockAttributes,
+        candidates: &[RecoveredTransaction],
+    ) -> Result<BuiltReport, NodeError> {
+        let _writer = self.writer.lock();
+        let (_, snapshot) = self.latest();
+        let head = self.chain.heads().latest;
+        let parent = self.chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
+        attributes.ancestors = self.ancestors(&head.hash);
+        let built = build_block(&*snapshot, &self.spec, &parent, attributes, candidates, runner(), EthereumPrecompiles)
+            .map_err(ExecuteError::Block)?;
+        let BuiltBlock { block, included, outcome, skipped } = built;
+        let senders = included.iter().map(|index| candidates[*index].sender).collect();
+        let transaction_hashes = included.iter().map(|index| *candidates[*index].envelope.tx_hash()).collect();
+        self.append(&snapshot, &block, senders, outcome)?;
+        Ok(BuiltReport { block, transaction_hashes, skipped })
+    }
+
+    /// Verifies a block and keeps it: as the newest where it extends the chain, else beside it.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing is kept then.
+    pub fn import_block(&self, block: &Block) -> Result<Imported, NodeError> {
+        let hash = block.header.hash_slow();
+        let transactions = recover_block(block)?;
+        let _writer = self.writer.lock();
+        if self.chain.find_block(&hash).is_some() {
+            return Ok(Imported::Known);
+        }
+        let parent_hash = block.header.parent_hash;
+        let parent = self.chain.header(&parent_hash)?.ok_or(NodeError::UnknownParent(parent_hash))?;
+        let (latest_state, snapshot) = self.latest();
+        let extends_head = self.chain.heads().latest.hash == parent_hash;
+        let snapshot = if extends_head {
+            snapshot
+        } else {
+            // UNWRAP: the parent's header was found above.
+            let state = self.chain.state_of(&parent_hash).unwrap();
+            states::store_at(&self.store, &self.chain, latest_state, state)?.latest()
+        };
+        let outcome = verify_block(
+            &*snapshot,
+            &self.spec,
+            parent_hash,
+            &parent,
+            block,
+            &transactions,
+            self.ancestors(&parent_hash),
+            runner(),
+            EthereumPrecompiles,
+        )
+        .map_err(ExecuteError::Block)?;
+        let senders = transactions.iter().map(|transaction| transaction.sender).collect();
+        if extends_head {
+            self.append(&snapshot, block, senders, outcome)?;
+            return Ok(Imported::Head);
+        }
+        self.chain.insert(new_block(block, senders, outcome))?;
+        Ok(Imported::Side)
+    }
+
+    /// Writes a block to the log, then to the store: what is in the store is in the log.
+    fn append(
+        &self,
+        parent: &Arc<MemorySnapshot>,
+        block: &Block,
+        senders: Vec<Address>,
+        outcome: BlockOutcome,
+    ) -> Result<(), NodeError> {
+        let header = &block.header;
+        let committed = CommittedBlock {
+            number: header.number,
+            hash: header.hash_slow(),
+            parent_hash: header.parent_hash,
+            state_root: header.state_root,
+        };
+        let changes = outcome.changes.clone();
+        let StateChange { change, .. } = self.chain.append(new_block(block, senders, outcome))?;
+        {
+            let _agreement = self.agreement.write();
+            self.store.commit(parent, committed, &changes)?;
+        }
+        self.pool_follows(&change)
+    }
+
+    /// Makes a known block the newest (fork choice), and sets the other heads.
+    ///
+    /// # Errors
+    /// [`NodeError`]: an unknown block, a head that is not on the chain, or state that is no longer
+    /// kept.
+    pub fn set_heads(&self, heads: NewHeads) -> Result<HeadChange, NodeError> {
+        let _writer = self.writer.lock();
+        self.move_store(|| self.chain.set_heads(heads))
+    }
+
+    /// Makes an older block the newest and forgets all that came after it.
+    ///
+    /// # Errors
+    /// As [`Self::set_heads`].
+    pub fn truncate(&self, hash: &B256) -> Result<HeadChange, NodeError> {
+        let _writer = self.writer.lock();
+        let state = self.chain.state_of(hash).ok_or(NodeError::UnknownBlock)?;
+        // The way is known only as long as both ends are, so the store goes first.
+        let before = self.chain.latest_state();
+        let ahead = self.store.fork();
+        states::follow(&ahead, &self.chain, before, state)?;
+        let change = self.chain.truncate(state)?;
+        {
+            let _agreement = self.agreement.write();
+            self.store.replace_with(&ahead);
+        }
+        self.pool_follows(&change)?;
+        Ok(change)
+    }
+
+    /// Moves the chain, then the store after it.
+    fn move_store(&self, moves: impl FnOnce() -> Result<HeadChange, ChainError>) -> Result<HeadChange, NodeError> {
+        let before = self.chain.latest_state();
+        let change = moves()?;
+        let after = self.chain.latest_state();
+        if before != after {
+            let ahead = self.store.fork();
+            states::follow(&ahead, &self.chain, before, after)?;
+            let _agreement = self.agreement.write();
+            self.store.replace_with(&ahead);
+        }
+        self.pool_follows(&change)?;
+        Ok(change)
+    }
+
+    /// Changes one account of the newest state without a block. What is `None` stays.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn set_account(
+        &self,
+        address: Address,
+        nonce: Option<u64>,
+        balance: Option<U256>,
+        code: Option<Bytes>,
+    ) -> Result<(), NodeError> {
+        self.patch(|view| {
+            let mut account = infallible(view.account(&address)).unwrap_or_default();
+            let mut changes = ChangeSet::default();
+            account.nonce = nonce.unwrap_or(account.nonce);
+            account.balance = balance.unwrap_or(account.balance);
+            if let Some(code) = code {
+                let code = Code::new(code);
+                account.code_hash = code.hash();
+                changes.codes.insert(account.code_hash, code);
+            }
+            changes.accounts.insert(address, AccountChange { account: Some(account), ..AccountChange::default() });
+            changes
+        })
+    }
+
+    /// Changes one slot of the newest state without a block.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn set_storage(&self, address: Address, slot: U256, value: U256) -> Result<(), NodeError> {
+        self.patch(|view| {
+            let account: Account = infallible(view.account(&address)).unwrap_or_default();
+            let mut changes = ChangeSet::default();
+            let storage = [(slot, value)].into();
+            changes.accounts.insert(address, AccountChange { account: Some(account), storage_cleared: false, storage });
+            changes
+        })
+    }
+
+    fn patch(&self, make: impl FnOnce(&MemorySnapshot) -> ChangeSet) -> Result<(), NodeError> {
+        let _writer = self.writer.lock();
+        let (_, snapshot) = self.latest();
+        let changes = make(&snapshot);
+        let root = infallible(metis_state_transition::StateCommitment::state_root_after(&*snapshot, &changes));
+        self.chain.patch_state(&changes, root)?;
+        {
+            let _agreement = self.agreement.write();
+            self.store.patch(&snapshot, &changes)?;
+        }
+        self.pool_refreshes();
+        Ok(())
+    }
+}
+
+fn new_block(block: &Block, senders: Vec<Address>, outcome: BlockOutcome) -> NewBlock {
+    NewBlock { block: block.clone(), senders, receipts: outcome.receipts, changes: outcome.changes, parent_state: None }
+}
+
+/// A read of the in-memory store, which cannot fail.
+pub(crate) fn infallible<T>(result: Result<T, std::convert::Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+    }
+}
