@@ -11,6 +11,8 @@ from rich.table import Table
 from benches import executor, recovery
 from benches.harness import Measurement, write_results
 
+TABLE_WIDTH_COLUMNS = 160
+
 BENCHES: dict[str, Callable[[float], list[Measurement]]] = {"executor": executor.run, "recovery": recovery.run}
 
 
@@ -26,9 +28,9 @@ def rate(measurement: Measurement) -> str:
 
 def print_table(name: str, measurements: list[Measurement]) -> None:
     """Print one bench's measurements; a ratio above 1 means that the first contender of an input is faster."""
-    table = Table(title=name, title_justify="left")
+    table = Table(title=name, title_justify="left", box=None)
     for heading in ("what", "who", "one run", "min", "median", "rounds", "rate", "ratio"):
-        table.add_column(heading, justify="left" if heading in {"what", "who"} else "right")
+        table.add_column(heading, justify="left" if heading in {"what", "who"} else "right", no_wrap=True)
     first: dict[str, Measurement] = {}
     for measured in measurements:
         ratio = measured.min_s / first.setdefault(measured.name, measured).min_s
@@ -40,9 +42,10 @@ def print_table(name: str, measurements: list[Measurement]) -> None:
             f"{measured.median_s * 1e3:,.3f} ms",
             str(measured.round_count),
             rate(measured),
-            f"{ratio:.2f}",
+            "" if first[measured.name] is measured else f"{ratio:.2f}",
         )
-    Console().print(table)
+    # The names matter more than the width of the terminal.
+    Console(width=max(Console().width, TABLE_WIDTH_COLUMNS)).print(table)
 
 
 def main() -> None:
