@@ -15,12 +15,13 @@ from __future__ import annotations
 from enum import IntEnum
 from types import MappingProxyType
 
-from metis.types import EngineFault, InvalidTransaction, MetisError
+from metis.types import EngineFault, InvalidTransaction, MetisError, PoolRejection
 
 __all__ = [
     "CODE_OF_SLUG",
     "MEANING_OF_CODE",
     "PHRASE_OF_REASON",
+    "PHRASE_OF_REJECTION",
     "ErrorCode",
     "InvalidParameter",
     "ListenError",
@@ -54,7 +55,7 @@ MEANING_OF_CODE = MappingProxyType(
         ErrorCode.RESOURCE_UNAVAILABLE: "the request ran out of time",
         ErrorCode.TRANSACTION_REJECTED: "the transaction may not enter the mempool or a block",
         ErrorCode.METHOD_NOT_SUPPORTED: "the method exists but this node does not offer it as configured",
-        ErrorCode.LIMIT_EXCEEDED: "a limit of the server: batch, response size, subscriptions, or too busy",
+        ErrorCode.LIMIT_EXCEEDED: "a limit of the server: batch, response size, logs, subscriptions, or too busy",
         ErrorCode.INVALID_REQUEST: "JSON, but not a JSON-RPC 2.0 request",
         ErrorCode.METHOD_NOT_FOUND: "no such method, or subscriptions over HTTP",
         ErrorCode.INVALID_PARAMS: "a parameter is missing, superfluous or malformed; the message names it",
@@ -72,6 +73,10 @@ CODE_OF_SLUG = MappingProxyType(
         "invalid-transaction": ErrorCode.TRANSACTION_REJECTED,
         "invalid-block": ErrorCode.INVALID_INPUT,
         "state-unavailable": ErrorCode.RESOURCE_NOT_FOUND,
+        "unknown-parent": ErrorCode.INVALID_INPUT,
+        "pool-rejection": ErrorCode.TRANSACTION_REJECTED,
+        "limit-exceeded": ErrorCode.LIMIT_EXCEEDED,
+        "storage": ErrorCode.INTERNAL_ERROR,
         "fixture": ErrorCode.INVALID_INPUT,
         "composition": ErrorCode.METHOD_NOT_SUPPORTED,
         "engine-fault": ErrorCode.INTERNAL_ERROR,
@@ -109,6 +114,22 @@ PHRASE_OF_REASON = MappingProxyType(
     }
 )
 """geth's words for each reason of :class:`metis.types.InvalidTransaction`; another reason stands for itself."""
+
+PHRASE_OF_REJECTION = MappingProxyType(
+    {
+        "already-known": "already known",
+        "nonce-gap": "nonce too high",
+        "overdraft": "insufficient funds for gas * price + value",
+        "pool-full": "txpool is full",
+        "replacement-kind": "address already reserved",
+        "replacement-underpriced": "replacement transaction underpriced",
+        "sender-full": "account limit exceeded",
+        "tip-underpriced": "transaction gas price below minimum",
+        "transaction-too-large": "oversized data",
+        "underpriced": "transaction underpriced",
+    }
+)
+"""geth's words for each reason of :class:`metis.types.PoolRejection`; another reason stands for itself."""
 
 
 class RpcError(MetisError):
@@ -179,8 +200,9 @@ def error_answer(failure: BaseException) -> RpcError:
     """
     if isinstance(failure, RpcError):
         return failure
-    if isinstance(failure, InvalidTransaction):
-        phrase = PHRASE_OF_REASON.get(failure.reason, failure.reason)
+    if isinstance(failure, InvalidTransaction | PoolRejection):
+        phrases = PHRASE_OF_REASON if isinstance(failure, InvalidTransaction) else PHRASE_OF_REJECTION
+        phrase = phrases.get(failure.reason, failure.reason)
         return RpcError(ErrorCode.TRANSACTION_REJECTED, f"{phrase}: {failure.detail}")
     if isinstance(failure, EngineFault):
         return RpcError(ErrorCode.INTERNAL_ERROR, f"internal error: {failure}")

@@ -7,9 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from metis.rpc.errors import CODE_OF_SLUG, MEANING_OF_CODE, PHRASE_OF_REASON, ErrorCode, RpcError, error_answer
+from metis.rpc.errors import (
+    CODE_OF_SLUG,
+    MEANING_OF_CODE,
+    PHRASE_OF_REASON,
+    PHRASE_OF_REJECTION,
+    ErrorCode,
+    RpcError,
+    error_answer,
+)
 from metis.rpc.reverts import execution_reverted, revert_reason
-from metis.types import DecodeError, EngineFault, InvalidTransaction, MetisError, StateUnavailable, errors
+from metis.types import (
+    DecodeError,
+    EngineFault,
+    InvalidTransaction,
+    LimitExceeded,
+    MetisError,
+    PoolRejection,
+    StateUnavailable,
+    errors,
+)
 
 # What ethers 6, viem 2 and web3.py 8 match in the messages of eth_sendRawTransaction and eth_call.
 LOOKED_FOR = {
@@ -22,6 +39,12 @@ LOOKED_FOR = {
     "fee-cap-below-base-fee": r"max fee per gas less than block base fee",
     "priority-fee-above-fee-cap": r"max priority fee per gas higher than max fee per gas",
     "wrong-chain-id": r"invalid chain id",
+}
+LOOKED_FOR_BY_POOL = {
+    "already-known": r"already known",
+    "replacement-underpriced": r"replacement transaction underpriced",
+    "nonce-gap": r"nonce too high",
+    "overdraft": r"insufficient funds",
 }
 
 
@@ -43,6 +66,20 @@ def test_phrases__of_reasons__are_those_the_engine_has(checkout: Path) -> None:
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(PHRASE_OF_REASON)
 
 
+def test_phrases__of_rejections__are_those_the_mempool_has(checkout: Path) -> None:
+    source = checkout / "crates" / "metis-chain" / "src" / "mempool" / "rejection.rs"
+    listed = re.search(r"const SLUGS: [^=]+= \[(.*?)\];", source.read_text(encoding="utf-8"), re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"([a-z-]+)"', listed[1])) == set(PHRASE_OF_REJECTION)
+
+
+@pytest.mark.parametrize(("reason", "pattern"), LOOKED_FOR_BY_POOL.items())
+def test_refused_transaction__for_a_reason_clients_know__says_it_in_their_words(reason: str, pattern: str) -> None:
+    answer = error_answer(PoolRejection(reason, "values"))
+    assert (answer.code, answer.message.endswith(": values")) == (-32003, True)
+    assert re.match(pattern, answer.message)
+
+
 @pytest.mark.parametrize(("reason", "pattern"), LOOKED_FOR.items())
 def test_rejected_transaction__for_a_reason_clients_know__says_it_in_their_words(reason: str, pattern: str) -> None:
     answer = error_answer(InvalidTransaction(reason, "nonce", "values"))
@@ -60,6 +97,7 @@ def test_rejected_transaction__for_an_unknown_reason__says_the_reason() -> None:
     [
         (DecodeError("transaction", "payload", "not RLP"), -32602),
         (StateUnavailable(1, 5, 9), -32001),
+        (LimitExceeded("logs", 10, "more than 10 logs"), -32005),
         (EngineFault("broken"), -32603),
         (MetisError("something"), -32000),
         (RpcError(-38010, "own"), -38010),
