@@ -1,7 +1,7 @@
 //! Arguments that only the node's methods take.
 
 use alloy_primitives::B256;
-use metis_chain::mempool::MempoolConfig;
+use metis_chain::{logs::LogFilter, mempool::MempoolConfig};
 use metis_node::BlockId;
 use pyo3::{prelude::*, types::PyInt};
 
@@ -26,7 +26,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for BlockReference {
 }
 
 /// Topics by position; `None` stands for any.
-pub fn topics(wanted: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<B256>>> {
+fn topics(wanted: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<B256>>> {
     let mut positions = Vec::new();
     for position in wanted.try_iter()? {
         let any: Option<Vec<Fixed<32>>> = position?
@@ -48,4 +48,10 @@ pub fn pool_config(limits: Option<&Bound<'_, PyAny>>) -> PyResult<MempoolConfig>
     config.transaction_bytes_max = attribute(limits, SUBJECT, "transaction_size_bytes_max")?;
     config.price_bump_percent = attribute(limits, SUBJECT, "price_bump_percent")?;
     Ok(config)
+}
+
+/// Which logs are wanted.
+pub fn log_filter(addresses: Vec<Fixed<20>>, wanted: &Bound<'_, PyAny>) -> PyResult<LogFilter> {
+    let addresses = addresses.into_iter().map(|address| address.0.into()).collect();
+    Ok(LogFilter { addresses, topics: topics(wanted)? })
 }

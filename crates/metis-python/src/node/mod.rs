@@ -1,5 +1,6 @@
 //! `Node`: one node's hot state.
 
+mod answers;
 mod arguments;
 mod keys;
 mod simulate;
@@ -7,10 +8,7 @@ mod simulate;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
-use metis_chain::{
-    chain::NewHeads,
-    logs::{LogFilter, LogLimits},
-};
+use metis_chain::{chain::NewHeads, logs::LogLimits};
 use metis_node::{BlockId, Durability, Imported, LogQuery, NodeConfig};
 use metis_state_transition::RecoveredTransaction;
 use pyo3::{
@@ -31,7 +29,7 @@ use crate::{
     store::alloc_accounts,
     transaction::Transaction,
 };
-use arguments::{BlockReference, pool_config, topics};
+use arguments::{BlockReference, log_filter, pool_config};
 
 /// One node's hot state behind one door.
 #[pyclass(frozen, module = "metis.engine._native")]
@@ -228,14 +226,7 @@ impl Node {
         let attributes = block_attributes(attributes)?;
         let (report, dropped) = guard_free(py, || self.inner.build(attributes, transaction_count_max, fifo))?
             .map_err(|error| from_node(&error))?;
-        let fields = PyDict::new(py);
-        let hashes = report.transaction_hashes.iter().map(|hash| to_bytes(py, hash));
-        fields.set_item("transaction_hashes", PyList::new(py, hashes)?)?;
-        let dropped =
-            dropped.iter().map(|(hash, error)| (to_bytes(py, hash), from_transaction(error, None).into_value(py)));
-        fields.set_item("dropped", dropped.collect::<Vec<_>>())?;
-        fields.set_item("block", Py::new(py, Block::new(report.block))?)?;
-        Ok(fields)
+        answers::report_fields(py, report, dropped.iter().map(|(hash, error)| (*hash, from_transaction(error, None))))
     }
 
     fn build_from<'py>(
@@ -248,16 +239,13 @@ impl Node {
         let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
         let report =
             guard_free(py, || self.inner.build_from(attributes, &candidates))?.map_err(|error| from_node(&error))?;
-        let fields = PyDict::new(py);
-        let hashes = report.transaction_hashes.iter().map(|hash| to_bytes(py, hash));
-        fields.set_item("transaction_hashes", PyList::new(py, hashes)?)?;
-        let dropped = report.skipped.iter().map(|skipped| {
-            let hash = candidates[skipped.index].envelope.tx_hash();
-            (to_bytes(py, hash), from_transaction(&skipped.error, Some(skipped.index)).into_value(py))
-        });
-        fields.set_item("dropped", dropped.collect::<Vec<_>>())?;
-        fields.set_item("block", Py::new(py, Block::new(report.block))?)?;
-        Ok(fields)
+        let dropped: Vec<(B256, PyErr)> = (report.skipped.iter())
+            .map(|skipped| {
+                let hash = *candidates[skipped.index].envelope.tx_hash();
+                (hash, from_transaction(&skipped.error, Some(skipped.index)))
+            })
+            .collect();
+        answers::report_fields(py, report, dropped.into_iter())
     }
 
     fn import_block(&self, py: Python<'_>, block: &Block) -> PyResult<&'static str> {
@@ -450,20 +438,6 @@ impl Node {
     ) -> PyResult<Bound<'py, PyDict>> {
         let history = guard_free(py, || self.inner.fee_history(newest, block_count, &percentiles))?
             .map_err(|error| from_node(&error))?;
-        let ratio = |(used, most): &(u64, u64)| if *most == 0 { 0.0 } else { *used as f64 / *most as f64 };
-        let fields = PyDict::new(py);
-        fields.set_item("oldest_block", history.oldest_block)?;
-        fields.set_item("base_fee_per_gas", history.base_fee_per_gas)?;
-        fields.set_item("gas_used_ratio", history.gas.iter().map(ratio).collect::<Vec<_>>())?;
-        fields.set_item("base_fee_per_blob_gas", history.base_fee_per_blob_gas)?;
-        fields.set_item("blob_gas_used_ratio", history.blob_gas.iter().map(ratio).collect::<Vec<_>>())?;
-        let rewards = (!percentiles.is_empty()).then_some(history.rewards);
-        fields.set_item("reward", rewards)?;
-        Ok(fields)
+        answers::history_fields(py, history, !percentiles.is_empty())
     }
-}
-
-fn log_filter(addresses: Vec<Fixed<20>>, wanted: &Bound<'_, PyAny>) -> PyResult<LogFilter> {
-    let addresses = addresses.into_iter().map(|address| address.0.into()).collect();
-    Ok(LogFilter { addresses, topics: topics(wanted)? })
 }
