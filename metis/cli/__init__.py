@@ -6,6 +6,29 @@ it ended. Invariant: a command's module is imported when it is called, so that `
 loads neither the engine nor what only one command needs. Cost: that of the command.
 """
 
-from metis.cli.app import main
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command line and return its exit code; nothing but that escapes.
+
+    Parameters
+    ----------
+    arguments : without the program's name; None takes the process's own.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["dev"]:
+        # A node should answer at once: it starts without the parser of the other commands, which
+        # costs more to import than the node itself.
+        from metis.cli.dev import run_dev
+
+        return run_dev(arguments[1:])
+    from metis.cli.app import main as run_app
+
+    return run_app(arguments)

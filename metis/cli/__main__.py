@@ -2,6 +2,6 @@
 
 import sys
 
-from metis.cli.app import main
+from metis.cli import main
 
 sys.exit(main())

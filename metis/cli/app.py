@@ -33,7 +33,10 @@ class _RootGroup(LazyGroup):
             "metis.cli.demo:demo",
             "Execute blocks of real transactions on a fresh store and show what happened.",
         ),
-        "dev": ("metis.cli.dev:dev", "Run one node for development: JSON-RPC, funded accounts, instant blocks."),
+        "dev": (
+            "metis.cli.dev_command:app",
+            "Run one node for development: JSON-RPC, funded accounts, instant blocks.",
+        ),
         "rpc": ("metis.cli.rpc:app", "Check the JSON-RPC interface against Ethereum's cases."),
         "vm": ("metis.cli.vm:app", "Run bytecode, trace it, and check the machine against Ethereum's state tests."),
     }

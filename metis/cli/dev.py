@@ -1,114 +1,133 @@
-"""``metis dev``: one node for development."""
+"""
+``metis dev``: one node for development.
+
+The arguments are read with the standard library: importing the parser of the other commands would
+take longer than starting the node.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metis.node.config import NodeConfig
     from metis.node.service import NodeService
 
-__all__ = ["dev"]
+__all__ = ["parser", "run_dev", "settings_of"]
+
+EXIT_OK = 0
+EXIT_ERROR = 2
+
+_DESCRIPTION = """\
+Run one node for development, with funded accounts whose keys everyone knows.
+
+Transactions are mined when they arrive: the receipt is there when the hash comes back. Point wallets,
+forge, viem, ethers or web3.py at http://127.0.0.1:8545. Metrics are on /metrics, health on /health.
+Stop it with Ctrl-C. Never use the accounts' keys on a live network."""
+
+_EPILOG = "An option goes before the same setting of --config. docs/node.md lists the settings."
 
 
-def dev(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port of HTTP and WebSocket; 0 takes a free one.  [default: 8545]")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="hyperion or ethereum.  [default: hyperion]")] = None,
-    chain_id: Annotated[int | None, typer.Option(help="Chain id instead of the preset's.")] = None,
-    block_time: Annotated[
-        float | None, typer.Option(help="Seconds from block to block, instead of a block when transactions arrive.")
-    ] = None,
-    mixed: Annotated[
-        bool, typer.Option("--mixed-mining", help="With --block-time: blocks when transactions arrive as well.")
-    ] = False,
-    no_mining: Annotated[bool, typer.Option("--no-mining", help="Build no blocks by itself.")] = False,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder to keep the chain in; without it the chain is in memory.")
-    ] = None,
-    accounts: Annotated[int | None, typer.Option(help="How many development accounts.  [default: 10]")] = None,
-    balance: Annotated[int | None, typer.Option(help="Coins of each of them at genesis.  [default: 10000]")] = None,
-    mnemonic: Annotated[
-        str | None, typer.Option(help="Words their keys are derived from.  [default: test test ... junk]")
-    ] = None,
-    ipc: Annotated[Path | None, typer.Option(help="Also serve on a Unix socket at this path.")] = None,
-    engine_port: Annotated[int | None, typer.Option(help="Also serve the Engine API on this port, with a JWT.")] = None,
-    jwt_secret: Annotated[Path | None, typer.Option(help="File of its secret; made where missing.")] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A TOML file of settings; options here go before it.")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.  [default: info]")] = None,
-    silent: Annotated[bool, typer.Option("--silent", help="Print nothing but errors.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the start as one JSON object, and log lines as JSON.")
-    ] = False,
-) -> None:
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command's options; those that are not given are None or False."""
+    made = argparse.ArgumentParser(
+        prog="metis dev",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("--host", help="address to listen on [127.0.0.1]")
+    add("--port", type=int, help="port of HTTP and WebSocket; 0 takes a free one [8545]")
+    add("--preset", metavar="NAME", help="hyperion or ethereum [hyperion]")
+    add("--chain-id", type=int, metavar="N", help="chain id instead of the preset's")
+    add("--block-time", type=float, metavar="SECONDS", help="a block so often, instead of when transactions arrive")
+    add("--mixed-mining", action="store_true", help="with --block-time: blocks when transactions arrive as well")
+    add("--no-mining", action="store_true", help="build no blocks by itself")
+    add("--data-dir", metavar="FOLDER", help="where to keep the chain; without it the chain is in memory")
+    add("--accounts", type=int, metavar="N", help="how many development accounts [10]")
+    add("--balance", type=int, metavar="COINS", help="of each of them at genesis [10000]")
+    add("--mnemonic", metavar="WORDS", help="what their keys are derived from [test test ... junk]")
+    add("--ipc", metavar="PATH", help="also serve on a Unix socket")
+    add("--engine-port", type=int, metavar="PORT", help="also serve the Engine API, with a JWT")
+    add("--jwt-secret", metavar="FILE", help="its secret; made where missing [jwt.hex]")
+    add("--config", metavar="FILE", help="settings in TOML")
+    add("--log-level", choices=("debug", "info", "warning", "error"), help="least level of log lines [info]")
+    add("--silent", action="store_true", help="print nothing but errors")
+    add("--json", action="store_true", help="print the start as one JSON object, and log lines as JSON")
+    return made
+
+
+def run_dev(arguments: Sequence[str]) -> int:
+    """Run the command until it is told to stop; returns its exit code, and reports what fails."""
+    try:
+        given = parser().parse_args(arguments)
+    except SystemExit as leaving:
+        # --help, or arguments that cannot be read, with the reason already on stderr.
+        return leaving.code if isinstance(leaving.code, int) else EXIT_ERROR
+    try:
+        _serve(settings_of(given), as_json=given.json, silent=given.silent)
+    except KeyboardInterrupt:
+        return EXIT_OK
+    except Exception as error:  # noqa: BLE001 - this is the one place; a bug keeps its traceback
+        from metis.cli.failure import report_failure
+
+        report_failure(error, as_json=given.json)
+        return EXIT_ERROR
+    return EXIT_OK
+
+
+def settings_of(given: argparse.Namespace) -> NodeConfig:
     """
-    Run one node for development, with funded accounts whose keys everyone knows.
+    Put the options over the settings of the configuration file, or over the defaults.
 
-    Transactions are mined when they arrive: the receipt is there when the hash comes back. Point wallets,
-    forge, viem, ethers or web3.py at http://127.0.0.1:8545. Metrics are on /metrics, health on /health.
-    Stop it with Ctrl-C. Never use the accounts' keys on a live network.
+    Raises
+    ------
+    ConfigError : a setting is out of range, or the file cannot be read.
     """
-    from metis.node.config import NodeConfig, read_config
+    from metis.node.config import NodeConfig, check_config, read_config
     from metis.node.errors import ConfigError
 
     try:
-        settings = read_config(config) if config is not None else NodeConfig()
+        base = read_config(given.config) if given.config is not None else NodeConfig()
     except OSError as problem:
         raise ConfigError("file", f"cannot be read: {problem}") from problem
-    if block_time is not None and block_time <= 0:
-        raise ConfigError("mining.block_time_s", f"must be above 0, not {block_time}")
-    mode = _mode(settings.mining.mode, block_time, mixed=mixed, no_mining=no_mining)
-    settings = replace(
-        settings,
-        preset=preset or settings.preset,
-        chain_id=settings.chain_id if chain_id is None else chain_id,
-        rpc=replace(
-            settings.rpc,
-            host=host or settings.rpc.host,
-            port=settings.rpc.port if port is None else port,
-            ipc_path=settings.rpc.ipc_path if ipc is None else str(ipc),
-        ),
+    level = "error" if given.silent else given.log_level
+    chosen = replace(
+        base,
+        **_given(preset=given.preset, chain_id=given.chain_id),
+        rpc=replace(base.rpc, **_given(host=given.host, port=given.port, ipc_path=given.ipc)),
         engine_api=replace(
-            settings.engine_api,
-            enabled=settings.engine_api.enabled or engine_port is not None,
-            port=settings.engine_api.port if engine_port is None else engine_port,
-            secret_path=settings.engine_api.secret_path if jwt_secret is None else str(jwt_secret),
+            base.engine_api,
+            enabled=base.engine_api.enabled or given.engine_port is not None,
+            **_given(port=given.engine_port, secret_path=given.jwt_secret),
         ),
-        mining=replace(
-            settings.mining,
-            mode=mode,
-            block_time_s=block_time if block_time is not None else settings.mining.block_time_s,
-        ),
-        storage=replace(settings.storage, path=settings.storage.path if data_dir is None else str(data_dir)),
-        accounts=replace(
-            settings.accounts,
-            count=settings.accounts.count if accounts is None else accounts,
-            balance=settings.accounts.balance if balance is None else balance,
-            mnemonic=settings.accounts.mnemonic if mnemonic is None else mnemonic,
-        ),
-        log=replace(
-            settings.log,
-            format="json" if as_json else settings.log.format,
-            level="error" if silent else log_level or settings.log.level,
-        ),
+        mining=replace(base.mining, **_given(mode=_mode(given), block_time_s=given.block_time)),
+        storage=replace(base.storage, **_given(path=given.data_dir)),
+        accounts=replace(base.accounts, **_given(count=given.accounts, balance=given.balance, mnemonic=given.mnemonic)),
+        log=replace(base.log, **_given(format="json" if given.json else None, level=level)),
     )
-    _serve(settings, as_json=as_json, silent=silent)
+    check_config(chosen)
+    return chosen
 
 
-def _mode(configured: str, block_time: float | None, *, mixed: bool, no_mining: bool) -> str:
-    if no_mining:
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _mode(given: argparse.Namespace) -> str | None:
+    if given.no_mining:
         return "manual"
-    if block_time is not None:
-        return "mixed" if mixed else "interval"
-    return "mixed" if mixed else configured
+    if given.mixed_mining:
+        return "mixed"
+    return "interval" if given.block_time is not None else None
 
 
 def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
@@ -126,12 +145,12 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
         return NodeService(settings, chain.genesis, chain.accounts, chain.signer, chain.client_version)
 
     def on_started(service: NodeService) -> None:
-        import sys
-
         if as_json:
             write_json(started_object(service, chain))
         elif not silent:
-            typer.echo(started_text(service, chain))
+            sys.stdout.write(started_text(service, chain) + "\n")
         sys.stdout.flush()
 
+    if settings.storage.path:
+        Path(settings.storage.path).mkdir(parents=True, exist_ok=True)
     run_node(make, on_started)

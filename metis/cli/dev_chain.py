@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from metis import version
+from metis.node.accounts import TEST_MNEMONIC, DevelopmentSigner, derive_accounts
 from metis.node.accounts import Account as KeyedAccount
-from metis.node.accounts import DevelopmentSigner, derive_accounts
-from metis.node.config import TEST_MNEMONIC, NodeConfig
+from metis.node.config import NodeConfig
 from metis.sdk import Network
 from metis.sdk.chain_constants import ChainConstants
 from metis.sdk.genesis import genesis_accounts, genesis_document

@@ -14,3 +14,9 @@ transaction is mined when its sender hears of it. Cost: DESIGN §7; see docs/nod
     block_files.py           import of chains
     conformance.py, shapes.py     execution-apis' cases
 """
+
+from metis.node.config import NodeConfig, config_from_toml, read_config
+from metis.node.errors import ConfigError
+from metis.node.service import NodeService
+
+__all__ = ["ConfigError", "NodeConfig", "NodeService", "config_from_toml", "read_config"]

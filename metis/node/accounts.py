@@ -9,7 +9,24 @@ from metis.engine import keccak256
 from metis.node.native import address_of, derive_private_key, sign_hash, sign_transaction
 from metis.types import Address, UnsignedTransaction
 
-__all__ = ["DERIVATION_PATH", "Account", "DevelopmentSigner", "derive_accounts"]
+__all__ = ["DERIVATION_PATH", "TEST_MNEMONIC", "Account", "DevelopmentSigner", "derive_accounts"]
+
+TEST_MNEMONIC = "test test test test test test test test test test test junk"
+"""What anvil, hardhat and ganache derive their accounts from."""
+
+# Its first keys, which everyone knows: deriving them takes longer than the rest of a node's start.
+_TEST_KEYS = (
+    "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
+    "47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
+    "8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba",
+    "92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e",
+    "4bbbf85ce3377467afe5d46f804f221813b2bb87f24d81f60f1fcdbf7cbf4356",
+    "dbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97",
+    "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6",
+)
 
 DERIVATION_PATH = "m/44'/60'/0'/0/"
 
@@ -30,8 +47,14 @@ def derive_accounts(mnemonic: str, count: int) -> tuple[Account, ...]:
     ------
     DecodeError : the mnemonic is not one.
     """
-    keys = [derive_private_key(mnemonic, f"{DERIVATION_PATH}{index}") for index in range(count)]
+    keys = [_key(mnemonic, index) for index in range(count)]
     return tuple(Account(Address(address_of(key)), key) for key in keys)
+
+
+def _key(mnemonic: str, index: int) -> bytes:
+    if mnemonic == TEST_MNEMONIC and index < len(_TEST_KEYS):
+        return bytes.fromhex(_TEST_KEYS[index])
+    return derive_private_key(mnemonic, f"{DERIVATION_PATH}{index}")
 
 
 class DevelopmentSigner:

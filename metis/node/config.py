@@ -26,6 +26,7 @@ __all__ = [
     "PoolLimits",
     "RpcSection",
     "StorageConfig",
+    "check_config",
     "config_from_toml",
     "read_config",
 ]
@@ -206,6 +207,22 @@ def config_from_toml(text: str) -> NodeConfig:
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError("document", f"is not TOML: {problem}") from problem
     return _section(NodeConfig, document, "")
+
+
+def check_config(config: NodeConfig) -> None:
+    """Check settings that were made in Python as those of a file are; raises ConfigError."""
+    _section(NodeConfig, _table(config), "")
+
+
+def _table(section: Any) -> dict[str, Any]:
+    """Write a section as the table it could have been read from."""
+    table: dict[str, Any] = {}
+    for entry in fields(section):
+        value = getattr(section, entry.name)
+        if is_dataclass(value):
+            value = _table(value)
+        table[entry.name] = list(value) if isinstance(value, tuple) else value
+    return table
 
 
 def _section(kind: type[T], table: Mapping[str, Any], path: str) -> T:

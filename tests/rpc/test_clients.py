@@ -46,13 +46,11 @@ def arguments(node: RunningNode, account: int) -> list[str]:
 
 def test_web3py__as_a_user_uses_it__works(node: RunningNode, environments: Path) -> None:
     python = require(environments / "web3" / "bin" / "python")
-    assert "ok" in run([str(python), str(HERE / "web3_client.py"), *arguments(node, 0)], environments)
+    assert "ok" in run([str(python), str(HERE / "web3_client.pyw"), *arguments(node, 0)], environments)
 
 
 @pytest.mark.parametrize(("name", "account"), [("viem", 1), ("ethers", 2)])
-def test_javascript__as_a_user_uses_it__works(
-    node: RunningNode, environments: Path, name: str, account: int
-) -> None:
+def test_javascript__as_a_user_uses_it__works(node: RunningNode, environments: Path, name: str, account: int) -> None:
     require(environments / "node_modules" / name)
     command = ["node", str(HERE / f"{name}_client.mjs"), *arguments(node, account)]
     assert "ok" in run(command, environments)
@@ -68,7 +66,9 @@ def test_cast__as_a_user_uses_it__works(node: RunningNode, environments: Path) -
     assert run([cast, "balance", *url, to], environments).strip() == "5"
     assert run([cast, "chain-id", *url], environments).strip() == str(node.chain_id)
     assert "baseFeePerGas" in run([cast, "block", *url], environments)
-    created = run([cast, "send", *url, "--private-key", key, "--json", "--create", "0x60016000526001601ff3"], environments)
+    created = run(
+        [cast, "send", *url, "--private-key", key, "--json", "--create", "0x60016000526001601ff3"], environments
+    )
     assert '"contractAddress":"0x' in created
 
 
