@@ -33,6 +33,10 @@ class Heads:
         self._happenings = happenings
         self._hub = hub
         self._changed = asyncio.Event()
+        self.added_count = 0
+        """Blocks that joined the canonical chain since the start."""
+        self.removed_count = 0
+        """Blocks that left it."""
 
     def pooled(self, transaction_hash: bytes) -> None:
         """Tell that a transaction entered the pool."""
@@ -49,6 +53,10 @@ class Heads:
         """Tell that blocks left the canonical chain (newest first) and others joined it (oldest first)."""
         for change in (*removed, *added):
             self._happenings.heads.append(change)
+            if change.is_removed:
+                self.removed_count += 1
+            else:
+                self.added_count += 1
             self._publish(change)
         self._changed.set()
         self._changed = asyncio.Event()

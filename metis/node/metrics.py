@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from metis.node.heads import Heads
 from metis.rpc import PageContent, RpcCounters
 from metis.rpc.counters import LATENCY_BOUNDS_US
 from metis.rpc.namespaces import EngineNode
@@ -16,34 +17,30 @@ __all__ = ["CONTENT_TYPE", "metrics_page", "metrics_text"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _COUNTERS = (
-    # engine counter, metric, type, help
-    ("blocks", "metis_blocks_total", "counter", "Blocks added to the chain since the start."),
-    ("transactions", "metis_transactions_total", "counter", "Transactions in these blocks."),
-    ("gas", "metis_gas_used_total", "counter", "Gas used in these blocks."),
-    ("log_bytes", "metis_block_log_bytes", "gauge", "Size of the block log."),
-    ("log_syncs", "metis_block_log_syncs_total", "counter", "How often the block log was made durable."),
-    ("pool_pending", "metis_pool_pending", "gauge", "Executable transactions in the pool."),
-    ("pool_queued", "metis_pool_queued", "gauge", "Transactions behind a gap of nonces."),
-    ("reorgs", "metis_reorganisations_total", "counter", "Changes of the head that removed blocks."),
+    # engine counter, metric, help
+    ("pool_pending", "metis_pool_pending", "Executable transactions in the pool."),
+    ("pool_queued", "metis_pool_queued", "Transactions behind a gap of nonces."),
+    ("oldest_state_number", "metis_oldest_state_number", "Oldest block whose state is kept."),
 )
 
 
-def metrics_text(node: EngineNode, rpc: RpcCounters, started_s: float) -> str:
+def metrics_text(node: EngineNode, rpc: RpcCounters, heads: Heads, started_s: float) -> str:
     """Write all metrics. ``started_s``: when the node started, in seconds since the epoch."""
-    return "".join(_lines(node, rpc, started_s))
+    return "".join(_lines(node, rpc, heads, started_s))
 
 
-def metrics_page(node: EngineNode, rpc: RpcCounters, started_s: float) -> PageContent:
+def metrics_page(node: EngineNode, rpc: RpcCounters, heads: Heads, started_s: float) -> PageContent:
     """Answer GET /metrics."""
-    return PageContent(CONTENT_TYPE, metrics_text(node, rpc, started_s).encode())
+    return PageContent(CONTENT_TYPE, metrics_text(node, rpc, heads, started_s).encode())
 
 
-def _lines(node: EngineNode, rpc: RpcCounters, started_s: float) -> Iterator[str]:
+def _lines(node: EngineNode, rpc: RpcCounters, heads: Heads, started_s: float) -> Iterator[str]:
     yield from _metric("metis_head_number", "gauge", "Height of the newest block.", node.head_number)
     counters = node.counters()
-    for name, metric, kind, text in _COUNTERS:
-        if name in counters:
-            yield from _metric(metric, kind, text, counters[name])
+    for name, metric, text in _COUNTERS:
+        yield from _metric(metric, "gauge", text, counters[name])
+    yield from _metric("metis_blocks_added_total", "counter", "Blocks that joined the chain.", heads.added_count)
+    yield from _metric("metis_blocks_removed_total", "counter", "Blocks that left the chain.", heads.removed_count)
     yield from _metric("process_start_time_seconds", "gauge", "When the node started.", f"{started_s:.3f}")
     yield from _metric("metis_uptime_seconds", "gauge", "How long it runs.", f"{time.time() - started_s:.3f}")
     yield from _metric("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes())

@@ -248,7 +248,7 @@ class NodeService:
                 request_timeout_ms=rpc.request_timeout_ms,
                 connections_max=rpc.connections_max,
             ),
-            pages={"/metrics": lambda: metrics_page(self.node, self.server.counters, self.started_s)},
+            pages={"/metrics": lambda: metrics_page(self.node, self.server.counters, self.heads, self.started_s)},
             client_name=self.client_version,
         )
 
