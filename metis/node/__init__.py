@@ -3,7 +3,7 @@ A node: the engine's hot state with servers and a builder of blocks around it.
 
 In: a :class:`NodeConfig` and a chain (genesis document, accounts). Out: JSON-RPC on HTTP, WebSocket and
 a Unix socket, the Engine API, metrics. Invariants: one block is built at a time; with instant mining a
-transaction is mined when its sender hears of it. Cost: DESIGN §7; see docs/node.md for numbers.
+transaction is mined when its sender hears of it. Cost: docs/node.md.
 
     config.py, errors.py     what a node is told
     accounts.py, native.py   development keys, and the door to the engine

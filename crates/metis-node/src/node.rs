@@ -49,12 +49,12 @@ pub struct NodeConfig {
 pub struct Node {
     pub(crate) spec: ChainSpec,
     pub(crate) chain: Chain,
-    /// Replaced as a whole only by a reorganisation that undoes more than it keeps.
     pub(crate) store: MemoryStore,
     pub(crate) pool: Mutex<Mempool>,
     /// Held by whoever changes the chain, from reading its head to the last index update.
     pub(crate) writer: Mutex<()>,
-    /// Store and chain change one after the other; readers that need both to agree hold this.
+    /// Held for writing while store and chain change in a way that a block's number or hash would
+    /// name another state for a moment; readers of both hold it for reading.
     pub(crate) agreement: RwLock<()>,
 }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use metis_chain::chain::{ChainError, HeadChange, NewBlock, NewHeads, StateChange};
-use metis_db::{CommittedBlock, MemorySnapshot, StateStore};
+use metis_chain::{
+    chain::{HeadChange, NewBlock, NewHeads, StateChange},
+    record::StateId,
+};
+use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, StateStore};
 use metis_executor::{ExecuteError, recover_block};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, EthereumPrecompiles,
@@ -107,7 +110,9 @@ impl Node {
         Ok(Imported::Side)
     }
 
-    /// Writes a block to the log, then to the store: what is in the store is in the log.
+    /// Gives a block's state to the store, then the block to the log. Readers name states by blocks
+    /// of the chain, so they see the new one once its block is in the log; until then the old one is
+    /// there as well.
     fn append(
         &self,
         parent: &Arc<MemorySnapshot>,
@@ -122,13 +127,14 @@ impl Node {
             parent_hash: header.parent_hash,
             state_root: header.state_root,
         };
-        let changes = outcome.changes.clone();
-        let StateChange { change, .. } = self.chain.append(new_block(block, senders, outcome))?;
-        {
-            let _agreement = self.agreement.write();
-            self.store.commit(parent, committed, &changes)?;
+        self.store.commit(parent, committed, &outcome.changes)?;
+        match self.chain.append(new_block(block, senders, outcome)) {
+            Ok(StateChange { change, .. }) => self.pool_follows(&change),
+            Err(error) => {
+                self.store.undo(1)?;
+                Err(error.into())
+            }
         }
-        self.pool_follows(&change)
     }
 
     /// Makes a known block the newest (fork choice), and sets the other heads.
@@ -138,7 +144,32 @@ impl Node {
     /// kept.
     pub fn set_heads(&self, heads: NewHeads) -> Result<HeadChange, NodeError> {
         let _writer = self.writer.lock();
-        self.move_store(|| self.chain.set_heads(heads))
+        let newest = self.chain.heads().latest.hash;
+        let ahead = match heads.latest.filter(|hash| *hash != newest) {
+            Some(hash) => {
+                let state = self.chain.state_of(&hash).ok_or(NodeError::UnknownBlock)?;
+                Some(self.store_ahead(state)?)
+            }
+            None => None,
+        };
+        let change = {
+            let _agreement = self.agreement.write();
+            let change = self.chain.set_heads(heads)?;
+            if let Some(ahead) = ahead {
+                self.store.replace_with(&ahead);
+            }
+            change
+        };
+        self.pool_follows(&change)?;
+        Ok(change)
+    }
+
+    /// What the store will be at another state. Made before the chain moves: the state that both
+    /// stand on may no longer be kept.
+    fn store_ahead(&self, state: StateId) -> Result<MemoryStore, NodeError> {
+        let ahead = self.store.fork();
+        states::follow(&ahead, &self.chain, self.chain.latest_state(), state)?;
+        Ok(ahead)
     }
 
     /// Makes an older block the newest and forgets all that came after it.
@@ -148,30 +179,13 @@ impl Node {
     pub fn truncate(&self, hash: &B256) -> Result<HeadChange, NodeError> {
         let _writer = self.writer.lock();
         let state = self.chain.state_of(hash).ok_or(NodeError::UnknownBlock)?;
-        // The way is known only as long as both ends are, so the store goes first.
-        let before = self.chain.latest_state();
-        let ahead = self.store.fork();
-        states::follow(&ahead, &self.chain, before, state)?;
-        let change = self.chain.truncate(state)?;
-        {
+        let ahead = self.store_ahead(state)?;
+        let change = {
             let _agreement = self.agreement.write();
+            let change = self.chain.truncate(state)?;
             self.store.replace_with(&ahead);
-        }
-        self.pool_follows(&change)?;
-        Ok(change)
-    }
-
-    /// Moves the chain, then the store after it.
-    fn move_store(&self, moves: impl FnOnce() -> Result<HeadChange, ChainError>) -> Result<HeadChange, NodeError> {
-        let before = self.chain.latest_state();
-        let change = moves()?;
-        let after = self.chain.latest_state();
-        if before != after {
-            let ahead = self.store.fork();
-            states::follow(&ahead, &self.chain, before, after)?;
-            let _agreement = self.agreement.write();
-            self.store.replace_with(&ahead);
-        }
+            change
+        };
         self.pool_follows(&change)?;
         Ok(change)
     }
@@ -220,11 +234,13 @@ impl Node {
         let _writer = self.writer.lock();
         let (_, snapshot) = self.latest();
         let changes = make(&snapshot);
-        let root = infallible(metis_state_transition::StateCommitment::state_root_after(&*snapshot, &changes));
-        self.chain.patch_state(&changes, root)?;
         {
             let _agreement = self.agreement.write();
-            self.store.patch(&snapshot, &changes)?;
+            let root = self.store.patch(&snapshot, &changes)?;
+            if let Err(error) = self.chain.patch_state(&changes, root) {
+                self.store.undo(1)?;
+                return Err(error.into());
+            }
         }
         self.pool_refreshes();
         Ok(())

@@ -120,7 +120,7 @@ fn first_segment_is_torn(disk: &dyn Disk) -> Result<bool, LogError> {
             let handle = disk.open(&file.to_string()).map_err(LogError::io(Operation::Open, file))?;
             let mut header = [0; SEGMENT_HEADER_BYTES];
             let read = handle.read_at(0, &mut header).map_err(LogError::io(Operation::Read, file))?;
-            let len = handle.len().map_err(LogError::io(Operation::Read, file))?;
+            let len = handle.size_bytes().map_err(LogError::io(Operation::Read, file))?;
             let is_invalid = matches!(SegmentHeader::decode(&header[..read]), Err(HeaderProblem::Invalid(_)));
             Ok(is_invalid && len <= SEGMENT_HEADER_BYTES as u64)
         }

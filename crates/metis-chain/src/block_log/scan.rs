@@ -239,7 +239,7 @@ struct Window<'a> {
 
 impl<'a> Window<'a> {
     fn new(handle: &'a dyn DiskFile, file: LogFile) -> Result<Self, LogError> {
-        let len = handle.len().map_err(LogError::io(Operation::Read, file))?;
+        let len = handle.size_bytes().map_err(LogError::io(Operation::Read, file))?;
         Ok(Self { handle, file, len, start: 0, buffer: Vec::new() })
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use alloy_primitives::{Address, B256, Bytes, Log};
+use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
 
 use super::{
     BlockRef, Chain, ChainError, NodeIndex,
@@ -143,13 +143,17 @@ impl Chain {
         let payload = payload(self.reader.as_ref(), &node)?;
         let view = of_record(node.state, || BlockView::new(&payload))?;
         of_record(node.state, || view.visit_logs(take))?;
-        if !found.is_empty() {
-            let hashes = of_record(node.state, || view.transaction_hashes())?;
-            for log in &mut found {
-                // Fewer transactions than receipts would be a record that nobody wrote.
-                log.transaction_hash = hashes.get(log.transaction_index as usize).copied().unwrap_or_default();
-            }
-        }
+        // Only the transactions with a match are hashed; the logs come in their order.
+        let mut unnamed = found.iter_mut().peekable();
+        of_record(node.state, || {
+            view.visit_transactions(|position, encoded| {
+                let is_of_this = |log: &&mut MatchedLog| log.transaction_index as usize == position;
+                let mut hash = None;
+                while let Some(log) = unnamed.next_if(is_of_this) {
+                    log.transaction_hash = *hash.get_or_insert_with(|| keccak256(encoded));
+                }
+            })
+        })?;
         Ok(found)
     }
 }

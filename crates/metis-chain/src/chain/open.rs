@@ -76,7 +76,7 @@ impl Chain {
             })
         })?;
         let (identity, reader) = (log.identity(), log.reader());
-        let mut writer = Writer::Log(log);
+        let mut writer = Writer::Log(Box::new(log));
         let mut index = match (index, genesis) {
             (Some(index), _) => index,
             // New, or a crash came before the first block was durable.

@@ -1,6 +1,6 @@
 //! Look-ups.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use alloy_consensus::Header;
 use alloy_primitives::{B256, U256};
@@ -41,10 +41,26 @@ pub struct TransactionPlace {
 }
 
 /// The record of a state, as bytes.
-pub(super) fn payload(reader: Option<&LogReader>, node: &Node) -> Result<Arc<[u8]>, ChainError> {
+pub(super) enum Payload {
+    Read(Vec<u8>),
+    Kept(Arc<[u8]>),
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Read(bytes) => bytes,
+            Self::Kept(bytes) => bytes,
+        }
+    }
+}
+
+pub(super) fn payload(reader: Option<&LogReader>, node: &Node) -> Result<Payload, ChainError> {
     match (&node.place, reader) {
-        (Place::Memory(payload), _) => Ok(Arc::clone(payload)),
-        (Place::Log(location), Some(reader)) => Ok(reader.read(*location)?.into()),
+        (Place::Memory(payload), _) => Ok(Payload::Kept(Arc::clone(payload))),
+        (Place::Log(location), Some(reader)) => Ok(Payload::Read(reader.read(*location)?)),
         (Place::Log(_) | Place::Forgotten, _) => Err(ChainError::UnknownState { state: node.state }),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 /// Where records go.
 #[derive(Debug)]
 pub(super) enum Writer {
-    Log(BlockLog),
+    Log(Box<BlockLog>),
     Memory { next: StateId },
 }
 

@@ -72,11 +72,11 @@ pub trait DiskFile: Debug + Send + Sync {
     /// As the operating system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Length in bytes.
+    /// Length of the file.
     ///
     /// # Errors
     /// As the operating system says.
-    fn len(&self) -> io::Result<u64>;
+    fn size_bytes(&self) -> io::Result<u64>;
 
     /// Makes everything written so far durable, with the length (fdatasync).
     ///

@@ -353,7 +353,7 @@ impl DiskFile for SimulatedFile {
         Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size_bytes(&self) -> io::Result<u64> {
         Ok(self.inode.lock().current.len() as u64)
     }
 

@@ -34,9 +34,8 @@ impl Mempool {
     /// Candidates for a block with these base fees.
     pub fn best(&self, order: Order, base_fee: u64, blob_base_fee: u128) -> Best<'_> {
         let mut best = Best { pool: self, order, base_fee, blob_base_fee, turns: BinaryHeap::new(), after_last: None };
-        for (sender, queue) in &self.senders {
-            best.enqueue(*sender, queue.account().nonce);
-        }
+        let first_turns = self.senders.iter().filter_map(|(sender, queue)| best.turn(*sender, queue.account().nonce));
+        best.turns = first_turns.collect::<Vec<_>>().into();
         best
     }
 }
@@ -48,12 +47,11 @@ impl Best<'_> {
         self.after_last = None;
     }
 
-    fn enqueue(&mut self, sender: Address, nonce: u64) {
-        if let Some(entry) = self.pool.senders.get(&sender).and_then(|queue| queue.ready(nonce))
-            && entry.pays(self.base_fee, self.blob_base_fee)
-        {
-            self.turns.push((self.rank(entry), Reverse(entry.arrival), Reverse(sender), nonce));
-        }
+    /// A sender's turn with this nonce, if that is ready and pays.
+    fn turn(&self, sender: Address, nonce: u64) -> Option<Turn> {
+        let entry = self.pool.senders.get(&sender)?.ready(nonce)?;
+        let pays = entry.pays(self.base_fee, self.blob_base_fee);
+        pays.then(|| (self.rank(entry), Reverse(entry.arrival), Reverse(sender), nonce))
     }
 
     fn rank(&self, entry: &PoolTransaction) -> u128 {
@@ -69,7 +67,7 @@ impl Iterator for Best<'_> {
 
     fn next(&mut self) -> Option<Entry> {
         if let Some((sender, nonce)) = self.after_last.take() {
-            self.enqueue(sender, nonce);
+            self.turns.extend(self.turn(sender, nonce));
         }
         let (_, _, Reverse(sender), nonce) = self.turns.pop()?;
         self.after_last = Some((sender, nonce + 1));

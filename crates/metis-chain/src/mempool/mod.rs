@@ -70,7 +70,8 @@ impl<V: StateView> SenderAccounts for V {
         // EIP-7702: a delegation is 23 bytes that begin so.
         let has_code = account.code_hash != KECCAK256_EMPTY && {
             let code = self.code(&account.code_hash)?.bytes();
-            !code.is_empty() && !(code.len() == 23 && code.starts_with(&[0xef, 0x01, 0x00]))
+            let is_delegation = code.len() == 23 && code.starts_with(&[0xef, 0x01, 0x00]);
+            !code.is_empty() && !is_delegation
         };
         Ok(SenderAccount { nonce: account.nonce, balance: account.balance, has_code })
     }

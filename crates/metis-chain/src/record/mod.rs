@@ -66,6 +66,8 @@ pub enum RecordError {
     FailureName,
     #[error("{senders} senders and {receipts} receipts for {transactions} transactions")]
     Counts { transactions: usize, senders: usize, receipts: usize },
+    #[error("state root is not the header's")]
+    StateRoot,
     #[error("{0}")]
     Block(#[from] DecodeError),
 }
@@ -79,8 +81,6 @@ pub struct BlockRecord {
     pub is_latest: bool,
     /// Hash of its header.
     pub hash: B256,
-    /// State root after it, as in its header.
-    pub state_root: B256,
     /// The block.
     pub block: Block,
     /// Senders of its transactions, in order: recovering them again is expensive.

@@ -55,7 +55,6 @@ impl<'a> BlockView<'a> {
             parent_state: self.parent_state,
             is_latest: self.is_latest,
             hash: self.hash,
-            state_root: self.state_root,
             block,
             senders,
             receipts,
@@ -69,6 +68,9 @@ impl<'a> BlockView<'a> {
     /// [`RecordError`].
     pub fn block_and_receipts(&self) -> Result<(Block, Vec<Address>, Vec<ReceiptDetails>), RecordError> {
         let block = decode_block(self.block)?;
+        if block.header.state_root != self.state_root {
+            return Err(RecordError::StateRoot);
+        }
         let (chunks, rest) = self.senders.as_chunks::<20>();
         let receipts = receipt::read_receipts(self.receipts)?;
         let transactions = block.body.transactions.len();
@@ -115,18 +117,28 @@ impl<'a> BlockView<'a> {
     /// # Errors
     /// [`RecordError`].
     pub fn transaction_hashes(&self) -> Result<Vec<B256>, RecordError> {
+        let mut hashes = Vec::new();
+        self.visit_transactions(|_, encoded| hashes.push(keccak256(encoded)))?;
+        Ok(hashes)
+    }
+
+    /// Shows every transaction in order: position and EIP-2718 encoding, which is what is hashed.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn visit_transactions(&self, mut visit: impl FnMut(usize, &[u8])) -> Result<(), RecordError> {
         let mut parts = Items::of(self.block)?;
         parts.raw()?;
         let mut transactions = parts.list()?;
-        let mut hashes = Vec::new();
+        let mut position = 0;
         while !transactions.is_empty() {
             let raw = transactions.raw()?;
-            // A typed transaction stands in a byte string, which is not part of what is hashed.
+            // A typed transaction stands in a byte string, which is not part of its encoding.
             let is_list = raw.first().is_some_and(|first| *first >= alloy_rlp::EMPTY_LIST_CODE);
-            let encoded = if is_list { raw } else { Items::bytes_of(raw)? };
-            hashes.push(keccak256(encoded));
+            visit(position, if is_list { raw } else { Items::bytes_of(raw)? });
+            position += 1;
         }
-        Ok(hashes)
+        Ok(())
     }
 
     /// Shows every log in order, without decoding receipts: position of its transaction, address,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use metis_chain::{
-    block_log::{ChainIdentity, Durability, LogConfig, LogError},
+    block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord},
     chain::{Chain, ChainConfig, ChainError, Genesis, NewBlock, NewHeads},
     disk::SimulatedDisk,
-    record::StateId,
+    record::{BlockRecord, HeadRecord, Record, StateId, StatePatchRecord, StateRef},
 };
 use metis_state_transition::ChangeSet;
+use proptest::prelude::*;
 
 use crate::support::{Source, block, genesis};
 
@@ -75,7 +76,7 @@ fn group_commit__crash__loses_only_what_was_not_durable() {
 #[test]
 fn open__crash_before_the_first_block_was_durable__begins_anew() {
     let disk = SimulatedDisk::new();
-    let log = metis_chain::block_log::BlockLog::open::<LogError>(
+    let log = BlockLog::open::<LogError>(
         Arc::new(disk.clone()),
         Some(genesis().identity()),
         config(Durability::EveryAppend).log,
@@ -220,4 +221,72 @@ fn truncate__to_a_patch__keeps_the_patches_up_to_it() {
     assert_eq!(chain.latest_state(), one);
     assert!(chain.block_of_state(two).is_none());
     assert_eq!(chain.heads().latest.number, 0);
+}
+
+/// A record that says something of the states before it, be it true or not.
+fn any_record(source: &mut Source, hashes: &[B256]) -> Record {
+    let hash = |source: &mut Source| hashes[source.below(hashes.len() as u64) as usize];
+    let state = |source: &mut Source| StateId(source.below(hashes.len() as u64 + 2));
+    let state_ref = |source: &mut Source| match source.below(4) {
+        0 => StateRef { state: state(source), block_hash: hash(source) },
+        // Most often the right one: states are numbered from 1.
+        _ => {
+            let position = source.below(hashes.len() as u64);
+            StateRef { state: StateId(position + 1), block_hash: hashes[position as usize] }
+        }
+    };
+    match source.below(8) {
+        0 => Record::Truncate(state_ref(source)),
+        1 => Record::Head(HeadRecord {
+            latest: state_ref(source),
+            safe: source.coin().then(|| hash(source)),
+            finalized: source.coin().then(|| hash(source)),
+        }),
+        2 => {
+            let StateRef { state: parent_state, block_hash } = state_ref(source);
+            let state_root = source.hash();
+            Record::StatePatch(StatePatchRecord { parent_state, block_hash, state_root, changes: ChangeSet::default() })
+        }
+        _ => {
+            let parent = state_ref(source);
+            let number = source.below(hashes.len() as u64 + 1);
+            let NewBlock { block, senders, receipts, changes, .. } = block(source, parent.block_hash, number, 2);
+            let (hash, is_latest) = (block.header.hash_slow(), source.coin());
+            let parent_state = parent.state;
+            Record::Block(Box::new(BlockRecord { parent_state, is_latest, hash, block, senders, receipts, changes }))
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(512))]
+
+    /// Records that are intact but contradict each other: a typed error, or a chain that answers.
+    #[test]
+    fn open__records_that_contradict_each_other__never_panics(seed in any::<u64>(), count in 1..12) {
+        let disk = SimulatedDisk::new();
+        drop(open(&disk, Durability::EveryAppend).unwrap());
+        let mut hashes = vec![genesis().block.header.hash_slow()];
+        let log = config(Durability::EveryAppend).log;
+        let (mut log, _) = BlockLog::open::<LogError>(Arc::new(disk.clone()), None, log, |_| Ok(())).unwrap();
+        let mut source = Source(seed);
+        for _ in 0..count {
+            let record = any_record(&mut source, &hashes);
+            log.append(&[RawRecord { kind: record.kind(), payload: &record.encode() }]).unwrap();
+            hashes.push(match &record {
+                Record::Block(block) => block.hash,
+                _ => hashes[source.below(hashes.len() as u64) as usize],
+            });
+        }
+        drop(log);
+        match open(&disk, Durability::EveryAppend) {
+            Ok(chain) => {
+                let latest = chain.heads().latest;
+                prop_assert_eq!(chain.block_at(latest.number), Some(latest));
+                prop_assert_eq!(chain.states(None).unwrap().last().unwrap().unwrap().block, latest);
+            }
+            Err(ChainError::Contradiction { sequence, .. }) => prop_assert!(sequence > 1),
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
 }

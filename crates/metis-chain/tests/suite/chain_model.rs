@@ -450,7 +450,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(128))]
 
     #[test]
     fn chain__any_work_with_reorganisations_and_crashes__equals_a_naive_chain(

@@ -26,7 +26,7 @@ fn record(source: &mut Source) -> Record {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(512))]
 
     #[test]
     fn record__encoded__decodes_to_itself(seed in any::<u64>()) {

@@ -183,7 +183,7 @@ fn matching(chain: &Chain, filter: &LogFilter, numbers: &std::ops::RangeInclusiv
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(96))]
 
     /// A client that applies what it is told has at any time the logs that a query gives.
     #[test]

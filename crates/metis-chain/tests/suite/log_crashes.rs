@@ -158,7 +158,7 @@ fn run(durability: Durability, segment_bytes: u64, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 768, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(768))]
 
     #[test]
     fn log__after_any_crash__holds_a_prefix_with_all_that_was_durable(

@@ -9,8 +9,9 @@ use metis_chain::{
         format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, segment_name},
         scan,
     },
-    disk::{Fault, SimulatedDisk},
+    disk::{Disk, Fault, SimulatedDisk},
 };
+use proptest::prelude::*;
 
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };
 
@@ -130,7 +131,7 @@ fn open__a_segment_missing__names_it() {
     let config = LogConfig { segment_bytes: 200, ..config() };
     for missing in 0..2u64 {
         let disk = with_records(config, &[&[1; 100], &[2; 100], &[3; 100]]);
-        metis_chain::disk::Disk::remove(&disk, &segment_name(missing)).unwrap();
+        disk.remove(&segment_name(missing)).unwrap();
         match open(&disk, config) {
             Err(LogError::MissingSegment { file }) => assert_eq!(file, LogFile::Segment(missing)),
             other => panic!("{other:?}"),
@@ -243,4 +244,44 @@ fn open__already_open__is_refused_until_closed() {
     assert!(matches!(open(&disk, config()), Err(LogError::Locked { .. })));
     log.close().unwrap();
     open(&disk, config()).unwrap();
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(512))]
+
+    /// Whatever is done to the files: an error, or the records up to some place.
+    #[test]
+    fn open__files_edited_at_random__gives_a_prefix_or_an_error(
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 1..10),
+        edits in prop::collection::vec((0..4u64, any::<u32>(), any::<u8>(), 0..5u8), 1..6),
+    ) {
+        let config = LogConfig { segment_bytes: 400, ..config() };
+        let slices: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+        let disk = with_records(config, &slices);
+        for (segment, place, value, edit) in edits {
+            disk.tamper(&segment_name(segment), |bytes| {
+                let at = place as usize % bytes.len().max(1);
+                match edit {
+                    _ if bytes.is_empty() => bytes.push(value),
+                    0 | 1 => bytes[at] ^= value,
+                    2 => bytes.truncate(at),
+                    3 => bytes.insert(at, value),
+                    _ => bytes.extend_from_within(at..),
+                }
+            });
+        }
+        let before: Vec<_> = (0..4).map(|segment| disk.contents(&segment_name(segment))).collect();
+        match open(&disk, config) {
+            Ok((log, recovery, found)) => {
+                drop(log);
+                prop_assert!(payloads.starts_with(&found));
+                prop_assert_eq!(recovery.record_count, found.len() as u64);
+                prop_assert_eq!(open(&disk, config).unwrap().2, found);
+            }
+            Err(_) => {
+                let after: Vec<_> = (0..4).map(|segment| disk.contents(&segment_name(segment))).collect();
+                prop_assert_eq!(before, after);
+            }
+        }
+    }
 }

@@ -29,7 +29,7 @@ fn file_disk__records_over_several_segments__are_there_after_reopening() {
         let config = LogConfig { durability, segment_bytes: 3000, ..LogConfig::default() }.with_secret_salt();
         let (mut log, before) = open(&disk, config).unwrap();
         for number in 0..20u8 {
-            log.append(&[RawRecord { kind: 1, payload: &vec![number; 200] }]).unwrap();
+            log.append(&[RawRecord { kind: 1, payload: &[number; 200] }]).unwrap();
         }
         assert!(log.tick(1).unwrap() || durability == Durability::None);
         log.close().unwrap();

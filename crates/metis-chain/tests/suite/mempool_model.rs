@@ -348,7 +348,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(512))]
 
     #[test]
     fn pool__any_work__equals_a_naive_pool_and_leaves_nothing_stuck(

@@ -177,7 +177,7 @@ fn transaction(source: &mut Source, fork: Fork, gas_limit: u64) -> RecoveredTran
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(400))]
 
     /// With exactly the gas that is needed both accept it; with one less both refuse it, for the
     /// same reason and with the same numbers.

@@ -17,10 +17,17 @@ use metis_chain::{
     record::{BlockRecord, StateId},
 };
 use metis_state_transition::{Account, AccountChange, Block, ChangeSet, Code, ReceiptDetails};
+use proptest::test_runner::Config as ProptestConfig;
 
 pub const CHAIN_ID: u64 = 7133717;
 
 pub type Envelope = EthereumTxEnvelope<TxEip4844>;
+
+/// So many cases of a property, times `METIS_PROPERTY_FACTOR` for a longer run.
+pub fn cases(count: u32) -> ProptestConfig {
+    let factor = std::env::var("METIS_PROPERTY_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    ProptestConfig { cases: count.saturating_mul(factor), ..ProptestConfig::default() }
+}
 
 /// A stream of numbers (SplitMix64).
 #[derive(Clone, Debug)]
@@ -233,7 +240,6 @@ pub fn block_record(source: &mut Source) -> BlockRecord {
         parent_state: StateId(source.skewed()),
         is_latest: source.coin(),
         hash: source.hash(),
-        state_root: block.header.state_root,
         block,
         senders,
         receipts,
