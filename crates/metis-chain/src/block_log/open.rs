@@ -97,12 +97,12 @@ impl BlockLog {
         identity: ChainIdentity,
         config: LogConfig,
     ) -> Result<(Self, Recovery), LogError> {
-        let header =
-            SegmentHeader { segment: 0, first_sequence: 1, identity, salt: config.salt, link: 0, previous_length: 0 };
+        let salt = config.salt_of_new_log();
+        let header = SegmentHeader { segment: 0, first_sequence: 1, identity, salt, link: 0, previous_length: 0 };
         let file = create_segment(&*disk, &header)?;
         let end = SEGMENT_HEADER_BYTES as u64;
         let tail = Tail { segment: 0, end, durable: end, next_sequence: 1, link: 0 };
-        let reader = LogReader::new(config.salt);
+        let reader = LogReader::new(salt);
         reader.add(Arc::clone(&file));
         let recovery = Recovery { is_new: true, record_count: 0, dropped: None };
         Ok((Self::new(disk, lock, identity, config, reader, file, tail), recovery))

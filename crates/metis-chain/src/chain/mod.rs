@@ -10,7 +10,7 @@
 //!
 //! Cost: appending a block costs its encoding, one write and, as configured, one sync. A look-up
 //! by hash or number costs a hash-table look-up, and one pread where the block is not among the
-//! ones used last. Memory is about 170 bytes a block, 50 a transaction, 40 for each pair of a log's
+//! ones used last. Memory is about 200 bytes a block, 50 a transaction, 40 for each pair of a log's
 //! address or topic and a block.
 
 mod check;

@@ -76,6 +76,9 @@ impl Mempool {
 
     /// Adds a transaction. `accounts` is the state after the newest block (with its patches).
     ///
+    /// Should the sender's account differ from what the pool knows, it is taken as it is now; call
+    /// [`Self::refresh`] after changing accounts to learn what is dropped by that.
+    ///
     /// # Errors
     /// [`AddError`]; the pool is then as before.
     pub fn add<A: SenderAccounts>(

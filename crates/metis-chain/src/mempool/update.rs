@@ -80,6 +80,9 @@ impl Mempool {
         let is_other_base_fee = head.base_fee_per_gas != self.head.base_fee_per_gas;
         let is_other_rule = head.rules != self.head.rules || head.gas_limit < self.head.gas_limit;
 
+        for transaction in &reinjected {
+            accounts.sender_account(&transaction.sender)?;
+        }
         let mut update = self.take_accounts(concerned, &mined, accounts)?;
         if is_other_base_fee {
             self.forget_worth();

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use metis_chain::{
-    block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord, log_exists, scan},
-    disk::{Disk, FileDisk},
+    block_log::{
+        BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord, format::segment_name, log_exists, scan,
+    },
+    disk::{Disk, FileDisk, SimulatedDisk},
 };
 
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };
@@ -26,7 +28,7 @@ fn file_disk__records_over_several_segments__are_there_after_reopening() {
     let disk = Arc::new(FileDisk::new(directory.path().join("deep/er")).unwrap());
     assert!(!log_exists(&*disk).unwrap());
     for durability in [Durability::EveryAppend, Durability::Group { interval_ms: 0 }, Durability::None] {
-        let config = LogConfig { durability, segment_bytes: 3000, ..LogConfig::default() }.with_secret_salt();
+        let config = LogConfig { durability, segment_bytes: 3000, ..LogConfig::default() };
         let (mut log, before) = open(&disk, config).unwrap();
         for number in 0..20u8 {
             log.append(&[RawRecord { kind: 1, payload: &[number; 200] }]).unwrap();
@@ -59,7 +61,13 @@ fn file_disk__in_use__names_the_process_that_has_it() {
 }
 
 #[test]
-fn salts__of_two_logs__differ() {
-    let salt = || LogConfig::default().with_secret_salt().salt;
+fn salt__not_given__differs_from_log_to_log() {
+    let salt = || {
+        let disk = SimulatedDisk::new();
+        let opened =
+            BlockLog::open::<LogError>(Arc::new(disk.clone()), Some(IDENTITY), LogConfig::default(), |_| Ok(()));
+        drop(opened.unwrap());
+        disk.contents(&segment_name(0)).unwrap()[72..80].to_vec()
+    };
     assert_ne!(salt(), salt());
 }

@@ -5,6 +5,7 @@
 mod chain_crashes;
 mod chain_model;
 mod codec;
+mod concurrency;
 mod document;
 mod filters;
 mod log_crashes;
