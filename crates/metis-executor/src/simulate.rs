@@ -156,8 +156,8 @@ impl<V: StateView> Simulation<'_, V> {
 
     /// The access list that covers everything the call accesses, and what it does with that list.
     ///
-    /// Left out, as in go-ethereum: sender, receiver and precompiles, which are warm anyway, unless
-    /// slots of them are accessed.
+    /// Left out, as in go-ethereum: sender, receiver, precompiles and who gets fees, which are warm
+    /// anyway or not accessed by the call, unless slots of them are accessed.
     ///
     /// # Errors
     /// [`TransactionFault`].
@@ -177,6 +177,7 @@ impl<V: StateView> Simulation<'_, V> {
                 address == call.sender
                     || Some(address) == target
                     || address == self.environment.beneficiary
+                    || Some(address) == self.spec.base_fee_recipient
                     || precompiles.contains(&address)
             });
             if next == list {

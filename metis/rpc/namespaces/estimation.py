@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.engine_node import BlockReference, EngineNode
 from metis.rpc.namespaces.outcomes import outcome_error
-from metis.types import Gas, UnsignedTransaction
+from metis.types import UnsignedTransaction
 
 __all__ = ["estimate_gas"]
-
-TRANSFER_GAS = Gas(21_000)
 
 
 def estimate_gas(
@@ -26,26 +23,16 @@ def estimate_gas(
     """
     Find the least gas limit with which a message succeeds.
 
-    The search is allowed to end a little above it (geth: 1.5 %); a plain transfer is tried first with
-    exactly what it costs.
+    The search is allowed to end a little above it (geth: 1.5 %); a plain transfer gets exactly what
+    it costs.
 
     Raises
     ------
     RpcError : it fails whatever the limit. InvalidTransaction : it may not run at all.
     """
-    if _is_transfer(node, message, block) and not state:
-        outcome = node.call(replace(message, gas_limit=TRANSFER_GAS), block, None, environment)
-        if outcome["status"] == "success":
-            return TRANSFER_GAS
     kind, value = node.estimate_gas(message, block, state, environment)
     if kind == "gas":
         return int(value)
     if kind == "allowance":
         raise RpcError(ErrorCode.INVALID_INPUT, f"gas required exceeds allowance ({value})")
     raise outcome_error(value)
-
-
-def _is_transfer(node: EngineNode, message: UnsignedTransaction, block: BlockReference) -> bool:
-    if message.to is None or message.data or message.access_list or message.type >= 3:
-        return False
-    return message.gas_limit >= TRANSFER_GAS and not node.code(message.to, block)
