@@ -8,7 +8,7 @@
 //! [`record`] says what they mean, [`chain`] finds them, [`logs`] searches and follows them, and
 //! [`mempool`] holds what is not in a block yet.
 //!
-//! Invariants: no clock, no randomness (but the salt of a new log) and no thread; each change is
+//! Invariants: no clock, no randomness (but a log's salt, on request) and no thread; each change is
 //! whole or not there, on the disk as in memory.
 //!
 //! ```

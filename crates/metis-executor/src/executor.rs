@@ -1,4 +1,4 @@
-//! Building and verifying blocks over a state store.
+//! Building and verifying blocks, over a state and over a store.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use alloy_consensus::Header;
 use alloy_primitives::B256;
 use metis_db::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
-    Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainSpec, EthereumPrecompiles, FrameRunner,
-    RecoveredTransaction, StateView, build_block, verify_block,
+    Ancestors, Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainSpec, EthereumPrecompiles,
+    FrameRunner, RecoveredTransaction, StateCommitment, StateView, build_block, verify_block,
 };
 
 use crate::recover::{BatchError, recover_block};
@@ -45,34 +45,50 @@ pub struct Built {
 
 type SnapshotError<S> = <<S as StateStore>::Snapshot as StateView>::Error;
 
-/// Runs the transactions of blocks. Every implementation must equal [`SequentialExecutor`].
+/// A sealed block with what must be known to verify it.
+#[derive(Clone, Debug)]
+pub struct Sealed<'a> {
+    /// Hash of its parent.
+    pub parent_hash: B256,
+    /// Header of its parent.
+    pub parent: &'a Header,
+    /// The block.
+    pub block: &'a Block,
+    /// Its transactions with their senders, in order.
+    pub transactions: &'a [RecoveredTransaction],
+    /// Ancestors that BLOCKHASH may be asked for.
+    pub ancestors: Ancestors,
+}
+
+/// Runs the transactions of blocks. Nothing is committed: what a block changed is in its outcome.
+///
+/// Every implementation must equal [`SequentialExecutor`].
 pub trait Executor: Send + Sync {
-    /// Builds the child of `parent` from candidates and commits it.
+    /// Builds the child of `parent` from candidates.
     ///
     /// # Errors
-    /// [`ExecuteError`]; the store is then unchanged.
-    fn build<S: StateStore>(
+    /// [`BlockError`].
+    fn build<V: StateCommitment>(
         &self,
-        store: &S,
+        view: V,
         spec: &ChainSpec,
         parent: &Header,
         attributes: BlockAttributes,
         candidates: &[RecoveredTransaction],
         runner: impl FrameRunner,
-    ) -> Result<Built, ExecuteError<SnapshotError<S>>>;
+    ) -> Result<BuiltBlock, BlockError<V::Error>>;
 
-    /// Executes a sealed block, checks everything it claims, and commits it.
+    /// Executes a sealed block and checks everything it claims.
     ///
     /// # Errors
-    /// [`ExecuteError`]; the store is then unchanged.
-    fn import<S: StateStore>(
+    /// [`BlockError`].
+    fn verify<V: StateCommitment>(
         &self,
-        store: &S,
+        view: V,
         spec: &ChainSpec,
-        parent: &Header,
-        block: &Block,
+        sealed: Sealed<'_>,
         runner: impl FrameRunner,
-    ) -> Result<BlockOutcome, ExecuteError<SnapshotError<S>>>;
+    ) -> Result<BlockOutcome, BlockError<V::Error>>;
 }
 
 /// One transaction after the other, on the calling thread.
@@ -80,46 +96,71 @@ pub trait Executor: Send + Sync {
 pub struct SequentialExecutor;
 
 impl Executor for SequentialExecutor {
-    fn build<S: StateStore>(
+    fn build<V: StateCommitment>(
         &self,
-        store: &S,
+        view: V,
         spec: &ChainSpec,
         parent: &Header,
-        mut attributes: BlockAttributes,
+        attributes: BlockAttributes,
         candidates: &[RecoveredTransaction],
         runner: impl FrameRunner,
-    ) -> Result<Built, ExecuteError<SnapshotError<S>>> {
-        let snapshot = newest_on(store, parent)?;
-        attributes.ancestors = store.ancestors().with(parent.number, parent.hash_slow());
-        let built = build_block(&*snapshot, spec, parent, attributes, candidates, runner, EthereumPrecompiles)?;
-        let hash = commit(store, &snapshot, &built.block.header, &built.outcome)?;
-        Ok(Built { hash, built })
+    ) -> Result<BuiltBlock, BlockError<V::Error>> {
+        build_block(view, spec, parent, attributes, candidates, runner, EthereumPrecompiles)
     }
 
-    fn import<S: StateStore>(
+    fn verify<V: StateCommitment>(
         &self,
-        store: &S,
+        view: V,
         spec: &ChainSpec,
-        parent: &Header,
-        block: &Block,
+        sealed: Sealed<'_>,
         runner: impl FrameRunner,
-    ) -> Result<BlockOutcome, ExecuteError<SnapshotError<S>>> {
-        let snapshot = newest_on(store, parent)?;
-        let transactions = recover_block(block)?;
-        let outcome = verify_block(
-            &*snapshot,
-            spec,
-            parent.hash_slow(),
-            parent,
-            block,
-            &transactions,
-            store.ancestors().with(parent.number, block.header.parent_hash),
-            runner,
-            EthereumPrecompiles,
-        )?;
-        commit(store, &snapshot, &block.header, &outcome)?;
-        Ok(outcome)
+    ) -> Result<BlockOutcome, BlockError<V::Error>> {
+        let Sealed { parent_hash, parent, block, transactions, ancestors } = sealed;
+        let precompiles = EthereumPrecompiles;
+        verify_block(view, spec, parent_hash, parent, block, transactions, ancestors, runner, precompiles)
     }
+}
+
+/// Builds the child of `parent`, the newest block of the store, and commits it.
+///
+/// # Errors
+/// [`ExecuteError`]; the store is then unchanged.
+pub fn build_and_commit<S: StateStore>(
+    executor: &impl Executor,
+    store: &S,
+    spec: &ChainSpec,
+    parent: &Header,
+    mut attributes: BlockAttributes,
+    candidates: &[RecoveredTransaction],
+    runner: impl FrameRunner,
+) -> Result<Built, ExecuteError<SnapshotError<S>>> {
+    let snapshot = newest_on(store, parent)?;
+    attributes.ancestors = store.ancestors().with(parent.number, parent.hash_slow());
+    let built = executor.build(&*snapshot, spec, parent, attributes, candidates, runner)?;
+    let hash = commit(store, &snapshot, &built.block.header, &built.outcome)?;
+    Ok(Built { hash, built })
+}
+
+/// Verifies a child of `parent`, the newest block of the store, and commits it.
+///
+/// # Errors
+/// [`ExecuteError`]; the store is then unchanged.
+pub fn import_and_commit<S: StateStore>(
+    executor: &impl Executor,
+    store: &S,
+    spec: &ChainSpec,
+    parent: &Header,
+    block: &Block,
+    runner: impl FrameRunner,
+) -> Result<BlockOutcome, ExecuteError<SnapshotError<S>>> {
+    let snapshot = newest_on(store, parent)?;
+    let parent_hash = parent.hash_slow();
+    let ancestors = store.ancestors().with(parent.number, parent_hash);
+    let transactions = &recover_block(block)?;
+    let sealed = Sealed { parent_hash, parent, block, transactions, ancestors };
+    let outcome = executor.verify(&*snapshot, spec, sealed, runner)?;
+    commit(store, &snapshot, &block.header, &outcome)?;
+    Ok(outcome)
 }
 
 fn newest_on<S: StateStore>(store: &S, parent: &Header) -> Result<Arc<S::Snapshot>, ExecuteError<SnapshotError<S>>> {

@@ -8,6 +8,6 @@ mod executor;
 mod recover;
 mod simulate;
 
-pub use executor::{Built, ExecuteError, Executor, SequentialExecutor};
+pub use executor::{Built, ExecuteError, Executor, Sealed, SequentialExecutor, build_and_commit, import_and_commit};
 pub use recover::{BatchError, decode_and_recover, decode_and_recover_batch, recover_block, recover_sender};
 pub use simulate::{GasEstimate, Simulation};

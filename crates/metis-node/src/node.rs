@@ -70,8 +70,7 @@ impl Node {
         config: &NodeConfig,
     ) -> Result<Self, NodeError> {
         let genesis = Genesis { chain_id: spec.chain_id, block: genesis_block, changes: alloc_changes(alloc) };
-        let chain_config =
-            ChainConfig { log: log_config(config.durability).with_secret_salt(), ..ChainConfig::default() };
+        let chain_config = ChainConfig { log: log_config(config.durability), ..ChainConfig::default() };
         let chain = match &config.data_dir {
             None => Chain::in_memory(&genesis, chain_config)?,
             Some(path) => {
@@ -128,17 +127,13 @@ impl Node {
     }
 }
 
-const fn log_config(durability: Durability) -> LogConfig {
-    LogConfig {
-        durability: match durability {
-            Durability::EveryBlock => LogDurability::EveryAppend,
-            Durability::Group { interval_ms } => LogDurability::Group { interval_ms },
-            Durability::None => LogDurability::None,
-        },
-        segment_bytes: 64 << 20,
-        unsynced_bytes_max: 8 << 20,
-        salt: 0,
-    }
+fn log_config(durability: Durability) -> LogConfig {
+    let durability = match durability {
+        Durability::EveryBlock => LogDurability::EveryAppend,
+        Durability::Group { interval_ms } => LogDurability::Group { interval_ms },
+        Durability::None => LogDurability::None,
+    };
+    LogConfig { durability, ..LogConfig::default() }
 }
 
 /// The accounts a chain begins with, as changes to nothing.

@@ -8,10 +8,10 @@ use metis_chain::{
     record::StateId,
 };
 use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, StateStore};
-use metis_executor::{ExecuteError, recover_block};
+use metis_executor::{ExecuteError, Executor, Sealed, SequentialExecutor, recover_block};
 use metis_state_transition::{
-    Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, EthereumPrecompiles,
-    RecoveredTransaction, SkippedTransaction, StateView, build_block, verify_block,
+    Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
+    SkippedTransaction, StateView,
 };
 use metis_vm::{FrameRunnerFactory, VirtualMachine};
 
@@ -58,7 +58,8 @@ impl Node {
         let head = self.chain.heads().latest;
         let parent = self.chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
         attributes.ancestors = self.ancestors(&head.hash);
-        let built = build_block(&*snapshot, &self.spec, &parent, attributes, candidates, runner(), EthereumPrecompiles)
+        let built = SequentialExecutor
+            .build(&*snapshot, &self.spec, &parent, attributes, candidates, runner())
             .map_err(ExecuteError::Block)?;
         let BuiltBlock { block, included, outcome, skipped } = built;
         let senders = included.iter().map(|index| candidates[*index].sender).collect();
@@ -89,18 +90,10 @@ impl Node {
             let state = self.chain.state_of(&parent_hash).unwrap();
             states::store_at(&self.store, &self.chain, latest_state, state)?.latest()
         };
-        let outcome = verify_block(
-            &*snapshot,
-            &self.spec,
-            parent_hash,
-            &parent,
-            block,
-            &transactions,
-            self.ancestors(&parent_hash),
-            runner(),
-            EthereumPrecompiles,
-        )
-        .map_err(ExecuteError::Block)?;
+        let ancestors = self.ancestors(&parent_hash);
+        let sealed = Sealed { parent_hash, parent: &parent, block, transactions: &transactions, ancestors };
+        let outcome =
+            SequentialExecutor.verify(&*snapshot, &self.spec, sealed, runner()).map_err(ExecuteError::Block)?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();
         if extends_head {
             self.append(&snapshot, block, senders, outcome)?;

@@ -6,7 +6,7 @@ use alloy_consensus::proofs;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
 use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, StateStore};
-use metis_executor::{Executor, SequentialExecutor};
+use metis_executor::{SequentialExecutor, build_and_commit, import_and_commit};
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus,
     FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
@@ -297,9 +297,11 @@ pub fn build_block<'py>(
     let attributes = block_attributes(attributes)?;
     let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
     let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
-    let built = guard_free(py, || SequentialExecutor.build(&**store, spec, parent, attributes, &candidates, runner()))?
-        .map_err(|error| from_execute(&error))?
-        .built;
+    let built = guard_free(py, || {
+        build_and_commit(&SequentialExecutor, &**store, spec, parent, attributes, &candidates, runner())
+    })?
+    .map_err(|error| from_execute(&error))?
+    .built;
     let fields = PyDict::new(py);
     fields.set_item("receipts", receipt_list(py, &built.outcome.receipts)?)?;
     let skipped = built.skipped.iter().map(|entry| {
@@ -321,7 +323,7 @@ pub fn import_block<'py>(
     block: &Block,
 ) -> PyResult<Bound<'py, PyList>> {
     let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
-    let outcome = guard_free(py, || SequentialExecutor.import(&**store, spec, parent, block, runner()))?
+    let outcome = guard_free(py, || import_and_commit(&SequentialExecutor, &**store, spec, parent, block, runner()))?
         .map_err(|error| from_execute(&error))?;
     receipt_list(py, &outcome.receipts)
 }

@@ -97,7 +97,7 @@ impl BlockLog {
         identity: ChainIdentity,
         config: LogConfig,
     ) -> Result<(Self, Recovery), LogError> {
-        let salt = config.salt_of_new_log();
+        let salt = config.salt;
         let header = SegmentHeader { segment: 0, first_sequence: 1, identity, salt, link: 0, previous_length: 0 };
         let file = create_segment(&*disk, &header)?;
         let end = SEGMENT_HEADER_BYTES as u64;

@@ -37,21 +37,21 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// So much may wait to be synced; it is kept in memory, to be written again if a sync fails.
     pub unsynced_bytes_max: usize,
-    /// Seeds the checksums of a new log. `None`: a number that nobody knows, from the operating
-    /// system's randomness, so that nobody can send bytes that pass for a record. Fixed numbers are
-    /// for tests.
-    pub salt: Option<u64>,
+    /// Seeds the checksums of a new log. Must not be known to those who send transactions:
+    /// [`Self::with_secret_salt`]. Fixed values are for tests.
+    pub salt: u64,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { durability: Durability::EveryAppend, segment_bytes: 64 << 20, unsynced_bytes_max: 8 << 20, salt: None }
+        Self { durability: Durability::EveryAppend, segment_bytes: 64 << 20, unsynced_bytes_max: 8 << 20, salt: 0 }
     }
 }
 
 impl LogConfig {
-    pub(super) fn salt_of_new_log(&self) -> u64 {
-        self.salt.unwrap_or_else(|| RandomState::new().hash_one(0u8))
+    /// The same with a salt that nobody knows, from the operating system's randomness.
+    pub fn with_secret_salt(self) -> Self {
+        Self { salt: RandomState::new().hash_one(0u8), ..self }
     }
 }
 

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use crate::support::{Source, block, genesis};
 
 fn config(durability: Durability) -> ChainConfig {
-    let log = LogConfig { durability, segment_bytes: 3000, salt: Some(9), ..LogConfig::default() };
+    let log = LogConfig { durability, segment_bytes: 3000, salt: 9, ..LogConfig::default() };
     ChainConfig { log, ..ChainConfig::default() }
 }
 

@@ -275,7 +275,7 @@ impl Bench {
             durability: Durability::EveryAppend,
             segment_bytes: 4000,
             unsynced_bytes_max: 1 << 20,
-            salt: Some(3),
+            salt: 3,
         };
         let config = ChainConfig { log, side_block_window: 1_000, hot_bytes_max: 20_000 };
         let mut source = Source(seed);

@@ -93,7 +93,7 @@ fn open(disk: &SimulatedDisk, config: LogConfig) -> (BlockLog, Vec<Payload>) {
 }
 
 fn run(durability: Durability, segment_bytes: u64, steps: Vec<Step>) {
-    let config = LogConfig { durability, segment_bytes, unsynced_bytes_max: 4000, salt: Some(42) };
+    let config = LogConfig { durability, segment_bytes, unsynced_bytes_max: 4000, salt: 42 };
     let mut disk = SimulatedDisk::new();
     let (mut log, _) = open(&disk, config);
     let mut model = Model::default();

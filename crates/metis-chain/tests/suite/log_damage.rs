@@ -16,12 +16,7 @@ use proptest::prelude::*;
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };
 
 fn config() -> LogConfig {
-    LogConfig {
-        durability: Durability::EveryAppend,
-        segment_bytes: 1 << 20,
-        unsynced_bytes_max: 1 << 20,
-        salt: Some(5),
-    }
+    LogConfig { durability: Durability::EveryAppend, segment_bytes: 1 << 20, unsynced_bytes_max: 1 << 20, salt: 5 }
 }
 
 fn open(disk: &SimulatedDisk, config: LogConfig) -> Result<(BlockLog, Recovery, Vec<Vec<u8>>), LogError> {
@@ -148,7 +143,7 @@ fn open__a_segment_missing__names_it() {
 fn open__two_segments_swapped_or_of_another_log__is_corruption() {
     let config = LogConfig { segment_bytes: 200, ..config() };
     let disk = with_records(config, &[&[1; 100], &[2; 100], &[3; 100]]);
-    let other = with_records(LogConfig { salt: Some(6), ..config }, &[&[1; 100], &[2; 100], &[3; 100]]);
+    let other = with_records(LogConfig { salt: 6, ..config }, &[&[1; 100], &[2; 100], &[3; 100]]);
     let (first, foreign) = (disk.contents(&segment_name(0)).unwrap(), other.contents(&segment_name(1)).unwrap());
     for replacement in [first, foreign] {
         let disk = disk.after_kill();
@@ -160,7 +155,7 @@ fn open__two_segments_swapped_or_of_another_log__is_corruption() {
 /// A payload that looks like a frame of the log does not make a torn tail look like damage.
 #[test]
 fn open__forged_frame_in_a_torn_payload__does_not_stop_the_node() {
-    let elsewhere = with_records(LogConfig { salt: Some(1), ..config() }, &[b"x", &[7; 500], b"y"]);
+    let elsewhere = with_records(LogConfig { salt: 1, ..config() }, &[b"x", &[7; 500], b"y"]);
     let forged = elsewhere.contents(&segment_name(0)).unwrap();
     let disk = with_records(config(), &[b"one", &forged]);
     disk.tamper(&segment_name(0), |bytes| {

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use metis_chain::{
-    block_log::{
-        BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord, format::segment_name, log_exists, scan,
-    },
-    disk::{Disk, FileDisk, SimulatedDisk},
+    block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord, log_exists, scan},
+    disk::{Disk, FileDisk},
 };
 
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };
@@ -61,13 +59,7 @@ fn file_disk__in_use__names_the_process_that_has_it() {
 }
 
 #[test]
-fn salt__not_given__differs_from_log_to_log() {
-    let salt = || {
-        let disk = SimulatedDisk::new();
-        let opened =
-            BlockLog::open::<LogError>(Arc::new(disk.clone()), Some(IDENTITY), LogConfig::default(), |_| Ok(()));
-        drop(opened.unwrap());
-        disk.contents(&segment_name(0)).unwrap()[72..80].to_vec()
-    };
+fn secret_salt__of_two_logs__differs() {
+    let salt = || LogConfig::default().with_secret_salt().salt;
     assert_ne!(salt(), salt());
 }
