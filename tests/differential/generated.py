@@ -30,8 +30,9 @@ def check_generated(
     """
     Compare ``examples`` cases of ``generate(random, **arguments)``; returns how many outcomes were of which kind.
 
-    The cases are the same on every run. With METIS_DIFFERENTIAL_SEED set to a number they are others,
-    the same for the same number.
+    The cases are the same whenever the same tests are run together: Hypothesis also draws constants
+    that it finds in loaded modules. With METIS_DIFFERENTIAL_SEED set to a number they are others, the
+    same for the same number.
     """
     covered: dict[str, int] = {}
 
