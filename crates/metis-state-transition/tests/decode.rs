@@ -103,6 +103,17 @@ fn block__with_a_bad_transaction__names_its_position_and_field() {
 }
 
 #[test]
+fn block__with_a_wrong_length_around_a_transaction__is_refused() {
+    let transaction = transaction_bytes(1, 2, b"x");
+    let start = block_bytes().windows(transaction.len()).position(|window| window == transaction).unwrap();
+    for too_small in 1..=2 {
+        let mut bytes = block_bytes();
+        bytes[start - 1] -= too_small;
+        assert!(decode_block(&bytes).is_err());
+    }
+}
+
+#[test]
 fn header__with_a_field_too_many__says_so() {
     let header = Header::default();
     assert!(decode_header(&alloy_rlp::encode(&header)).is_ok());

@@ -5,7 +5,7 @@
 
 mod diagnose;
 
-use alloc::{borrow::Cow, format, string::ToString};
+use alloc::{borrow::Cow, format};
 
 use alloy_consensus::{EthereumTxEnvelope, Header, TxEip4844};
 use alloy_eips::eip2718::{Decodable2718, Eip2718Error};
@@ -131,6 +131,11 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, DecodeError> {
 pub fn decode_block(bytes: &[u8]) -> Result<Block, DecodeError> {
     let mut rest = bytes;
     match Block::decode(&mut rest) {
+        // alloy does not compare the length around a typed transaction with what is in it. Bytes that
+        // another client refuses must be refused here: a block has one encoding.
+        Ok(block) if rest.is_empty() && alloy_rlp::encode(&block) != bytes => {
+            Err(DecodeError::new(Subject::Block, "transactions", DecodeProblem::Other("not the canonical encoding")))
+        }
         Ok(block) if rest.is_empty() => Ok(block),
         Ok(_) => Err(DecodeError::new(Subject::Block, "payload", DecodeProblem::TrailingBytes(rest.len()))),
         Err(error) => Err(diagnose::block(bytes)
@@ -140,5 +145,5 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block, DecodeError> {
 
 /// The same error, seen from the list that the item stands in.
 fn within(error: DecodeError, subject: Subject, list: &str, index: usize) -> DecodeError {
-    DecodeError::new(subject, format!("{list}[{index}].{}", error.field.to_string()), error.problem)
+    DecodeError::new(subject, format!("{list}[{index}].{}", error.field), error.problem)
 }
