@@ -6,7 +6,7 @@ a Unix socket, the Engine API, metrics. Invariants: one block is built at a time
 transaction is mined when its sender hears of it. Cost: docs/node.md.
 
     config.py, errors.py     what a node is told
-    accounts.py, native.py   development keys, and the door to the engine
+    accounts.py              development keys
     mining.py                when blocks are built
     heads.py, reorganisation.py   who hears of them
     service.py, running.py   one node, from start to stop

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metis.engine import keccak256
-from metis.node.native import address_of, derive_private_key, sign_hash, sign_transaction
+from metis.engine import address_of, derive_private_key, keccak256, sign_hash, sign_transaction
 from metis.types import Address, UnsignedTransaction
 
 __all__ = ["DERIVATION_PATH", "TEST_MNEMONIC", "Account", "DevelopmentSigner", "derive_accounts"]

@@ -16,13 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metis.engine import decode_block, decode_transaction, keccak256
+from metis.engine import Node, decode_block, decode_transaction, keccak256
 from metis.node.config import NodeConfig
 from metis.node.errors import ConfigError
 from metis.node.heads import Heads
 from metis.node.metrics import metrics_page
 from metis.node.mining import BuiltHead, Mined, Miner
-from metis.node.native import Node
 from metis.node.reorganisation import changes_between
 from metis.rpc import AuthenticatedConfig, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
 from metis.rpc.namespaces import EngineNode, Signer, public_registry

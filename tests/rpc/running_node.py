@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metis.node.native import sign_transaction
+from metis.engine import sign_transaction
 from metis.types import Address, Gas, UnsignedTransaction
 from metis.types.units import Wei
 
