@@ -68,8 +68,6 @@ pub enum RecordError {
     Counts { transactions: usize, senders: usize, receipts: usize },
     #[error("state root is not the header's")]
     StateRoot,
-    #[error("the block is encoded in another way than blocks are")]
-    NotCanonical,
     #[error("{0}")]
     Block(#[from] DecodeError),
 }

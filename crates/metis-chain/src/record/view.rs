@@ -68,10 +68,6 @@ impl<'a> BlockView<'a> {
     /// [`RecordError`].
     pub fn block_and_receipts(&self) -> Result<(Block, Vec<Address>, Vec<ReceiptDetails>), RecordError> {
         let block = decode_block(self.block)?;
-        // The decoder overlooks a wrong length around a typed transaction.
-        if alloy_rlp::encode(&block) != self.block {
-            return Err(RecordError::NotCanonical);
-        }
         if block.header.state_root != self.state_root {
             return Err(RecordError::StateRoot);
         }
