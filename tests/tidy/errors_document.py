@@ -19,7 +19,7 @@ from metis.types import errors
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENT = CHECKOUT / "docs" / "errors.md"
-ENUM = CHECKOUT / "crates" / "metis-state-transition" / "src" / "transaction.rs"
+ENUM = CHECKOUT / "crates" / "metis-state-transition" / "src" / "transaction" / "error.rs"
 BEGIN = "<!-- begin reasons: written by tests/tidy/errors_document.py -->"
 END = "<!-- end reasons -->"
 

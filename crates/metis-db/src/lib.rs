@@ -15,7 +15,7 @@ mod proof;
 mod store;
 mod trie;
 
-pub use memory::{GenesisAccount, MemorySnapshot, MemoryStore};
+pub use memory::{GenesisAccount, MemorySnapshot, MemoryStore, infallible};
 pub use proof::{AccountProof, ProofError, StorageProof};
 pub use store::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 pub use trie::Trie;

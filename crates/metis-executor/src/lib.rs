@@ -9,5 +9,7 @@ mod recover;
 mod simulate;
 
 pub use executor::{Built, ExecuteError, Executor, Sealed, SequentialExecutor, build_and_commit, import_and_commit};
-pub use recover::{BatchError, decode_and_recover, decode_and_recover_batch, recover_block, recover_sender};
+pub use recover::{
+    BatchError, all_or_first_error, decode_and_recover, decode_and_recover_batch, recover_block, recover_sender,
+};
 pub use simulate::{GasEstimate, Simulation};

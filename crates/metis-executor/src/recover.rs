@@ -51,15 +51,10 @@ pub fn decode_and_recover(bytes: &[u8]) -> Result<RecoveredTransaction, DecodeEr
     Ok(RecoveredTransaction { envelope, sender })
 }
 
-/// Decodes a batch and recovers its senders on `threads` threads (0 = all cores, never more).
-///
-/// # Errors
-/// [`BatchError`] for the first item that is wrong, whatever the threads found first.
-pub fn decode_and_recover_batch(items: &[&[u8]], threads: usize) -> Result<Vec<RecoveredTransaction>, BatchError> {
-    on_threads(threads, || {
-        let results: Vec<_> = items.par_iter().map(|bytes| decode_and_recover(bytes)).collect();
-        first_error(results)
-    })
+/// Decodes a batch and recovers its senders on `threads` threads (0 = all cores, never more): one
+/// result per item, in order.
+pub fn decode_and_recover_batch(items: &[&[u8]], threads: usize) -> Vec<Result<RecoveredTransaction, DecodeError>> {
+    on_threads(threads, || items.par_iter().map(|bytes| decode_and_recover(bytes)).collect())
 }
 
 /// Recovers the senders of a block's transactions on all cores.
@@ -75,10 +70,14 @@ pub fn recover_block(block: &Block) -> Result<Vec<RecoveredTransaction>, BatchEr
             recover_sender(envelope).map(|sender| RecoveredTransaction { envelope: envelope.clone(), sender })
         })
         .collect::<Vec<_>>();
-    first_error(results)
+    all_or_first_error(results)
 }
 
-fn first_error(
+/// All of a batch, or the error of the first item that is wrong, whatever the threads found first.
+///
+/// # Errors
+/// [`BatchError`].
+pub fn all_or_first_error(
     results: Vec<Result<RecoveredTransaction, DecodeError>>,
 ) -> Result<Vec<RecoveredTransaction>, BatchError> {
     results.into_iter().enumerate().map(|(index, result)| result.map_err(|error| BatchError { index, error })).collect()

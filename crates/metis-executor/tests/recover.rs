@@ -5,7 +5,7 @@
 use alloy_consensus::{SignableTransaction, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Signature, TxKind, U256, keccak256};
-use metis_executor::{decode_and_recover, decode_and_recover_batch};
+use metis_executor::{all_or_first_error, decode_and_recover, decode_and_recover_batch};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 fn key(index: u8) -> SecretKey {
@@ -39,7 +39,7 @@ fn batch__on_any_number_of_threads__equals_single_items() {
     let items: Vec<Vec<u8>> = (0..40).map(signed).collect();
     let slices: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
     for threads in [0, 1, 2, 1_000_000] {
-        let batch = decode_and_recover_batch(&slices, threads).unwrap();
+        let batch = all_or_first_error(decode_and_recover_batch(&slices, threads)).unwrap();
         for (index, transaction) in batch.iter().enumerate() {
             assert_eq!(transaction.sender, address(&key(index as u8)));
             assert_eq!(transaction, &decode_and_recover(&items[index]).unwrap());
@@ -48,13 +48,16 @@ fn batch__on_any_number_of_threads__equals_single_items() {
 }
 
 #[test]
-fn batch__with_several_bad_items__names_the_first() {
+fn batch__with_several_bad_items__has_the_others_and_names_the_first() {
     let mut items: Vec<Vec<u8>> = (0..40).map(signed).collect();
     items[31].truncate(5);
     items[7].push(0);
     let slices: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
     for threads in [0, 1, 2] {
-        let error = decode_and_recover_batch(&slices, threads).unwrap_err();
+        let results = decode_and_recover_batch(&slices, threads);
+        let bad: Vec<usize> = (0..40).filter(|index| results[*index].is_err()).collect();
+        assert_eq!(bad, [7, 31]);
+        let error = all_or_first_error(results).unwrap_err();
         assert_eq!(error.index, 7);
         assert_eq!(error.error.field, "payload");
     }

@@ -9,13 +9,14 @@ use metis_chain::{
     chain::{Chain, HeadChange},
     mempool::{AddError, NewHead, Order, PoolHead, PoolTransaction, Rejection, SenderContent},
 };
+use metis_db::infallible;
 use metis_executor::{decode_and_recover, decode_and_recover_batch, recover_sender};
 use metis_state_transition::{
     BlockAttributes, ChainSpec, DecodeError, RecoveredTransaction, StateView, TransactionError, decode_transaction,
 };
 use serde_json::{Map, Value, json};
 
-use crate::{BlockId, BuiltReport, Node, NodeError, views, write::infallible};
+use crate::{BlockId, BuiltReport, Node, NodeError, views};
 
 /// Why a transaction was not taken into the pool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,15 @@ pub enum SubmitError {
     /// The pool does not take it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+}
+
+/// Accounts that changed with the head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Changed<'a> {
+    /// No others than these.
+    These(&'a [Address]),
+    /// Any: states between two branches may have been patched, too.
+    Any,
 }
 
 type Entry = Arc<PoolTransaction>;
@@ -75,12 +85,17 @@ impl Node {
 
     /// Takes many; senders are recovered on all cores.
     pub fn submit_many(&self, raw: &[&[u8]]) -> Vec<Result<B256, SubmitError>> {
-        let recovered: Vec<Result<RecoveredTransaction, DecodeError>> = match decode_and_recover_batch(raw, 0) {
-            Ok(all) => all.into_iter().map(Ok).collect(),
-            // At least one is bad: each for itself.
-            Err(_) => raw.iter().map(|bytes| decode_submitted(bytes)).collect(),
-        };
-        recovered.into_iter().map(|result| self.submit_recovered(result?)).collect()
+        let recovered = decode_and_recover_batch(raw, 0);
+        recovered
+            .into_iter()
+            .zip(raw)
+            .map(|(result, bytes)| match result {
+                Ok(transaction) => self.submit_recovered(transaction),
+                // It may be a blob transaction with its sidecar.
+                Err(_) if bytes.first() == Some(&3) => self.submit(bytes),
+                Err(error) => Err(error.into()),
+            })
+            .collect()
     }
 
     /// Takes a transaction whose sender is known.
@@ -166,8 +181,9 @@ impl Node {
         Ok(candidates)
     }
 
-    /// Removes what was mined, adds again what left the chain, takes accounts as they are now.
-    pub(crate) fn pool_follows(&self, change: &HeadChange) -> Result<(), NodeError> {
+    /// Removes what was mined, adds again what left the chain, takes the accounts that changed as
+    /// they are now.
+    pub(crate) fn pool_follows(&self, change: &HeadChange, changed: Changed<'_>) -> Result<(), NodeError> {
         let mut mined = Vec::new();
         for block in &change.added {
             if let Some(stored) = self.stored(BlockId::Hash(block.hash))? {
@@ -186,8 +202,14 @@ impl Node {
         let head = pool_head(&self.spec, &self.chain)?;
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        infallible(pool.on_new_head(NewHead { head, mined: &mined, changed: &[], reinjected }, &*snapshot));
-        infallible(pool.refresh_all(&*snapshot));
+        let addresses = match changed {
+            Changed::These(addresses) => addresses,
+            Changed::Any => &[],
+        };
+        infallible(pool.on_new_head(NewHead { head, mined: &mined, changed: addresses, reinjected }, &*snapshot));
+        if matches!(changed, Changed::Any) {
+            infallible(pool.refresh_all(&*snapshot));
+        }
         Ok(())
     }
 

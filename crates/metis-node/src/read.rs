@@ -8,10 +8,10 @@ use metis_chain::{
     chain::{BlockRef, ChainError, StoredBlock},
     logs::{LogFilter, LogLimits, LogQuery as ChainQuery, MatchedLog},
 };
-use metis_db::{MemorySnapshot, StateSnapshot, StateStore};
+use metis_db::{MemorySnapshot, StateSnapshot, StateStore, infallible};
 use metis_state_transition::{Ancestors, StateView};
 
-use crate::{Node, NodeError, states, views, write::infallible};
+use crate::{Node, NodeError, states, views};
 
 /// How many ancestors BLOCKHASH reaches.
 const ANCESTOR_COUNT: usize = 256;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressSet};
-use metis_db::MemorySnapshot;
+use metis_db::{MemorySnapshot, infallible};
 use metis_executor::{GasEstimate, Simulation};
 use metis_state_transition::{
     Account, AccountChange, BlockEnvironment, ChangeSet, Code, RecoveredTransaction, StateView, TransactionOutcome,
@@ -12,7 +12,7 @@ use metis_state_transition::{
 };
 use metis_vm::{FrameRunnerFactory, VirtualMachine};
 
-use crate::{BlockId, Node, NodeError, write::infallible};
+use crate::{BlockId, Node, NodeError};
 
 /// What a call assumes of an account. What is `None` is as in the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Source: the execution API specification; go-ethereum's answers where it leaves a choice.
 
 use alloy_consensus::{
-    EthereumTxEnvelope, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, Sealed, Transaction as _, TxEip4844,
+    EthereumTxEnvelope, Header, Sealed, Transaction as _, TxEip4844,
     transaction::{Recovered, TransactionInfo},
 };
 use alloy_eips::{Encodable2718, eip7840::BlobParams};
@@ -104,26 +104,7 @@ fn rpc_block<T>(
     }
 }
 
-/// Logs of one transaction; `first_log_index` counts the block's logs before it.
-pub fn logs(
-    receipt: &ReceiptDetails,
-    transaction_hash: B256,
-    position: Position<'_>,
-    first_log_index: usize,
-) -> impl Iterator<Item = rpc::Log> {
-    receipt.receipt.logs.iter().enumerate().map(move |(index, log)| rpc::Log {
-        inner: log.clone(),
-        block_hash: Some(position.block_hash),
-        block_number: Some(position.header.number),
-        block_timestamp: Some(position.header.timestamp),
-        transaction_hash: Some(transaction_hash),
-        transaction_index: Some(position.index as u64),
-        log_index: Some((first_log_index + index) as u64),
-        removed: false,
-    })
-}
-
-/// A receipt.
+/// A receipt; `first_log_index` counts the block's logs before it.
 pub fn receipt(
     details: &ReceiptDetails,
     envelope: &Envelope,
@@ -133,13 +114,17 @@ pub fn receipt(
     blob: Option<BlobParams>,
 ) -> rpc::TransactionReceipt {
     let hash = *envelope.tx_hash();
-    let logs = logs(details, hash, position, first_log_index).collect();
-    let status = details
-        .state_root
-        .map_or(alloy_consensus::Eip658Value::Eip658(details.receipt.success), alloy_consensus::Eip658Value::PostState);
-    let receipt = Receipt { status, cumulative_gas_used: details.receipt.cumulative_gas_used, logs };
-    let inner =
-        ReceiptEnvelope::from_typed(details.receipt.tx_type, ReceiptWithBloom { receipt, logs_bloom: details.bloom });
+    let mut log_indices = (first_log_index as u64)..;
+    let inner = details.envelope().map_logs(|log| rpc::Log {
+        inner: log,
+        block_hash: Some(position.block_hash),
+        block_number: Some(position.header.number),
+        block_timestamp: Some(position.header.timestamp),
+        transaction_hash: Some(hash),
+        transaction_index: Some(position.index as u64),
+        log_index: log_indices.next(),
+        removed: false,
+    });
     let has_blobs = details.blob_gas_used > 0;
     let blob_gas_price = blob
         .zip(position.header.excess_blob_gas)
@@ -163,22 +148,7 @@ pub fn receipt(
 
 /// Committed encodings of a block's receipts (EIP-2718), for `debug_getRawReceipts`.
 pub fn raw_receipts(receipts: &[ReceiptDetails]) -> Vec<Vec<u8>> {
-    receipts
-        .iter()
-        .map(|details| {
-            let status = details.state_root.map_or(
-                alloy_consensus::Eip658Value::Eip658(details.receipt.success),
-                alloy_consensus::Eip658Value::PostState,
-            );
-            let receipt = Receipt {
-                status,
-                cumulative_gas_used: details.receipt.cumulative_gas_used,
-                logs: details.receipt.logs.clone(),
-            };
-            let bloomed = ReceiptWithBloom { receipt, logs_bloom: details.bloom };
-            ReceiptEnvelope::from_typed(details.receipt.tx_type, bloomed).encoded_2718()
-        })
-        .collect()
+    receipts.iter().map(|details| details.envelope().encoded_2718()).collect()
 }
 
 /// `eth_getProof`'s answer.

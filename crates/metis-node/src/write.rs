@@ -7,7 +7,7 @@ use metis_chain::{
     chain::{HeadChange, NewBlock, NewHeads, StateChange},
     record::StateId,
 };
-use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, StateStore};
+use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, StateStore, infallible};
 use metis_executor::{ExecuteError, Executor, Sealed, SequentialExecutor, recover_block};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
@@ -15,7 +15,7 @@ use metis_state_transition::{
 };
 use metis_vm::{FrameRunnerFactory, VirtualMachine};
 
-use crate::{Node, NodeError, states};
+use crate::{Node, NodeError, pool::Changed, states};
 
 /// A block that was built and became the newest.
 #[derive(Debug)]
@@ -121,8 +121,9 @@ impl Node {
             state_root: header.state_root,
         };
         self.store.commit(parent, committed, &outcome.changes)?;
+        let changed: Vec<Address> = outcome.changes.accounts.keys().copied().collect();
         match self.chain.append(new_block(block, senders, outcome)) {
-            Ok(StateChange { change, .. }) => self.pool_follows(&change),
+            Ok(StateChange { change, .. }) => self.pool_follows(&change, Changed::These(&changed)),
             Err(error) => {
                 self.store.undo(1)?;
                 Err(error.into())
@@ -153,7 +154,7 @@ impl Node {
             }
             change
         };
-        self.pool_follows(&change)?;
+        self.pool_follows(&change, Changed::Any)?;
         Ok(change)
     }
 
@@ -179,7 +180,7 @@ impl Node {
             self.store.replace_with(&ahead);
             change
         };
-        self.pool_follows(&change)?;
+        self.pool_follows(&change, Changed::Any)?;
         Ok(change)
     }
 
@@ -242,11 +243,4 @@ impl Node {
 
 fn new_block(block: &Block, senders: Vec<Address>, outcome: BlockOutcome) -> NewBlock {
     NewBlock { block: block.clone(), senders, receipts: outcome.receipts, changes: outcome.changes, parent_state: None }
-}
-
-/// A read of the in-memory store, which cannot fail.
-pub(crate) fn infallible<T>(result: Result<T, std::convert::Infallible>) -> T {
-    match result {
-        Ok(value) => value,
-    }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use alloy_consensus::proofs;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
-use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, StateStore};
+use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, StateStore, infallible};
 use metis_executor::{SequentialExecutor, build_and_commit, import_and_commit};
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus,
@@ -24,7 +24,7 @@ use crate::{
     errors::{decode_error, engine_fault, from_execute, from_fault, from_store, from_transaction},
     guard::{guard, guard_free},
     rules::ChainSpec,
-    store::{MemoryStore, infallible},
+    store::MemoryStore,
     trace::PythonTrace,
     transaction::Transaction,
 };

@@ -1,9 +1,9 @@
 //! `MemoryStore` and proofs.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use metis_db::{AccountProof, GenesisAccount, MemorySnapshot, StateSnapshot, StateStore, StorageProof};
+use metis_db::{AccountProof, GenesisAccount, MemorySnapshot, StateSnapshot, StateStore, StorageProof, infallible};
 use metis_state_transition::{Account, StateView};
 use pyo3::{
     prelude::*,
@@ -28,13 +28,6 @@ impl MemoryStore {
             None => Ok(self.inner.latest()),
             Some(number) => self.inner.at(number).map_err(|error| from_store(&error)),
         }
-    }
-}
-
-/// A value that cannot fail to be read: the store is in memory.
-pub fn infallible<T>(result: Result<T, Infallible>) -> T {
-    match result {
-        Ok(value) => value,
     }
 }
 

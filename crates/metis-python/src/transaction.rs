@@ -10,7 +10,7 @@ use alloy_eips::{
     eip7702::{Authorization, SignedAuthorization},
 };
 use alloy_primitives::{Address, B256, Signature, TxKind, U256};
-use metis_executor::{decode_and_recover, decode_and_recover_batch};
+use metis_executor::{all_or_first_error, decode_and_recover, decode_and_recover_batch};
 use metis_state_transition::RecoveredTransaction;
 use pyo3::{
     prelude::*,
@@ -121,7 +121,7 @@ pub fn decode_transaction(raw: &Bound<'_, PyBytes>) -> PyResult<Transaction> {
 pub fn decode_transactions(py: Python<'_>, raw: Vec<Bound<'_, PyBytes>>, threads: usize) -> PyResult<Vec<Transaction>> {
     // The bytes objects are held by `raw`, so their buffers outlive the call.
     let items: Vec<&[u8]> = raw.iter().map(|bytes| bytes.as_bytes()).collect();
-    let decoded = guard_free(py, || decode_and_recover_batch(&items, threads))?;
+    let decoded = guard_free(py, || all_or_first_error(decode_and_recover_batch(&items, threads)))?;
     Ok(decoded.map_err(|error| from_batch(&error))?.into_iter().map(|inner| Transaction { inner }).collect())
 }
 

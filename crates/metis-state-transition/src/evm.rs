@@ -31,7 +31,10 @@ use crate::{
 };
 
 /// What opcodes see of the world: block, transaction, rules, journal over the state view.
-pub type EvmContext<V> = Context<BlockEnv, TxEnv, CfgEnv, ViewDatabase<V>, Journal<ViewDatabase<V>>>;
+pub type EvmContext<V> = BlockContext<ViewDatabase<V>>;
+
+/// The world of one block over any database.
+pub(crate) type BlockContext<D> = Context<BlockEnv, TxEnv, CfgEnv, D, Journal<D>>;
 
 /// A state view and the hashes of ancestor blocks, as revm wants them.
 #[derive(Debug)]
@@ -100,11 +103,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     /// A machine for one block.
     pub fn new(view: V, rules: &Rules, block: &BlockEnvironment, runner: R, precompiles: P) -> Self {
         let spec_id = rules.fork.spec_id();
-        let database = ViewDatabase { view, ancestors: block.ancestors.clone() };
-        let mut context: EvmContext<V> = Context::new(database, spec_id);
-        context.cfg = config(rules);
-        context.block = block_env(block, rules);
-        context.journaled_state.set_spec_id(spec_id);
+        let context = new_context(ViewDatabase { view, ancestors: block.ancestors.clone() }, rules, block);
         let mut instructions = EthInstructions::new_mainnet_with_spec(spec_id);
         if rules.fork == crate::Fork::Constantinople {
             let sstore = Instruction::new(net_metered_sstore::<EvmContext<V>>);
@@ -331,6 +330,16 @@ fn net_metered_sstore<H: Host>(context: InstructionContext<'_, H, EthInterpreter
         context.interpreter.gas.record_refund(refund);
         Ok(())
     })
+}
+
+/// The world of one block, by its rules.
+pub(crate) fn new_context<D: Database>(database: D, rules: &Rules, block: &BlockEnvironment) -> BlockContext<D> {
+    let spec_id = rules.fork.spec_id();
+    let mut context = BlockContext::new(database, spec_id);
+    context.cfg = config(rules);
+    context.block = block_env(block, rules);
+    context.journaled_state.set_spec_id(spec_id);
+    context
 }
 
 fn config(rules: &Rules) -> CfgEnv {

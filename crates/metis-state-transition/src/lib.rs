@@ -44,5 +44,6 @@ pub use precompiles::{
 pub use spec::{ChainSpec, ForkActivation, Rules};
 pub use transaction::{
     Accesses, ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,
+    check_transaction,
 };
 pub use view::{Account, Code, StateView};

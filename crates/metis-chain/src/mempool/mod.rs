@@ -21,7 +21,6 @@ mod pool;
 mod queue;
 mod rejection;
 mod update;
-mod validate;
 mod views;
 
 use std::{cmp::Reverse, sync::Arc};
@@ -36,7 +35,6 @@ pub use config::{Funds, MempoolConfig, PoolHead};
 pub use pool::{Added, Mempool};
 pub use rejection::{AddError, Rejection};
 pub use update::{DropReason, Dropped, NewHead, PoolUpdate};
-pub use validate::{IntrinsicGas, intrinsic_gas};
 pub use views::{PoolStatus, SenderContent};
 
 /// What the pool needs to know of an account.

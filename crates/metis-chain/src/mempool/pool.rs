@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::{Address, B256, Bytes, U256, map::B256Map};
-use metis_state_transition::{RecoveredTransaction, TransactionError};
+use metis_state_transition::{RecoveredTransaction, TransactionError, check_transaction};
 
 use super::{
     AddError, Entry, Funds, MempoolConfig, PoolHead, PoolTransaction, Rejection, SenderAccount, SenderAccounts, Worth,
-    queue::SenderQueue, validate::check_transaction,
+    queue::SenderQueue,
 };
 
 /// What adding a transaction did.
@@ -92,7 +92,7 @@ impl Mempool {
             return Err(Rejection::AlreadyKnown { hash: new.hash }.into());
         }
         self.check_size_and_price(&new)?;
-        check_transaction(&new.transaction.envelope, &self.head)?;
+        check_transaction(&new.transaction, &self.head.rules, self.head.gas_limit)?;
         let account = accounts.sender_account(&new.sender()).map_err(AddError::State)?;
         self.check_account(&new, account)?;
 

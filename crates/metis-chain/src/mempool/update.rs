@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256};
-use metis_state_transition::{RecoveredTransaction, TransactionError};
+use metis_state_transition::{RecoveredTransaction, TransactionError, check_transaction};
 
-use super::{AddError, Entry, Mempool, PoolHead, Rejection, SenderAccounts, validate::check_transaction};
+use super::{AddError, Entry, Mempool, PoolHead, Rejection, SenderAccounts};
 
 /// The newest block changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,7 +164,7 @@ impl Mempool {
     fn check_all(&mut self, update: &mut PoolUpdate) {
         let mut invalid = Vec::new();
         for entry in self.senders.values().flat_map(|queue| queue.entries()) {
-            if let Err(error) = check_transaction(&entry.transaction.envelope, &self.head) {
+            if let Err(error) = check_transaction(&entry.transaction, &self.head.rules, self.head.gas_limit) {
                 invalid.push((Entry::clone(entry), error));
             }
         }

@@ -12,7 +12,7 @@ use alloy_primitives::{Address, B256};
 use metis_state_transition::{Ancestors, ChangeSet};
 use parking_lot::RwLock;
 
-pub use snapshot::MemorySnapshot;
+pub use snapshot::{MemorySnapshot, infallible};
 pub use state::GenesisAccount;
 use state::State;
 

@@ -104,3 +104,10 @@ impl StateSnapshot for MemorySnapshot {
         })
     }
 }
+
+/// What a read of a snapshot in memory gives: it cannot fail.
+pub fn infallible<T>(read: Result<T, Infallible>) -> T {
+    match read {
+        Ok(value) => value,
+    }
+}

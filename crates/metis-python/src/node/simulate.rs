@@ -1,16 +1,16 @@
-//! Calls, estimates and access lists.
+//! `Node`: calls, estimates and access lists.
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
 use metis_executor::GasEstimate;
-use metis_node::{BlockOverrides, Node, StateOverride};
+use metis_node::{BlockOverrides, StateOverride};
 use pyo3::{
     prelude::*,
     types::{PyDict, PyList, PyTuple},
 };
 
-use super::arguments::BlockReference;
+use super::{Node, arguments::BlockReference};
 use crate::{
     convert::{Blob, Fixed, Word, attribute, to_bytes, to_int},
     errors::{decode_error, from_node},
@@ -20,60 +20,63 @@ use crate::{
     transaction::unsigned_call,
 };
 
-/// `eth_call`.
-pub fn call<'py>(
-    py: Python<'py>,
-    node: &Node,
-    call: &Bound<'py, PyAny>,
-    block: BlockReference,
-    overrides: Option<&Bound<'py, PyAny>>,
-    block_overrides: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let call = unsigned_call(call)?;
-    let (overrides, assumed) = (state_overrides(overrides)?, block_assumptions(block_overrides)?);
-    let outcome =
-        guard_free(py, || node.call(&call, block.0, &overrides, &assumed))?.map_err(|error| from_node(&error))?;
-    call_fields(py, &outcome)
-}
-
-/// `eth_estimateGas`.
-pub fn estimate_gas<'py>(
-    py: Python<'py>,
-    node: &Node,
-    call: &Bound<'py, PyAny>,
-    block: BlockReference,
-    overrides: Option<&Bound<'py, PyAny>>,
-    block_overrides: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let call = unsigned_call(call)?;
-    let (overrides, assumed) = (state_overrides(overrides)?, block_assumptions(block_overrides)?);
-    let estimate = guard_free(py, || node.estimate_gas(&call, block.0, &overrides, &assumed))?
-        .map_err(|error| from_node(&error))?;
-    match estimate {
-        GasEstimate::Gas(gas) => ("gas", gas).into_pyobject(py),
-        GasEstimate::Fails(outcome) => ("fails", call_fields(py, &outcome)?).into_pyobject(py),
-        GasEstimate::AllowanceTooLow { gas_limit } => ("allowance", gas_limit).into_pyobject(py),
+#[pymethods]
+impl Node {
+    #[pyo3(signature = (call, block, overrides=None, block_overrides=None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        call: &Bound<'py, PyAny>,
+        block: BlockReference,
+        overrides: Option<&Bound<'py, PyAny>>,
+        block_overrides: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let call = unsigned_call(call)?;
+        let (overrides, assumed) = (state_overrides(overrides)?, block_assumptions(block_overrides)?);
+        let outcome = guard_free(py, || self.inner.call(&call, block.0, &overrides, &assumed))?
+            .map_err(|error| from_node(&error))?;
+        call_fields(py, &outcome)
     }
-}
 
-/// `eth_createAccessList`: the list as (address, slots), and what the call does with it.
-pub fn create_access_list<'py>(
-    py: Python<'py>,
-    node: &Node,
-    call: &Bound<'py, PyAny>,
-    block: BlockReference,
-    overrides: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyDict>)> {
-    let call = unsigned_call(call)?;
-    let overrides = state_overrides(overrides)?;
-    let (list, outcome) =
-        guard_free(py, || node.create_access_list(&call, block.0, &overrides))?.map_err(|error| from_node(&error))?;
-    let entries = PyList::empty(py);
-    for item in list.0 {
-        let slots = item.storage_keys.iter().map(|key| to_int(py, U256::from_be_bytes(key.0)));
-        entries.append((to_bytes(py, item.address), slots.collect::<PyResult<Vec<_>>>()?))?;
+    #[pyo3(signature = (call, block, overrides=None, block_overrides=None))]
+    fn estimate_gas<'py>(
+        &self,
+        py: Python<'py>,
+        call: &Bound<'py, PyAny>,
+        block: BlockReference,
+        overrides: Option<&Bound<'py, PyAny>>,
+        block_overrides: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let call = unsigned_call(call)?;
+        let (overrides, assumed) = (state_overrides(overrides)?, block_assumptions(block_overrides)?);
+        let estimate = guard_free(py, || self.inner.estimate_gas(&call, block.0, &overrides, &assumed))?
+            .map_err(|error| from_node(&error))?;
+        match estimate {
+            GasEstimate::Gas(gas) => ("gas", gas).into_pyobject(py),
+            GasEstimate::Fails(outcome) => ("fails", call_fields(py, &outcome)?).into_pyobject(py),
+            GasEstimate::AllowanceTooLow { gas_limit } => ("allowance", gas_limit).into_pyobject(py),
+        }
     }
-    Ok((entries, call_fields(py, &outcome)?))
+
+    #[pyo3(signature = (call, block, overrides=None))]
+    fn create_access_list<'py>(
+        &self,
+        py: Python<'py>,
+        call: &Bound<'py, PyAny>,
+        block: BlockReference,
+        overrides: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyDict>)> {
+        let call = unsigned_call(call)?;
+        let overrides = state_overrides(overrides)?;
+        let (list, outcome) = guard_free(py, || self.inner.create_access_list(&call, block.0, &overrides))?
+            .map_err(|error| from_node(&error))?;
+        let entries = PyList::empty(py);
+        for item in list.0 {
+            let slots = item.storage_keys.iter().map(|key| to_int(py, U256::from_be_bytes(key.0)));
+            entries.append((to_bytes(py, item.address), slots.collect::<PyResult<Vec<_>>>()?))?;
+        }
+        Ok((entries, call_fields(py, &outcome)?))
+    }
 }
 
 fn state_overrides(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(Address, StateOverride)>> {

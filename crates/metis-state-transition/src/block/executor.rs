@@ -2,7 +2,10 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType};
+use alloy_consensus::{
+    Eip658Value, EthereumReceipt, Header, Receipt as FullReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _,
+    TxType,
+};
 use alloy_eips::{eip4844::DATA_GAS_PER_BLOB, eip4895::Withdrawal};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 
@@ -37,6 +40,17 @@ pub struct ReceiptDetails {
     pub failure: Option<&'static str>,
     /// Returned or reverted bytes.
     pub output: Bytes,
+}
+
+impl ReceiptDetails {
+    /// The receipt as it is committed: before Byzantium with a state root instead of a status
+    /// (EIP-658).
+    pub fn envelope(&self) -> ReceiptEnvelope {
+        let EthereumReceipt { tx_type, success, cumulative_gas_used, ref logs } = self.receipt;
+        let status = self.state_root.map_or(Eip658Value::Eip658(success), Eip658Value::PostState);
+        let receipt = FullReceipt { status, cumulative_gas_used, logs: logs.clone() };
+        ReceiptEnvelope::from_typed(tx_type, ReceiptWithBloom { receipt, logs_bloom: self.bloom })
+    }
 }
 
 /// Why a block may not be built or is not valid.
@@ -83,6 +97,13 @@ pub enum BlockError<E: core::error::Error> {
     /// A broken invariant of the engine.
     #[error("engine: {0}")]
     Engine(String),
+}
+
+impl<E: core::error::Error> BlockError<E> {
+    /// The state could not be read.
+    pub(super) const fn state(error: E) -> Self {
+        Self::View(ViewError::State(error))
+    }
 }
 
 /// What a block did.
@@ -292,7 +313,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     /// Adds to a balance outside any transaction. Touches the account even for zero (EIP-161).
     fn credit(&mut self, address: Address, amount: U256) -> Result<(), BlockError<V::Error>> {
         let overlay = self.evm.view_mut();
-        let before = overlay.account(&address).map_err(|error| BlockError::View(ViewError::State(error)))?;
+        let before = overlay.account(&address).map_err(BlockError::state)?;
         let mut account = before.unwrap_or_default();
         // BOUND: the supply of native token fits 256 bits by many orders of magnitude.
         account.balance = account.balance.saturating_add(amount);

@@ -7,9 +7,7 @@ use alloc::{
 };
 use core::fmt::Display;
 
-use alloy_consensus::{
-    EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, proofs,
-};
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header, proofs};
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{B64, B256, U256};
 
@@ -83,16 +81,10 @@ pub(super) fn validate_header<E: core::error::Error>(
 ) -> Result<(), BlockError<E>> {
     require("parent_hash", "hash of the parent block", &parent_hash, &header.parent_hash)?;
     require("number", "one more than the parent's", &(parent.number + 1), &header.number)?;
-    if header.timestamp <= parent.timestamp {
-        return refuse("timestamp_s", "above the parent's", format!("> {}", parent.timestamp), header.timestamp);
-    }
     let fork = spec.fork_at(header.number, header.timestamp);
-    validate_gas_limit(spec, parent, header, fork)?;
+    validate_choices(spec, parent, header, fork)?;
     if header.gas_used > header.gas_limit {
         return refuse("gas_used", "at most the gas limit", format!("<= {}", header.gas_limit), header.gas_used);
-    }
-    if header.extra_data.len() > EXTRA_DATA_SIZE_BYTES_MAX {
-        return refuse("extra_data", "at most 32 bytes", "<= 32".into(), header.extra_data.len());
     }
     if fork >= Fork::Paris {
         require("difficulty", "zero from Paris on (EIP-3675)", &U256::ZERO, &header.difficulty)?;
@@ -112,8 +104,24 @@ pub(super) fn validate_header<E: core::error::Error>(
     require_presence("slot_number", false, header.slot_number.is_some())
 }
 
+/// Checks what a builder chooses: timestamp, gas limit, extra data.
+pub(super) fn validate_choices<E: core::error::Error>(
+    spec: &ChainSpec,
+    parent: &Header,
+    header: &Header,
+    fork: Fork,
+) -> Result<(), BlockError<E>> {
+    if header.timestamp <= parent.timestamp {
+        return refuse("timestamp_s", "above the parent's", format!("> {}", parent.timestamp), header.timestamp);
+    }
+    if header.extra_data.len() > EXTRA_DATA_SIZE_BYTES_MAX {
+        return refuse("extra_data", "at most 32 bytes", "<= 32".into(), header.extra_data.len());
+    }
+    validate_gas_limit(spec, parent, header, fork)
+}
+
 /// The gas limit rule of Yellow Paper (45)–(47), with the doubling at London (EIP-1559).
-pub(super) fn validate_gas_limit<E: core::error::Error>(
+fn validate_gas_limit<E: core::error::Error>(
     spec: &ChainSpec,
     parent: &Header,
     header: &Header,
@@ -165,23 +173,6 @@ fn require_presence<E: core::error::Error>(
 
 /// Root of the receipts trie; receipts before Byzantium carry a state root instead of a status.
 pub fn receipts_root(receipts: &[ReceiptDetails]) -> B256 {
-    let envelopes: Vec<ReceiptEnvelope> = receipts
-        .iter()
-        .map(|details| {
-            let status =
-                details.state_root.map_or(Eip658Value::Eip658(details.receipt.success), Eip658Value::PostState);
-            ReceiptEnvelope::from_typed(
-                details.receipt.tx_type,
-                ReceiptWithBloom {
-                    receipt: Receipt {
-                        status,
-                        cumulative_gas_used: details.receipt.cumulative_gas_used,
-                        logs: details.receipt.logs.clone(),
-                    },
-                    logs_bloom: details.bloom,
-                },
-            )
-        })
-        .collect();
+    let envelopes: Vec<_> = receipts.iter().map(ReceiptDetails::envelope).collect();
     proofs::calculate_receipt_root(&envelopes)
 }

@@ -13,11 +13,11 @@ use alloy_rlp::Encodable;
 
 use super::{
     Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
-    header::{BLOCK_SIZE_BYTES_MAX, receipts_root, validate_gas_limit},
+    header::{BLOCK_SIZE_BYTES_MAX, receipts_root, validate_choices},
 };
 use crate::{
     Block, ChainSpec, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionError,
-    TransactionFault, ViewError,
+    TransactionFault,
 };
 
 /// What the builder decides about the next block; everything else follows from it.
@@ -81,7 +81,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
     let fork = rules.fork;
     let mut header = header_of(spec, parent, parent_hash, &attributes, fork);
-    check_attributes(spec, parent, &header, &attributes, fork)?;
+    validate_choices(spec, parent, &header, fork)?;
 
     let environment = BlockEnvironment::of(&header, attributes.ancestors);
     let withdrawals = (fork >= Fork::Shanghai).then_some(attributes.withdrawals);
@@ -111,7 +111,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
 
     let (outcome, view) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;
     let transactions: Vec<_> = included.iter().map(|index| candidates[*index].envelope.clone()).collect();
-    header.state_root = view.state_root_after(&outcome.changes).map_err(state_error)?;
+    header.state_root = view.state_root_after(&outcome.changes).map_err(BlockError::state)?;
     header.transactions_root = proofs::calculate_transaction_root(&transactions);
     header.receipts_root = receipts_root(&outcome.receipts);
     header.logs_bloom = outcome.logs_bloom();
@@ -140,33 +140,4 @@ fn header_of(spec: &ChainSpec, parent: &Header, parent_hash: B256, attributes: &
         parent_beacon_block_root: (fork >= Fork::Cancun).then_some(attributes.parent_beacon_block_root),
         ..Header::default()
     }
-}
-
-fn check_attributes<E: core::error::Error>(
-    spec: &ChainSpec,
-    parent: &Header,
-    header: &Header,
-    attributes: &BlockAttributes,
-    fork: Fork,
-) -> Result<(), BlockError<E>> {
-    let refuse = |field, rule, expected: alloc::string::String, actual: alloc::string::String| {
-        Err(BlockError::Field { field, rule, expected, actual })
-    };
-    if attributes.timestamp <= parent.timestamp {
-        let (expected, actual) = (alloc::format!("> {}", parent.timestamp), alloc::format!("{}", attributes.timestamp));
-        return refuse("timestamp_s", "above the parent's", expected, actual);
-    }
-    if attributes.extra_data.len() > 32 {
-        return refuse(
-            "extra_data",
-            "at most 32 bytes",
-            "<= 32".into(),
-            alloc::format!("{}", attributes.extra_data.len()),
-        );
-    }
-    validate_gas_limit(spec, parent, header, fork)
-}
-
-fn state_error<E: core::error::Error>(error: E) -> BlockError<E> {
-    BlockError::View(ViewError::State(error))
 }

@@ -131,7 +131,7 @@ where
     R: FrameRunner,
     P: PrecompileSet,
 {
-    let account = evm.view().account(&contract).map_err(|error| BlockError::View(crate::ViewError::State(error)))?;
+    let account = evm.view().account(&contract).map_err(BlockError::state)?;
     Ok(account.is_some_and(|account| account.code_hash != KECCAK256_EMPTY))
 }
 

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     Block, ChainSpec, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionFault,
-    ViewError,
 };
 
 /// Most generations between an ommer and the block that names it (Yellow Paper §11.1).
@@ -70,7 +69,7 @@ pub fn verify_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     if let (Some(requests), Some(hash)) = (&outcome.requests, header.requests_hash) {
         require("requests_hash", "EIP-7685", &Requests::new(requests.clone()).requests_hash(), &hash)?;
     }
-    let state_root = view.state_root_after(&outcome.changes).map_err(state_error)?;
+    let state_root = view.state_root_after(&outcome.changes).map_err(BlockError::state)?;
     require("state_root", "root of the state after the block", &state_root, &header.state_root)?;
     Ok(outcome)
 }
@@ -117,8 +116,4 @@ fn validate_body<E: core::error::Error>(spec: &ChainSpec, block: &Block) -> Resu
             })
         }
     }
-}
-
-fn state_error<E: core::error::Error>(error: E) -> BlockError<E> {
-    BlockError::View(ViewError::State(error))
 }

@@ -1,0 +1,57 @@
+//! `Node`: opening it, and making what it holds durable.
+
+use std::sync::Arc;
+
+use metis_node::{Durability, NodeConfig};
+use pyo3::{prelude::*, types::PyBytes};
+
+use super::{Node, arguments::pool_config};
+use crate::{
+    errors::{decode_error, from_node},
+    genesis,
+    guard::guard_free,
+    store::alloc_accounts,
+};
+
+#[pymethods]
+impl Node {
+    #[staticmethod]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None))]
+    fn open(
+        py: Python<'_>,
+        genesis_json: &Bound<'_, PyBytes>,
+        alloc: &Bound<'_, PyAny>,
+        data_dir: Option<std::path::PathBuf>,
+        durability: &str,
+        kept_block_count: usize,
+        pool: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let durability = match durability {
+            "block" => Durability::EveryBlock,
+            "group" => Durability::Group { interval_ms: 10 },
+            "none" => Durability::None,
+            _ => return Err(decode_error("argument", "durability", "must be block, group or none", None)),
+        };
+        let accounts = alloc_accounts(alloc)?;
+        let document = genesis::parse(genesis_json.as_bytes())?;
+        let spec = genesis::chain_spec(&document)?;
+        let config = NodeConfig { data_dir, durability, kept_block_count, pool: pool_config(pool)? };
+        let opened = guard_free(py, || {
+            let state = metis_db::MemoryStore::new(accounts.clone(), 0);
+            let root = metis_db::StateSnapshot::block(&*metis_db::StateStore::latest(&state)).state_root;
+            let header = genesis::header(&document, root)?;
+            let block = genesis::block(header);
+            metis_node::Node::open(spec, block, accounts.into_iter().collect(), &config)
+                .map_err(|error| from_node(&error))
+        })?;
+        Ok(Self { inner: Arc::new(opened?) })
+    }
+
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        guard_free(py, || self.inner.sync())?.map_err(|error| from_node(&error))
+    }
+
+    fn tick(&self, py: Python<'_>, now_ms: u64) -> PyResult<bool> {
+        guard_free(py, || self.inner.tick(now_ms))?.map_err(|error| from_node(&error))
+    }
+}

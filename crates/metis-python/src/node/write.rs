@@ -1,0 +1,80 @@
+//! `Node`: building and importing blocks, and changing state without one.
+
+use alloy_primitives::B256;
+use metis_node::Imported;
+use metis_state_transition::RecoveredTransaction;
+use pyo3::{prelude::*, types::PyDict};
+
+use super::{Node, answers};
+use crate::{
+    block::Block,
+    convert::{Blob, Fixed, Word},
+    errors::{from_node, from_transaction},
+    execution::block_attributes,
+    guard::guard_free,
+    transaction::Transaction,
+};
+
+#[pymethods]
+impl Node {
+    #[pyo3(signature = (attributes, transaction_count_max=None, fifo=false))]
+    fn build<'py>(
+        &self,
+        py: Python<'py>,
+        attributes: &Bound<'py, PyAny>,
+        transaction_count_max: Option<usize>,
+        fifo: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let attributes = block_attributes(attributes)?;
+        let (report, dropped) = guard_free(py, || self.inner.build(attributes, transaction_count_max, fifo))?
+            .map_err(|error| from_node(&error))?;
+        answers::report_fields(py, report, dropped.iter().map(|(hash, error)| (*hash, from_transaction(error, None))))
+    }
+
+    fn build_from<'py>(
+        &self,
+        py: Python<'py>,
+        attributes: &Bound<'py, PyAny>,
+        transactions: Vec<PyRef<'py, Transaction>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let attributes = block_attributes(attributes)?;
+        let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
+        let report =
+            guard_free(py, || self.inner.build_from(attributes, &candidates))?.map_err(|error| from_node(&error))?;
+        let dropped: Vec<(B256, PyErr)> = (report.skipped.iter())
+            .map(|skipped| {
+                let hash = *candidates[skipped.index].envelope.tx_hash();
+                (hash, from_transaction(&skipped.error, Some(skipped.index)))
+            })
+            .collect();
+        answers::report_fields(py, report, dropped.into_iter())
+    }
+
+    fn import_block(&self, py: Python<'_>, block: &Block) -> PyResult<&'static str> {
+        let block = &block.inner;
+        let imported = guard_free(py, || self.inner.import_block(block))?.map_err(|error| from_node(&error))?;
+        Ok(match imported {
+            Imported::Head => "head",
+            Imported::Side => "side",
+            Imported::Known => "known",
+        })
+    }
+
+    #[pyo3(signature = (address, nonce=None, balance_wei=None, code=None))]
+    fn set_account(
+        &self,
+        py: Python<'_>,
+        address: Fixed<20>,
+        nonce: Option<u64>,
+        balance_wei: Option<Word>,
+        code: Option<Blob>,
+    ) -> PyResult<()> {
+        let (balance, code) = (balance_wei.map(|Word(wei)| wei), code.map(|Blob(code)| code));
+        guard_free(py, || self.inner.set_account(address.0.into(), nonce, balance, code))?
+            .map_err(|error| from_node(&error))
+    }
+
+    fn set_storage(&self, py: Python<'_>, address: Fixed<20>, slot: Word, value: Word) -> PyResult<()> {
+        guard_free(py, || self.inner.set_storage(address.0.into(), slot.0, value.0))?.map_err(|error| from_node(&error))
+    }
+}

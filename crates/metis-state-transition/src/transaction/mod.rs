@@ -1,0 +1,130 @@
+//! Running one transaction: what it may not do, and what it did.
+
+mod check;
+mod error;
+mod outcome;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, Typed2718};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use revm::{
+    context::TxEnv,
+    context_interface::{
+        either::Either,
+        result::{EVMError, ExecutionResult, HaltReason},
+    },
+    state::EvmState,
+};
+
+use check::check_signature;
+pub use check::check_transaction;
+use error::refusal;
+pub use error::{TransactionError, TransactionFault};
+use outcome::outcome;
+pub use outcome::{ExecutionStatus, TransactionOutcome};
+
+use crate::{ChangeSet, Evm, FrameRunner, PrecompileSet, StateView};
+
+/// A transaction and who sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredTransaction {
+    /// As encoded in blocks (blob transactions without sidecar).
+    pub envelope: EthereumTxEnvelope<TxEip4844>,
+    /// Recovered from the signature; not checked again here.
+    pub sender: Address,
+}
+
+/// Accounts that were accessed, each with its accessed slots.
+pub type Accesses = BTreeMap<Address, BTreeSet<U256>>;
+
+impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
+    /// Runs one transaction and returns what it did and changed. The view is not changed.
+    ///
+    /// # Errors
+    /// [`TransactionFault`]; the state is then as if it had not been tried.
+    pub fn execute(
+        &mut self,
+        transaction: &RecoveredTransaction,
+    ) -> Result<(TransactionOutcome, ChangeSet), TransactionFault<V::Error>> {
+        let (result, state) = self.run_checked(transaction)?;
+        Ok((outcome(result), ChangeSet::from_journal(state)))
+    }
+
+    fn run_checked(
+        &mut self,
+        transaction: &RecoveredTransaction,
+    ) -> Result<(ExecutionResult<HaltReason>, EvmState), TransactionFault<V::Error>> {
+        check_signature(transaction, self.fork)?;
+        self.transact(transaction_env(transaction)).map_err(|error| match error {
+            EVMError::Transaction(invalid) => {
+                refusal(transaction, invalid, &self.context.block, self.context.cfg.chain_id)
+                    .map_or_else(TransactionFault::Engine, TransactionFault::Invalid)
+            }
+            EVMError::Database(error) => TransactionFault::View(error),
+            other => TransactionFault::Engine(alloc::format!("{other}")),
+        })
+    }
+
+    /// Like [`Self::execute`], and also says which accounts and slots were accessed, reverted frames
+    /// and the accounts every transaction touches included.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub fn execute_with_accesses(
+        &mut self,
+        transaction: &RecoveredTransaction,
+    ) -> Result<(TransactionOutcome, ChangeSet, Accesses), TransactionFault<V::Error>> {
+        let (result, state) = self.run_checked(transaction)?;
+        let accesses =
+            state.iter().map(|(address, account)| (*address, account.storage.keys().copied().collect())).collect();
+        Ok((outcome(result), ChangeSet::from_journal(state), accesses))
+    }
+
+    /// Runs one message call outside any transaction: no fees, no nonce, no intrinsic gas, no cap
+    /// on refunds. `gas_used` is what the frame used, `gas_refunded` its refund counter.
+    ///
+    /// # Errors
+    /// [`TransactionFault::View`] or [`TransactionFault::Engine`].
+    pub fn message_call(
+        &mut self,
+        caller: Address,
+        contract: Address,
+        data: Bytes,
+        value: U256,
+        gas_limit: u64,
+    ) -> Result<(TransactionOutcome, ChangeSet), TransactionFault<V::Error>> {
+        match self.protocol_call(caller, contract, data, value, gas_limit) {
+            Ok((result, state)) => {
+                let (gas_used, gas_refunded) = (result.gas().total_gas_spent(), result.gas().inner_refunded());
+                let done = TransactionOutcome { gas_used, gas_refunded, ..outcome(result) };
+                Ok((done, ChangeSet::from_journal(state)))
+            }
+            Err(EVMError::Database(error)) => Err(TransactionFault::View(error)),
+            Err(other) => Err(TransactionFault::Engine(alloc::format!("{other}"))),
+        }
+    }
+}
+
+fn transaction_env(transaction: &RecoveredTransaction) -> TxEnv {
+    let envelope = &transaction.envelope;
+    TxEnv {
+        tx_type: envelope.ty(),
+        caller: transaction.sender,
+        gas_limit: envelope.gas_limit(),
+        gas_price: envelope.max_fee_per_gas(),
+        kind: envelope.kind(),
+        value: envelope.value(),
+        data: envelope.input().clone(),
+        nonce: envelope.nonce(),
+        chain_id: envelope.chain_id(),
+        access_list: envelope.access_list().cloned().unwrap_or_default(),
+        gas_priority_fee: envelope.max_priority_fee_per_gas(),
+        blob_hashes: envelope.blob_versioned_hashes().map(<[B256]>::to_vec).unwrap_or_default(),
+        max_fee_per_blob_gas: envelope.max_fee_per_blob_gas().unwrap_or_default(),
+        authorization_list: envelope
+            .authorization_list()
+            .map(|list| list.iter().cloned().map(Either::Left).collect())
+            .unwrap_or_default(),
+    }
+}
