@@ -223,6 +223,12 @@ class Node:
         ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
         sender_count_max, transaction_size_bytes_max, price_bump_percent. Raises GenesisError, StorageError.
         """
+    def close(self) -> None:
+        """
+        [GIL free] Make everything durable and free the folder at once. Later calls raise StorageError ("closed").
+
+        Calls in progress end first if they write; closing twice does nothing.
+        """
     def sync(self) -> None:
         """[GIL free] Make everything durable now; raises StorageError."""
     def tick(self, now_ms: int) -> bool:
@@ -252,7 +258,12 @@ class Node:
     def truncate(self, block_hash: bytes) -> None:
         """[GIL free] Make an older block the newest and forget what came after it."""
     def submit(self, raw: bytes) -> bytes:
-        """[GIL free] Decode, recover, check, take into the pool; the hash. Raises DecodeError, InvalidTransaction, PoolRejection."""
+        """
+        [GIL free] Decode, recover, check, take into the pool; the hash.
+
+        A blob transaction comes with its sidecar, whose KZG proofs are checked (EIP-4844, from Osaka on
+        EIP-7594). Raises DecodeError, InvalidTransaction, PoolRejection.
+        """
     def submit_many(self, raw: Sequence[bytes]) -> list[bytes | Exception]:
         """[GIL free, all cores] One hash or error per item, in order."""
     def submit_unsigned(self, transaction: Transaction) -> bytes:
@@ -265,12 +276,33 @@ class Node:
     def pool_inspect_json(self) -> bytes: ...
     def pending_nonce(self, address: bytes) -> int: ...
     def pending_hashes(self) -> list[bytes]: ...
-    def build(self, attributes: Any, transaction_count_max: int | None = None, fifo: bool = False) -> dict[str, Any]:
-        """[GIL free] Build the next block from the pool: {"block", "transaction_hashes", "dropped": [(hash, InvalidTransaction)]}."""
+    def build(
+        self, attributes: Any, transaction_count_max: int | None = None, fifo: bool = False, allow_empty: bool = True
+    ) -> dict[str, Any]:
+        """
+        [GIL free] Build the next block from the pool and make it the head.
+
+        Returns {"block": Block, "transaction_hashes", "requests": list[bytes] (EIP-7685), "dropped": [(hash,
+        InvalidTransaction)]}. Without ``allow_empty``, "block" is None where no transaction could be included.
+        """
     def build_from(self, attributes: Any, transactions: Sequence[Transaction]) -> dict[str, Any]:
         """[GIL free] The same from given transactions, in order."""
+    def propose(self, attributes: Any, transactions: Sequence[Transaction] | None = None) -> dict[str, Any]:
+        """
+        [GIL free] Build the next block, from the pool or of given transactions, without keeping it.
+
+        Returns {"block": Block, "tips_wei": int, "requests": list[bytes], "blobs": [(blob, commitment, proofs)]}.
+        """
+    def blobs(self, versioned_hashes: Sequence[bytes]) -> list[tuple[bytes, bytes, list[bytes]] | None]:
+        """
+        [GIL free] (blob, commitment, proofs) of transactions that wait or were mined lately; None where not here.
+
+        One proof per blob, or 128 cell proofs from Osaka on.
+        """
     def import_block(self, block: Block) -> str:
-        """[GIL free] "head", "side" or "known"; raises InvalidBlock, UnknownParent."""
+        """[GIL free] Verify and keep a block: "head", "side" or "known"; raises InvalidBlock, UnknownParent."""
+    def store_block(self, block: Block) -> str:
+        """[GIL free] The same without moving the head: "side" or "known"."""
     def set_account(
         self, address: bytes, nonce: int | None = None, balance_wei: int | None = None, code: bytes | None = None
     ) -> None:
@@ -314,7 +346,7 @@ class Node:
 
         Keys of TransactionOutcome without logs_hash and state_root. ``overrides``: address → object with nonce,
         balance_wei, code, storage, storage_diff; ``block_overrides``: object with number, timestamp_s, gas_limit,
-        beneficiary, prev_randao, base_fee_per_gas_wei; None where nothing is assumed.
+        beneficiary, prev_randao, base_fee_per_gas_wei, blob_base_fee_wei; None where nothing is assumed.
         """
     def estimate_gas(
         self, call: Any, block: int | bytes, overrides: Any | None = None, block_overrides: Any | None = None
@@ -325,7 +357,10 @@ class Node:
     ) -> tuple[list[tuple[bytes, list[int]]], dict[str, Any]]:
         """[GIL free] The access list as (address, slots), and what the call does with it."""
     def counters(self) -> dict[str, int]:
-        """head_number, oldest_state_number, pool_pending, pool_queued."""
+        """
+        head_number, oldest_state_number, pool_pending, pool_queued; and transaction_count, gas_used and log_count
+        of the blocks that joined the chain since the node was opened.
+        """
 
 def derive_private_key(mnemonic: str, path: str) -> bytes:
     """Private key at a BIP-32 path below a BIP-39 phrase without passphrase; raises DecodeError."""

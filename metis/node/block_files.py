@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metis.engine import decode_block
-from metis.rpc.namespaces import EngineNode
+from metis.engine import Node, decode_block
 from metis.rpc.namespaces.rlp import items_of_stream
 
 __all__ = ["Import", "import_blocks"]
@@ -19,7 +18,7 @@ class Import:
     other_count: int
 
 
-def import_blocks(node: EngineNode, content: bytes) -> Import:
+def import_blocks(node: Node, content: bytes) -> Import:
     """
     Verify and store every block of a file, in order; the genesis block is skipped.
 

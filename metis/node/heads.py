@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
+from metis.engine import Node
 from metis.rpc import SubscriptionHub
-from metis.rpc.namespaces import EngineNode
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
 from metis.rpc.namespaces.public import PENDING_FULL_TOPIC
 from metis.types import Hash32
@@ -28,7 +28,7 @@ LOG_COUNT_MAX = 2**31
 class Heads:
     """Spreads the news of one node."""
 
-    def __init__(self, node: EngineNode, happenings: Happenings, hub: SubscriptionHub) -> None:
+    def __init__(self, node: Node, happenings: Happenings, hub: SubscriptionHub) -> None:
         self._node = node
         self._happenings = happenings
         self._hub = hub

@@ -7,38 +7,41 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from metis.engine import Node
 from metis.node.heads import Heads
 from metis.rpc import PageContent, RpcCounters
 from metis.rpc.counters import LATENCY_BOUNDS_US
-from metis.rpc.namespaces import EngineNode
 
 __all__ = ["CONTENT_TYPE", "metrics_page", "metrics_text"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _COUNTERS = (
-    # engine counter, metric, help
-    ("pool_pending", "metis_pool_pending", "Executable transactions in the pool."),
-    ("pool_queued", "metis_pool_queued", "Transactions behind a gap of nonces."),
-    ("oldest_state_number", "metis_oldest_state_number", "Oldest block whose state is kept."),
+    # engine counter, metric, kind, help
+    ("pool_pending", "metis_pool_pending", "gauge", "Executable transactions in the pool."),
+    ("pool_queued", "metis_pool_queued", "gauge", "Transactions behind a gap of nonces."),
+    ("oldest_state_number", "metis_oldest_state_number", "gauge", "Oldest block whose state is kept."),
+    ("transaction_count", "metis_transactions_total", "counter", "Transactions of blocks that joined the chain."),
+    ("gas_used", "metis_gas_used_total", "counter", "Gas used by blocks that joined the chain."),
+    ("log_count", "metis_logs_total", "counter", "Logs of blocks that joined the chain."),
 )
 
 
-def metrics_text(node: EngineNode, rpc: RpcCounters, heads: Heads, started_s: float) -> str:
+def metrics_text(node: Node, rpc: RpcCounters, heads: Heads, started_s: float) -> str:
     """Write all metrics. ``started_s``: when the node started, in seconds since the epoch."""
     return "".join(_lines(node, rpc, heads, started_s))
 
 
-def metrics_page(node: EngineNode, rpc: RpcCounters, heads: Heads, started_s: float) -> PageContent:
+def metrics_page(node: Node, rpc: RpcCounters, heads: Heads, started_s: float) -> PageContent:
     """Answer GET /metrics."""
     return PageContent(CONTENT_TYPE, metrics_text(node, rpc, heads, started_s).encode())
 
 
-def _lines(node: EngineNode, rpc: RpcCounters, heads: Heads, started_s: float) -> Iterator[str]:
+def _lines(node: Node, rpc: RpcCounters, heads: Heads, started_s: float) -> Iterator[str]:
     yield from _metric("metis_head_number", "gauge", "Height of the newest block.", node.head_number)
     counters = node.counters()
-    for name, metric, text in _COUNTERS:
-        yield from _metric(metric, "gauge", text, counters[name])
+    for name, metric, kind, text in _COUNTERS:
+        yield from _metric(metric, kind, text, counters[name])
     yield from _metric("metis_blocks_added_total", "counter", "Blocks that joined the chain.", heads.added_count)
     yield from _metric("metis_blocks_removed_total", "counter", "Blocks that left the chain.", heads.removed_count)
     yield from _metric("process_start_time_seconds", "gauge", "When the node started.", f"{started_s:.3f}")

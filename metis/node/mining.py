@@ -3,7 +3,8 @@ When blocks are built: instantly, at an interval, both, or by hand.
 
 In: "transactions arrived". Out: blocks, in order, to one callback on the event loop. Invariant: one
 build at a time, on one thread; a sender who waits is told only after a build that began after its
-transaction was in the pool; with instant mining nothing executable stays in the pool.
+transaction was in the pool; with instant mining nothing executable stays in the pool, and no block is
+built in which nothing would be.
 Cost: transactions that arrive while a block is being built share the next one.
 """
 
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from metis.rpc.namespaces import EngineNode
+from metis.engine import Node
 from metis.types import BlockAttributes, Hash32
 
 __all__ = ["BuiltHead", "Mined", "Miner"]
@@ -59,7 +60,7 @@ class Miner:
 
     def __init__(
         self,
-        node: EngineNode,
+        node: Node,
         *,
         mode: str,
         block_time_s: float,
@@ -90,8 +91,7 @@ class Miner:
     def start(self) -> None:
         """Begin with the interval, and mine what is in the pool already."""
         self._schedule()
-        if self._is_instant and self._node.pool_status()[0]:
-            self._wake()
+        self.head_moved()
 
     async def stop(self) -> None:
         """Finish the block in progress, then build no more."""
@@ -121,10 +121,16 @@ class Miner:
         self._wake()
         await waiter
 
+    def head_moved(self) -> None:
+        """Tell that the head changed: with instant mining, what became executable by that is mined."""
+        if self._is_instant and self._node.pool_status()[0]:
+            self._wake()
+
     async def mine(self, block_count: int = 1) -> list[BuiltHead]:
         """Build blocks by hand, empty ones too."""
         mined = await self.run(lambda: self._build_some(block_count))
         self._on_mined(mined)
+        self.head_moved()
         if mined.failure is not None:
             raise mined.failure
         return mined.heads
@@ -183,11 +189,9 @@ class Miner:
         """Build until nothing executable is left that fits; on the builder's thread."""
         mined = Mined()
         try:
-            while self._node.pool_status()[0]:
-                head = self._build_one()
+            # What is left when nothing can be included waits for a lower base fee.
+            while self._node.pool_status()[0] and (head := self._build_one(allow_empty=False)) is not None:
                 mined.heads.append(head)
-                if not head.transaction_hashes:
-                    break  # what is left waits for a lower base fee
             self._finish()
         except Exception as failure:
             log.exception("building a block failed")
@@ -198,19 +202,23 @@ class Miner:
         mined = Mined()
         try:
             for _ in range(block_count):
-                mined.heads.append(self._build_one())
+                head = self._build_one(allow_empty=True)
+                assert head is not None  # noqa: S101 - it may be empty
+                mined.heads.append(head)
             self._finish()
         except Exception as failure:
             log.exception("building a block failed")
             mined.failure = failure
         return mined
 
-    def _build_one(self) -> BuiltHead:
-        built: dict[str, Any] = self._node.build(self._attributes(), None, self._fifo)
+    def _build_one(self, *, allow_empty: bool) -> BuiltHead | None:
+        built: dict[str, Any] = self._node.build(self._attributes(), None, self._fifo, allow_empty)
         for transaction_hash, reason in built["dropped"]:
             log.warning("transaction dropped from the pool", extra={"hash": transaction_hash, "reason": str(reason)})
         block = built["block"]
-        return BuiltHead(block.number, Hash32(block.hash), tuple(built["transaction_hashes"]))
+        return (
+            None if block is None else BuiltHead(block.number, Hash32(block.hash), tuple(built["transaction_hashes"]))
+        )
 
     def _finish(self) -> None:
         if self._syncs:

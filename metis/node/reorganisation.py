@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from metis.rpc.namespaces import EngineNode
+from metis.engine import Node
 from metis.rpc.namespaces.happenings import HeadChange
 from metis.types import Hash32
 
 __all__ = ["changes_between"]
 
 
-def changes_between(node: EngineNode, before: bytes, after: bytes) -> tuple[list[HeadChange], list[HeadChange]]:
+def changes_between(node: Node, before: bytes, after: bytes) -> tuple[list[HeadChange], list[HeadChange]]:
     """
     Walk from two heads to their common ancestor.
 
@@ -30,12 +30,12 @@ def changes_between(node: EngineNode, before: bytes, after: bytes) -> tuple[list
     return added[::-1], removed
 
 
-def _position(node: EngineNode, block_hash: bytes) -> tuple[int, bytes] | None:
+def _position(node: Node, block_hash: bytes) -> tuple[int, bytes] | None:
     block = node.block(block_hash)
     return None if block is None else (block.number, block_hash)
 
 
-def _parent(node: EngineNode, block_hash: bytes) -> tuple[int, bytes] | None:
+def _parent(node: Node, block_hash: bytes) -> tuple[int, bytes] | None:
     block = node.block(block_hash)
     if block is None or block.number == 0:
         return None

@@ -24,7 +24,7 @@ from metis.node.metrics import metrics_page
 from metis.node.mining import BuiltHead, Mined, Miner
 from metis.node.reorganisation import changes_between
 from metis.rpc import AuthenticatedConfig, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
-from metis.rpc.namespaces import EngineNode, Signer, public_registry
+from metis.rpc.namespaces import Signer, public_registry
 from metis.rpc.namespaces.engine_api import engine_registry
 from metis.rpc.namespaces.eth_filters import LogLimits
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
@@ -75,7 +75,7 @@ class NodeService:
         self.started_s = time.time()
         self._extra_data = _hex(config.mining.extra_data, "mining.extra_data", None)
         storage = config.storage
-        self.node: EngineNode = Node.open(
+        self.node = Node.open(
             json.dumps(genesis).encode(),
             accounts,
             storage.path or None,
@@ -119,7 +119,7 @@ class NodeService:
             self._sync_task.cancel()
         await self.server.stop()
         await self.miner.stop()
-        await asyncio.to_thread(self.node.sync)
+        await asyncio.to_thread(self.node.close)
         log.info("node stopped")
 
     @property
@@ -172,29 +172,18 @@ class NodeService:
         """Build a block on the head without making it the head."""
 
         def build() -> dict[str, Any]:
-            parent_hash = self.node.head_hash
-            parent = self.node.block(parent_hash)
+            parent = self.node.block(self.node.head_hash)
             assert parent is not None  # noqa: S101 - it is the head
             gas_limit = next_gas_limit(parent.header_fields()["gas_limit"], self.config.mining.gas_limit)
-            complete = attributes(Gas(gas_limit))
-            if raw_transactions is None:
-                built = self.node.build(complete)
-            else:
-                built = self.node.build_from(complete, [decode_transaction(raw) for raw in raw_transactions])
-            receipts = self.node.block_receipts_json(built["block"].hash)
-            # The engine builds on its head and moves it; a payload is only a proposal.
-            self.node.set_head(parent_hash)
-            return built | {"receipts_json": receipts}
+            given = None if raw_transactions is None else [decode_transaction(raw) for raw in raw_transactions]
+            return self.node.propose(attributes(Gas(gas_limit)), given)
 
         return await self.miner.run(build)
 
-    async def import_block(self, rlp: bytes) -> str:
-        """Verify and store a block; "head", "side" or "known"."""
+    async def store_block(self, rlp: bytes) -> None:
+        """Verify a block and keep it beside the chain."""
         block = decode_block(rlp)
-        result = await self.miner.run(lambda: self.node.import_block(block))
-        if result == "head":
-            self.heads.changed([HeadChange(block.number, Hash32(block.hash))])
-        return result
+        await self.miner.run(lambda: self.node.store_block(block))
 
     async def set_head(self, block_hash: bytes) -> None:
         """Make a known block the head, and tell subscribers what changed."""
@@ -202,6 +191,7 @@ class NodeService:
         await self.miner.run(lambda: self.node.set_head(block_hash))
         added, removed = changes_between(self.node, before, block_hash)
         self.heads.changed(added, removed)
+        self.miner.head_moved()
 
     async def mine(self, block_count: int = 1) -> list[BuiltHead]:
         """Build blocks by hand, empty ones too."""

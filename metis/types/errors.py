@@ -174,7 +174,7 @@ class PoolRejection(MetisError):
     Attributes
     ----------
     reason : stable slug: "already-known", "underpriced", "replacement-underpriced", "nonce-gap",
-        "overdraft", "sender-full", "pool-full", …
+        "overdraft", "sender-full", "pool-full", "sidecar-proof", …
     detail : the limit with the values that passed it.
     """
 
@@ -211,7 +211,7 @@ class StorageError(MetisError):
 
     Attributes
     ----------
-    kind : "locked" (another process uses the directory), "corrupt", "disk-full", "io",
+    kind : "closed", "locked" (another process uses the directory), "corrupt", "disk-full", "io",
         "other-chain", "version", "directory", "not-there", "too-large".
     detail : file, offset and cause.
     """

@@ -71,7 +71,7 @@ class Driver:
         }
         chosen = await self.choose(head, attributes)
         assert chosen["payloadStatus"]["status"] == "VALID"
-        built: dict[str, Any] = await self.ask("engine_getPayloadV4", chosen["payloadId"])
+        built: dict[str, Any] = await self.ask("engine_getPayloadV5", chosen["payloadId"])
         return built
 
     async def take(self, built: dict[str, Any]) -> str:

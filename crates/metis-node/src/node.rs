@@ -14,7 +14,7 @@ use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
 use metis_state_transition::{Account, AccountChange, Block, ChainSpec, ChangeSet, Code};
 use parking_lot::{Mutex, RwLock};
 
-use crate::{NodeError, pool::pool_head, states};
+use crate::{NodeError, pool::pool_head, sidecars::Sidecars, states, totals::Totals};
 
 /// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Node {
     pub(crate) chain: Chain,
     pub(crate) store: MemoryStore,
     pub(crate) pool: Mutex<Mempool>,
+    pub(crate) sidecars: Mutex<Sidecars>,
+    pub(crate) totals: Totals,
     /// Held by whoever changes the chain, from reading its head to the last index update.
     pub(crate) writer: Mutex<()>,
     /// Held for writing while store and chain change in a way that a block's number or hash would
@@ -81,7 +83,16 @@ impl Node {
         let store = states::rebuild(&chain, config.kept_block_count)?;
         let head = pool_head(&spec, &chain)?;
         let pool = Mutex::new(Mempool::new(config.pool, head));
-        Ok(Self { spec, chain, store, pool, writer: Mutex::new(()), agreement: RwLock::new(()) })
+        Ok(Self {
+            spec,
+            chain,
+            store,
+            pool,
+            sidecars: Mutex::default(),
+            totals: Totals::default(),
+            writer: Mutex::new(()),
+            agreement: RwLock::new(()),
+        })
     }
 
     /// Rules of the chain.
@@ -119,6 +130,16 @@ impl Node {
     /// [`NodeError::Chain`].
     pub fn sync(&self) -> Result<(), NodeError> {
         Ok(self.chain.sync()?)
+    }
+
+    /// Makes everything durable and gives the directory free, when the change in progress is done.
+    /// Later changes are refused.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`]; the directory is free then, too.
+    pub fn close(&self) -> Result<(), NodeError> {
+        let _writer = self.writer.lock();
+        Ok(self.chain.close()?)
     }
 
     /// Hash of block 0.

@@ -2,21 +2,29 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, TxEip4844Variant};
-use alloy_eips::eip2718::{Decodable2718, Encodable2718};
+use alloy_consensus::Transaction as _;
+use alloy_eips::{
+    eip2718::Encodable2718,
+    eip7594::{BlobTransactionSidecarVariant, Encodable7594},
+};
 use alloy_primitives::{Address, B256};
 use metis_chain::{
     chain::{Chain, HeadChange},
-    mempool::{AddError, NewHead, Order, PoolHead, PoolTransaction, Rejection, SenderContent},
+    mempool::{AddError, Mempool, NewHead, Order, PoolHead, PoolTransaction, Rejection, SenderContent},
 };
 use metis_db::infallible;
-use metis_executor::{decode_and_recover, decode_and_recover_batch, recover_sender};
+use metis_executor::decode_and_recover_batch;
 use metis_state_transition::{
-    BlockAttributes, ChainSpec, DecodeError, RecoveredTransaction, StateView, TransactionError, decode_transaction,
+    BlockAttributes, ChainSpec, DecodeError, RecoveredTransaction, SkippedTransaction, StateView, TransactionError,
+    check_transaction,
 };
 use serde_json::{Map, Value, json};
 
-use crate::{BlockId, BuiltReport, Node, NodeError, views};
+use crate::{
+    BlockId, BuiltReport, Node, NodeError, SidecarError,
+    sidecars::{KEPT_BLOCK_COUNT, check_sidecar, decode_submitted},
+    views,
+};
 
 /// Why a transaction was not taken into the pool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +35,9 @@ pub enum SubmitError {
     /// The pool does not take it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The blobs of a blob transaction are not there, or not those that it names.
+    #[error(transparent)]
+    Sidecar(#[from] SidecarError),
 }
 
 /// Accounts that changed with the head.
@@ -40,24 +51,6 @@ pub(crate) enum Changed<'a> {
 
 type Entry = Arc<PoolTransaction>;
 type Dropped = Vec<(B256, TransactionError)>;
-
-/// Decodes what users send: as in blocks, or a blob transaction with its sidecar, which is left
-/// out. The sidecar's proofs are not checked.
-fn decode_submitted(raw: &[u8]) -> Result<RecoveredTransaction, DecodeError> {
-    let first = decode_and_recover(raw);
-    if first.is_ok() || raw.first() != Some(&3) {
-        return first;
-    }
-    let mut rest = raw;
-    let Ok(pooled) = EthereumTxEnvelope::<TxEip4844Variant>::decode_2718(&mut rest) else { return first };
-    if !rest.is_empty() {
-        return first;
-    }
-    let envelope: EthereumTxEnvelope<TxEip4844> = pooled.map_eip4844(Into::into);
-    let envelope = decode_transaction(&envelope.encoded_2718())?;
-    let sender = recover_sender(&envelope)?;
-    Ok(RecoveredTransaction { envelope, sender })
-}
 
 /// What the next block will ask of transactions, as far as the head tells.
 pub(crate) fn pool_head(spec: &ChainSpec, chain: &Chain) -> Result<PoolHead, NodeError> {
@@ -80,7 +73,17 @@ impl Node {
     /// # Errors
     /// [`SubmitError`].
     pub fn submit(&self, raw: &[u8]) -> Result<B256, SubmitError> {
-        self.submit_recovered(decode_submitted(raw)?)
+        let (transaction, sidecar) = decode_submitted(raw)?;
+        let Some(sidecar) = sidecar else { return self.submit_recovered(transaction) };
+        let (fork, checked) = {
+            let pool = self.pool.lock();
+            let head = pool.head();
+            (head.rules.fork, check_transaction(&transaction, &head.rules, head.gas_limit))
+        };
+        // Proofs are dear to check: only those of transactions that may be right.
+        checked.map_err(Rejection::from)?;
+        check_sidecar(&sidecar, transaction.envelope.blob_versioned_hashes().unwrap_or_default(), fork)?;
+        self.enter(transaction, Some(sidecar))
     }
 
     /// Takes many; senders are recovered on all cores.
@@ -101,22 +104,50 @@ impl Node {
     /// Takes a transaction whose sender is known.
     ///
     /// # Errors
-    /// [`SubmitError::Rejected`].
+    /// [`SubmitError::Rejected`], or [`SidecarError::Missing`] for a blob transaction.
     pub fn submit_recovered(&self, transaction: RecoveredTransaction) -> Result<B256, SubmitError> {
+        if transaction.envelope.is_eip4844() {
+            return Err(SidecarError::Missing.into());
+        }
+        self.enter(transaction, None)
+    }
+
+    fn enter(
+        &self,
+        transaction: RecoveredTransaction,
+        sidecar: Option<BlobTransactionSidecarVariant>,
+    ) -> Result<B256, SubmitError> {
         let hash = *transaction.envelope.tx_hash();
         if self.chain.find_transaction(&hash).is_some() {
             return Err(Rejection::AlreadyKnown { hash }.into());
         }
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        match pool.add(transaction, None, &*snapshot) {
-            Ok(_) => Ok(hash),
+        let sidecar_bytes = sidecar.as_ref().map_or(0, Encodable7594::encode_7594_len);
+        match pool.add(transaction, sidecar_bytes, &*snapshot) {
+            Ok(_) => {
+                if let Some(sidecar) = sidecar {
+                    self.sidecars.lock().insert(hash, sidecar);
+                    self.forget_sidecars(&pool);
+                }
+                Ok(hash)
+            }
             Err(AddError::Rejected(rejection)) => Err(rejection.into()),
             Err(AddError::State(never)) => match never {},
         }
     }
 
-    /// Builds the next block from the pool and makes it the newest.
+    /// Drops the sidecars of transactions that neither wait nor were mined lately.
+    fn forget_sidecars(&self, pool: &Mempool) {
+        let first_kept = self.chain.heads().latest.number.saturating_sub(KEPT_BLOCK_COUNT);
+        self.sidecars.lock().retain(|hash| {
+            let is_recent = || self.chain.find_transaction(hash).is_some_and(|place| place.block.number >= first_kept);
+            pool.get(hash).is_some() || is_recent()
+        });
+    }
+
+    /// Builds the next block from the pool and makes it the newest. Where it would be empty and
+    /// `allows_empty` is not set, nothing is built.
     ///
     /// Transactions that turn out not to be includable leave the pool; they are returned with the
     /// reason.
@@ -128,12 +159,26 @@ impl Node {
         attributes: BlockAttributes,
         transaction_count_max: Option<usize>,
         in_order_of_arrival: bool,
-    ) -> Result<(BuiltReport, Dropped), NodeError> {
+        allows_empty: bool,
+    ) -> Result<(Option<BuiltReport>, Dropped), NodeError> {
         let candidates = self.candidates(&attributes, transaction_count_max, in_order_of_arrival)?;
-        let report = self.build_from(attributes, &candidates)?;
+        if candidates.is_empty() && !allows_empty {
+            return Ok((None, Vec::new()));
+        }
+        let _writer = self.writer.lock();
+        let draft = self.draft(attributes, &candidates)?;
+        let dropped = self.drop_skipped(&draft.built.skipped, &candidates);
+        if draft.built.included.is_empty() && !allows_empty {
+            return Ok((None, dropped));
+        }
+        Ok((Some(self.adopt(draft, &candidates)?), dropped))
+    }
+
+    /// Takes those out of the pool that no block can include.
+    fn drop_skipped(&self, skipped: &[SkippedTransaction], candidates: &[RecoveredTransaction]) -> Dropped {
         let mut dropped = Vec::new();
         let mut pool = self.pool.lock();
-        for skipped in &report.skipped {
+        for skipped in skipped {
             // What only did not fit this block stays for the next.
             let waits = matches!(
                 *skipped.error,
@@ -147,11 +192,11 @@ impl Node {
                 dropped.push((*hash, (*skipped.error).clone()));
             }
         }
-        Ok((report, dropped))
+        dropped
     }
 
     /// Ready transactions, best first, as many as may fit.
-    fn candidates(
+    pub(crate) fn candidates(
         &self,
         attributes: &BlockAttributes,
         count_max: Option<usize>,
@@ -187,6 +232,7 @@ impl Node {
         let mut mined = Vec::new();
         for block in &change.added {
             if let Some(stored) = self.stored(BlockId::Hash(block.hash))? {
+                self.totals.add(&stored);
                 mined.extend(stored.senders.iter().copied().zip(stored.transaction_hashes.iter().copied()));
             }
         }
@@ -210,6 +256,7 @@ impl Node {
         if matches!(changed, Changed::Any) {
             infallible(pool.refresh_all(&*snapshot));
         }
+        self.forget_sidecars(&pool);
         Ok(())
     }
 

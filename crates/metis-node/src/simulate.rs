@@ -39,6 +39,7 @@ pub struct BlockOverrides {
     pub beneficiary: Option<Address>,
     pub prev_randao: Option<B256>,
     pub base_fee_per_gas: Option<u64>,
+    pub blob_base_fee: Option<u128>,
 }
 
 impl Node {
@@ -62,6 +63,7 @@ impl Node {
         environment.beneficiary = block.beneficiary.unwrap_or(environment.beneficiary);
         environment.prev_randao = block.prev_randao.unwrap_or(environment.prev_randao);
         environment.base_fee_per_gas = block.base_fee_per_gas.unwrap_or(environment.base_fee_per_gas);
+        environment.assumed_blob_base_fee = block.blob_base_fee;
         // As in go-ethereum: a call that names no price sees no base fee.
         if block.base_fee_per_gas.is_none() && alloy_consensus::Transaction::max_fee_per_gas(&call.envelope) == 0 {
             environment.base_fee_per_gas = 0;

@@ -26,6 +26,14 @@ pub struct BuiltReport {
     pub transaction_hashes: Vec<B256>,
     /// Candidates that were left out, by position, and why.
     pub skipped: Vec<SkippedTransaction>,
+    /// Requests to the consensus layer, from Prague on (EIP-7685).
+    pub requests: Option<Vec<Bytes>>,
+}
+
+/// A block that was built on the newest one and is no part of the chain yet.
+pub(crate) struct Draft {
+    pub(crate) snapshot: Arc<MemorySnapshot>,
+    pub(crate) built: BuiltBlock,
 }
 
 /// What became of an imported block.
@@ -39,6 +47,15 @@ pub enum Imported {
     Known,
 }
 
+/// Where an imported block goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placement {
+    /// On the chain where it extends it, else beside it.
+    NewestIfItExtends,
+    /// Beside the chain.
+    Beside,
+}
+
 fn runner() -> <VirtualMachine as FrameRunnerFactory>::Runner {
     VirtualMachine::Interpreter.runner()
 }
@@ -50,10 +67,19 @@ impl Node {
     /// [`NodeError`], when the attributes break a rule or the log fails.
     pub fn build_from(
         &self,
-        mut attributes: BlockAttributes,
+        attributes: BlockAttributes,
         candidates: &[RecoveredTransaction],
     ) -> Result<BuiltReport, NodeError> {
         let _writer = self.writer.lock();
+        self.adopt(self.draft(attributes, candidates)?, candidates)
+    }
+
+    /// Builds the next block. For whoever holds the writer's lock.
+    pub(crate) fn draft(
+        &self,
+        mut attributes: BlockAttributes,
+        candidates: &[RecoveredTransaction],
+    ) -> Result<Draft, NodeError> {
         let (_, snapshot) = self.latest();
         let head = self.chain.heads().latest;
         let parent = self.chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
@@ -61,11 +87,17 @@ impl Node {
         let built = SequentialExecutor
             .build(&*snapshot, &self.spec, &parent, attributes, candidates, runner())
             .map_err(ExecuteError::Block)?;
-        let BuiltBlock { block, included, outcome, skipped } = built;
+        Ok(Draft { snapshot, built })
+    }
+
+    /// Makes a draft the newest block. For whoever held the writer's lock since it was made.
+    pub(crate) fn adopt(&self, draft: Draft, candidates: &[RecoveredTransaction]) -> Result<BuiltReport, NodeError> {
+        let Draft { snapshot, built: BuiltBlock { block, included, mut outcome, skipped } } = draft;
+        let requests = outcome.requests.take();
         let senders = included.iter().map(|index| candidates[*index].sender).collect();
         let transaction_hashes = included.iter().map(|index| *candidates[*index].envelope.tx_hash()).collect();
         self.append(&snapshot, &block, senders, outcome)?;
-        Ok(BuiltReport { block, transaction_hashes, skipped })
+        Ok(BuiltReport { block, transaction_hashes, skipped, requests })
     }
 
     /// Verifies a block and keeps it: as the newest where it extends the chain, else beside it.
@@ -73,6 +105,18 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; nothing is kept then.
     pub fn import_block(&self, block: &Block) -> Result<Imported, NodeError> {
+        self.take_block(block, Placement::NewestIfItExtends)
+    }
+
+    /// Verifies a block and keeps it beside the chain; [`Self::set_heads`] can make it the newest.
+    ///
+    /// # Errors
+    /// As [`Self::import_block`].
+    pub fn store_block(&self, block: &Block) -> Result<Imported, NodeError> {
+        self.take_block(block, Placement::Beside)
+    }
+
+    fn take_block(&self, block: &Block, placement: Placement) -> Result<Imported, NodeError> {
         let hash = block.header.hash_slow();
         let transactions = recover_block(block)?;
         let _writer = self.writer.lock();
@@ -95,7 +139,7 @@ impl Node {
         let outcome =
             SequentialExecutor.verify(&*snapshot, &self.spec, sealed, runner()).map_err(ExecuteError::Block)?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();
-        if extends_head {
+        if extends_head && placement == Placement::NewestIfItExtends {
             self.append(&snapshot, block, senders, outcome)?;
             return Ok(Imported::Head);
         }

@@ -115,7 +115,7 @@ pub fn from_execute(error: &ExecuteError<Infallible>) -> PyErr {
     }
 }
 
-fn storage_error(kind: &str, detail: &str) -> PyErr {
+pub fn storage_error(kind: &str, detail: &str) -> PyErr {
     Python::attach(|py| raise(py, "StorageError", (kind, detail)))
 }
 
@@ -123,6 +123,7 @@ fn from_log(error: &LogError) -> PyErr {
     let kind = match error {
         _ if error.is_disk_full() => "disk-full",
         LogError::Io { .. } => "io",
+        LogError::Closed => "closed",
         LogError::Locked { .. } => "locked",
         LogError::Corrupt { .. } | LogError::MissingSegment { .. } => "corrupt",
         LogError::UnsupportedVersion { .. } => "version",
@@ -176,6 +177,10 @@ pub fn from_submit(error: &SubmitError) -> PyErr {
     match error {
         SubmitError::Decode(error) => from_decode(error, None),
         SubmitError::Rejected(Rejection::Invalid(error)) => from_transaction(error, None),
+        SubmitError::Sidecar(error) => {
+            let arguments = (error.slug(), error.to_string());
+            Python::attach(|py| raise(py, "PoolRejection", arguments))
+        }
         SubmitError::Rejected(rejection) => {
             let arguments = (rejection.slug(), rejection.to_string());
             Python::attach(|py| raise(py, "PoolRejection", arguments))

@@ -49,6 +49,7 @@ fn block_environment(object: &Bound<'_, PyAny>) -> PyResult<BlockEnvironment> {
         difficulty: word(object, SUBJECT, "difficulty")?,
         prev_randao: hash(object, SUBJECT, "prev_randao")?,
         excess_blob_gas,
+        assumed_blob_base_fee: None,
         ancestors: block_hashes(object)?,
     })
 }

@@ -380,6 +380,9 @@ fn block_env(block: &BlockEnvironment, rules: &Rules) -> BlockEnv {
         // UNWRAP: as in `config`.
         let fraction = u64::try_from(blob.update_fraction).unwrap();
         env.set_blob_excess_gas_and_price(block.excess_blob_gas.unwrap_or(0), fraction);
+        if let (Some(price), Some(blob)) = (block.assumed_blob_base_fee, &mut env.blob_excess_gas_and_price) {
+            blob.blob_gasprice = price;
+        }
     }
     env
 }

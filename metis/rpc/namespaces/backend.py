@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from metis.rpc.namespaces.engine_node import EngineNode
+from metis.engine import Node
 from metis.rpc.namespaces.happenings import Happenings
 from metis.types import Address, Hash32, UnsignedTransaction
 
@@ -40,7 +40,7 @@ class Backend(Protocol):
     genesis : the chain's genesis document; eth_config reads the fork schedule from it.
     """
 
-    node: EngineNode
+    node: Node
     signer: Signer
     happenings: Happenings
     client_version: str
@@ -69,15 +69,21 @@ class Backend(Protocol):
 
     async def build_payload(self, attributes: Any, raw_transactions: list[bytes] | None) -> dict[str, Any]:
         """
-        Build a block on the head without making it the head.
+        Build a block on the head without keeping it: {"block", "tips_wei", "requests", "blobs"}.
 
         Parameters
         ----------
         raw_transactions : exactly these, in order; None takes them from the pool.
         """
 
-    async def import_block(self, rlp: bytes) -> str:
-        """Verify and store a block; "head", "side" or "known"."""
+    async def store_block(self, rlp: bytes) -> None:
+        """
+        Verify a block and keep it beside the chain; the head stays.
+
+        Raises
+        ------
+        DecodeError, InvalidBlock, UnknownParent : it is not kept.
+        """
 
     async def set_head(self, block_hash: bytes) -> None:
         """Make a known block the head, and tell subscribers what changed."""

@@ -6,14 +6,17 @@ State queries need a block that exists and say so when it does not; object queri
 
 from __future__ import annotations
 
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
-from metis.rpc.namespaces.engine_node import BlockReference, EngineNode
 from metis.rpc.parameters import BlockByHash, BlockId
 
-__all__ = ["number_of_tag", "reference_of", "require_block", "require_number"]
+__all__ = ["BlockReference", "number_of_tag", "reference_of", "require_block", "require_number"]
+
+BlockReference = int | bytes
+"""How the engine's node is told of a block: a height, or a hash."""
 
 
-def number_of_tag(node: EngineNode, tag: str) -> int:
+def number_of_tag(node: Node, tag: str) -> int:
     """Height of a tag. "pending" is the head: its state is what a call on the pending block begins with."""
     if tag in ("latest", "pending"):
         return node.head_number
@@ -22,7 +25,7 @@ def number_of_tag(node: EngineNode, tag: str) -> int:
     return node.safe_number if tag == "safe" else node.finalized_number
 
 
-def reference_of(node: EngineNode, block: BlockId) -> BlockReference | None:
+def reference_of(node: Node, block: BlockId) -> BlockReference | None:
     """
     Find the block that a parameter means, or None where there is none.
 
@@ -42,7 +45,7 @@ def reference_of(node: EngineNode, block: BlockId) -> BlockReference | None:
     return number if number <= node.head_number else None
 
 
-def require_block(node: EngineNode, block: BlockId) -> BlockReference:
+def require_block(node: Node, block: BlockId) -> BlockReference:
     """
     Find the block that a state query is about.
 
@@ -57,7 +60,7 @@ def require_block(node: EngineNode, block: BlockId) -> BlockReference:
     return reference
 
 
-def require_number(node: EngineNode, block: BlockId) -> int:
+def require_number(node: Node, block: BlockId) -> int:
     """Height of the canonical block that a parameter means; raises RpcError where there is none."""
     number = node.number_of(require_block(node, block))
     if number is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.encoding import hex_data
-from metis.rpc.namespaces.payloads import EMPTY_REQUESTS_HASH, block_value_wei, execution_payload, withdrawal
+from metis.rpc.namespaces.payloads import execution_payload, withdrawal
 from metis.rpc.parameters import address, hash32, list_of, object_of, quantity_of
 from metis.types import BlockAttributes, Gas, Hash32, TimestampS
 
@@ -46,21 +46,18 @@ def payload_answer(built: dict[str, Any], version: int) -> dict[str, Any]:
     shown = execution_payload(block)
     if version == 1:
         return shown
-    answer: dict[str, Any] = {
-        "executionPayload": shown,
-        "blockValue": hex(block_value_wei(block, built["receipts_json"])),
-    }
+    answer: dict[str, Any] = {"executionPayload": shown, "blockValue": hex(built["tips_wei"])}
     if version >= 3:
-        answer |= {"blobsBundle": {"commitments": [], "proofs": [], "blobs": []}, "shouldOverrideBuilder": False}
+        answer |= {"blobsBundle": _bundle(built["blobs"]), "shouldOverrideBuilder": False}
     if version >= 4:
-        answer["executionRequests"] = [hex_data(request) for request in _requests(built)]
+        answer["executionRequests"] = [hex_data(request) for request in built["requests"]]
     return answer
 
 
-def _requests(built: dict[str, Any]) -> list[bytes]:
-    """Execution requests of a built block; the engine names them where there are any."""
-    if "requests" in built:
-        return list(built["requests"])
-    if built["block"].header_fields().get("requests_hash") in (None, EMPTY_REQUESTS_HASH):
-        return []
-    raise RpcError(ErrorCode.METHOD_NOT_SUPPORTED, "the block has execution requests, which this node does not keep")
+def _bundle(blobs: Sequence[tuple[bytes, bytes, Sequence[bytes]]]) -> dict[str, Any]:
+    """Write BlobsBundleV1, or V2 where the proofs are of cells."""
+    return {
+        "commitments": [hex_data(commitment) for _, commitment, _ in blobs],
+        "proofs": [hex_data(proof) for _, _, proofs in blobs for proof in proofs],
+        "blobs": [hex_data(blob) for blob, _, _ in blobs],
+    }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
-from metis.rpc.namespaces.blocks import reference_of
+from metis.rpc.namespaces.blocks import BlockReference, reference_of
 from metis.rpc.namespaces.encoding import hex_data
-from metis.rpc.namespaces.engine_node import BlockReference, EngineNode
 from metis.rpc.namespaces.rlp import first_item
 from metis.rpc.parameters import BlockId, block_id, hash32
 from metis.rpc.registry import MethodRegistry, Parameter
@@ -16,7 +16,7 @@ __all__ = ["register_debug_raw"]
 _BLOCK = Parameter("block", block_id)
 
 
-def register_debug_raw(registry: MethodRegistry, node: EngineNode) -> None:
+def register_debug_raw(registry: MethodRegistry, node: Node) -> None:
     """Add the debug_getRaw* methods."""
 
     def reference(block: BlockId) -> BlockReference:

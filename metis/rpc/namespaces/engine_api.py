@@ -1,9 +1,9 @@
 """
 The Engine API: a consensus driver hands blocks in, moves the head, and has blocks built.
 
-In: payloads, over the listener with a token. Out: statuses. A block that extends the head becomes the
-head when it arrives; forkchoiceUpdated moves the head otherwise, and says what is safe and finalized.
-Not here: blob bundles (this pool keeps no blobs), getPayloadBodies, engine_getBlobs.
+In: payloads, over the listener with a token. Out: statuses. A block that arrives is executed, verified
+and kept; only forkchoiceUpdated moves the head, and says what is safe and finalized.
+Not here: getPayloadBodies.
 Source: execution-apis, ``src/engine/{paris,shanghai,cancun,prague,osaka}.md``.
 """
 
@@ -20,13 +20,15 @@ from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.built_payload import block_attributes, payload_answer, payload_attributes
 from metis.rpc.namespaces.encoding import hex_data
+from metis.rpc.namespaces.engine_blobs import register_blobs
+from metis.rpc.namespaces.engine_errors import EngineErrorCode
 from metis.rpc.namespaces.payloads import payload_block, payload_fields
 from metis.rpc.namespaces.testing_api import register_testing
 from metis.rpc.parameters import any_json, data, data_of, hash32, list_of, object_of
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import Hash32, InvalidBlock, MetisError
 
-__all__ = ["EngineErrorCode", "engine_registry"]
+__all__ = ["engine_registry"]
 
 PAYLOAD_COUNT_MAX = 16
 ZERO_HASH = bytes(32)
@@ -45,15 +47,6 @@ ETH_METHODS = frozenset(
     }
 )
 """What a consensus client may also call (execution-apis, ``common.md``)."""
-
-
-class EngineErrorCode:
-    """Codes of the Engine API's own."""
-
-    UNKNOWN_PAYLOAD = -38001
-    INVALID_FORKCHOICE_STATE = -38002
-    INVALID_PAYLOAD_ATTRIBUTES = -38003
-    UNSUPPORTED_FORK = -38005
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +93,7 @@ def _register(registry: MethodRegistry, backend: Backend) -> None:
                 return _status("INVALID", None, f"blockhash mismatch: want {hex_data(block.hash)}")
             if blob_hashes is not None and _blob_hashes(block) != blob_hashes:
                 return _status("INVALID", None, "versioned hashes do not match those of the transactions")
-            await backend.import_block(rlp)
+            await backend.store_block(rlp)
         except InvalidBlock as problem:
             return _status("INVALID", fields["parentHash"], str(problem))
         except MetisError as problem:
@@ -139,6 +132,10 @@ def _register(registry: MethodRegistry, backend: Backend) -> None:
         found = payloads.get(payload_id)
         if found is None:
             raise RpcError(EngineErrorCode.UNKNOWN_PAYLOAD, "Unknown payload")
+        header = found.built["block"].header_fields()
+        fork = node.spec.fork_at(header["number"], header["timestamp_s"])
+        if not _is_of_fork(version, fork):
+            raise RpcError(EngineErrorCode.UNSUPPORTED_FORK, f"a payload of {fork} has another version than {version}")
         return payload_answer(found.built, version)
 
     @registry.asynchronous("engine_newPayloadV1", payload)
@@ -175,6 +172,8 @@ def _register(registry: MethodRegistry, backend: Backend) -> None:
             _documented(partial(get_payload, version), "Return a block that was built on request.")
         )
 
+    register_blobs(registry, node)
+
     @registry.hot("engine_exchangeCapabilities", Parameter("methods", any_json))
     def exchange_capabilities(_methods: Any) -> list[str]:
         """Return the methods that this node supports."""
@@ -186,6 +185,12 @@ def _register(registry: MethodRegistry, backend: Backend) -> None:
         """Return what this node is."""
         name, _, version = backend.client_version.partition("/")
         return [{"code": "MT", "name": name, "version": version.split("/")[0], "commit": "0x00000000"}]
+
+
+def _is_of_fork(version: int, fork: str) -> bool:
+    """Whether engine_getPayload of a version answers with payloads of a fork."""
+    least = {"Shanghai": 2, "Cancun": 3, "Prague": 4, "Osaka": 5}.get(fork, 1)
+    return version == least or (version, least) == (2, 1)
 
 
 def _documented(function: Any, summary: str) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
-from metis.rpc.namespaces.engine_node import BlockReference, EngineNode
+from metis.rpc.namespaces.blocks import BlockReference
 from metis.rpc.namespaces.outcomes import outcome_error
 from metis.types import UnsignedTransaction
 
@@ -14,7 +15,7 @@ __all__ = ["estimate_gas"]
 
 
 def estimate_gas(
-    node: EngineNode,
+    node: Node,
     message: UnsignedTransaction,
     block: BlockReference,
     state: Mapping[bytes, Any] | None = None,

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from metis.rpc.namespaces.blocks import number_of_tag, reference_of
+from metis.engine import Node
+from metis.rpc.namespaces.blocks import BlockReference, number_of_tag, reference_of
 from metis.rpc.namespaces.encoding import hex_data, json_or_null
-from metis.rpc.namespaces.engine_node import BlockReference, EngineNode
 from metis.rpc.parameters import BlockId, block_id, block_number_or_tag, boolean, hash32, quantity_of
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import BlockNumber, Hash32
@@ -21,7 +21,7 @@ _INDEX = Parameter("index", quantity_of(64))
 _FULL = Parameter("full", boolean, default=False)
 
 
-def register_blocks(registry: MethodRegistry, node: EngineNode) -> None:
+def register_blocks(registry: MethodRegistry, node: Node) -> None:
     """Add the methods that read blocks."""
 
     @registry.hot("eth_blockNumber")
@@ -90,7 +90,7 @@ def register_blocks(registry: MethodRegistry, node: EngineNode) -> None:
         return _uncle(node, block_hash, index)
 
 
-def _height(node: EngineNode, number: BlockNumber | str) -> int:
+def _height(node: Node, number: BlockNumber | str) -> int:
     return number_of_tag(node, number) if isinstance(number, str) else int(number)
 
 
@@ -98,7 +98,7 @@ def _count(count: int | None) -> str | None:
     return None if count is None else hex(count)
 
 
-def _uncle(node: EngineNode, block: BlockReference, index: int) -> bytes | None:
+def _uncle(node: Node, block: BlockReference, index: int) -> bytes | None:
     """Look an uncle up by its hash: it is known only where it was imported as a side block itself."""
     handle = node.block(block)
     if handle is None:
@@ -107,7 +107,7 @@ def _uncle(node: EngineNode, block: BlockReference, index: int) -> bytes | None:
     return node.header_json(hashes[index]) if index < len(hashes) else None
 
 
-def pending_block_json(node: EngineNode, *, full: bool) -> bytes | None:
+def pending_block_json(node: Node, *, full: bool) -> bytes | None:
     """
     Write the block that would be built now: on the head, with the pool's executable transactions.
 

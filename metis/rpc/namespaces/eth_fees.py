@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, InvalidParameter, RpcError
 from metis.rpc.namespaces.blocks import require_number
-from metis.rpc.namespaces.engine_node import EngineNode
 from metis.rpc.parameters import BadValue, any_json, block_number_or_tag, quantity_of
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import BlockNumber
@@ -25,7 +25,7 @@ PERCENTILE_COUNT_MAX = 100
 _count64 = quantity_of(64)
 
 
-def next_base_fee_wei(node: EngineNode) -> int:
+def next_base_fee_wei(node: Node) -> int:
     """Base fee of the next block; 0 before London."""
     head = node.block(node.head_number)
     if head is None:
@@ -34,7 +34,7 @@ def next_base_fee_wei(node: EngineNode) -> int:
     return node.spec.next_base_fee_wei(head, timestamp_s) or 0
 
 
-def fee_suggestion(node: EngineNode) -> Callable[[], int]:
+def fee_suggestion(node: Node) -> Callable[[], int]:
     """Return a function that suggests a tip in wei, and looks at the chain again only when the head changed."""
     known: tuple[bytes, int] = (b"", TIP_DEFAULT_WEI)
 
@@ -48,7 +48,7 @@ def fee_suggestion(node: EngineNode) -> Callable[[], int]:
     return suggest
 
 
-def _recent_tip_wei(node: EngineNode) -> int:
+def _recent_tip_wei(node: Node) -> int:
     """Median over recent blocks of what their transactions paid (geth's percentile)."""
     number = node.head_number
     history = node.fee_history(number, min(TIP_BLOCK_COUNT, number + 1), [TIP_PERCENTILE])
@@ -57,7 +57,7 @@ def _recent_tip_wei(node: EngineNode) -> int:
     return int(sorted(tips)[len(tips) // 2]) if tips else TIP_DEFAULT_WEI
 
 
-def register_fees(registry: MethodRegistry, node: EngineNode) -> None:
+def register_fees(registry: MethodRegistry, node: Node) -> None:
     """Add the methods about prices."""
     suggest_tip_wei = fee_suggestion(node)
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import orjson
 
+from metis.engine import Node
 from metis.rpc.dispatch import OnPool
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import number_of_tag
 from metis.rpc.namespaces.encoding import hex_data
-from metis.rpc.namespaces.engine_node import EngineNode
 from metis.rpc.namespaces.log_filter import LogFilter, log_filter
 from metis.rpc.parameters import any_json, quantity
 from metis.rpc.registry import MethodRegistry, Parameter
@@ -157,7 +157,7 @@ def register_filters(
         return filters.remove(filter_key)
 
 
-def logs_of(node: EngineNode, wish: LogFilter, limits: LogLimits) -> bytes:
+def logs_of(node: Node, wish: LogFilter, limits: LogLimits) -> bytes:
     """
     Return the logs that a wish is about, as JSON.
 
@@ -183,7 +183,7 @@ def logs_of(node: EngineNode, wish: LogFilter, limits: LogLimits) -> bytes:
     return node.logs_json(begin, end, wish.addresses, wish.topics, limits.log_count_max)
 
 
-def block_logs(node: EngineNode, block_hash: bytes, wish: LogFilter, limits: LogLimits, *, is_removed: bool) -> bytes:
+def block_logs(node: Node, block_hash: bytes, wish: LogFilter, limits: LogLimits, *, is_removed: bool) -> bytes:
     """Return the wanted logs of one block, canonical or (``is_removed``) no longer."""
     found = node.block_logs_json(block_hash, wish.addresses, wish.topics, limits.log_count_max) or b"[]"
     if not is_removed:
@@ -191,13 +191,13 @@ def block_logs(node: EngineNode, block_hash: bytes, wish: LogFilter, limits: Log
     return orjson.dumps([entry | {"removed": True} for entry in orjson.loads(found)])
 
 
-def _bounds(node: EngineNode, wish: LogFilter) -> tuple[int, int]:
+def _bounds(node: Node, wish: LogFilter) -> tuple[int, int]:
     """First and last height; what is not given is the head."""
     begin = _height(node, wish.from_block)
     return begin, max(begin, node.head_number) if wish.to_block is None else _height(node, wish.to_block)
 
 
-def _height(node: EngineNode, block: BlockNumber | str | None) -> int:
+def _height(node: Node, block: BlockNumber | str | None) -> int:
     if block is None:
         return node.head_number
     return number_of_tag(node, block) if isinstance(block, str) else int(block)

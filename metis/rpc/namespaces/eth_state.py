@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, InvalidParameter, RpcError
 from metis.rpc.namespaces.blocks import require_block
 from metis.rpc.namespaces.encoding import hex_data, hex_word
-from metis.rpc.namespaces.engine_node import EngineNode
 from metis.rpc.parameters import BadValue, BlockId, any_json, block_id, list_of, storage_slot, string
 from metis.rpc.parameters import address as address_of
 from metis.rpc.registry import MethodRegistry, Parameter
@@ -24,7 +24,7 @@ _ADDRESS = Parameter("address", address_of)
 _BLOCK = Parameter("block", block_id, "latest")
 
 
-def register_state(registry: MethodRegistry, node: EngineNode) -> None:
+def register_state(registry: MethodRegistry, node: Node) -> None:
     """Add the methods that read the state of accounts."""
 
     @registry.hot("eth_getBalance", _ADDRESS, _BLOCK)

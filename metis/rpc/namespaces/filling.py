@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
-from metis.rpc.namespaces.engine_node import EngineNode
 from metis.rpc.namespaces.estimation import estimate_gas
 from metis.rpc.namespaces.transaction_arguments import TransactionFields, check_chain_id, is_dynamic, unsigned
 from metis.types import Address, Gas, UnsignedTransaction
@@ -32,7 +32,7 @@ class FillDefaults:
     sender: Address | None
 
 
-def fill_transaction(node: EngineNode, fields: TransactionFields, defaults: FillDefaults) -> UnsignedTransaction:
+def fill_transaction(node: Node, fields: TransactionFields, defaults: FillDefaults) -> UnsignedTransaction:
     """
     Complete a transaction.
 

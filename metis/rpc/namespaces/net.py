@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from metis.rpc.namespaces.engine_node import EngineNode
+from metis.engine import Node
 from metis.rpc.registry import MethodRegistry
 
 __all__ = ["register_net"]
 
 
-def register_net(registry: MethodRegistry, node: EngineNode) -> None:
+def register_net(registry: MethodRegistry, node: Node) -> None:
     """Add the net namespace."""
     network_id = str(node.spec.chain_id)
 

@@ -37,6 +37,7 @@ class BlockOverride:
     beneficiary: Address | None = None
     prev_randao: Hash32 | None = None
     base_fee_per_gas_wei: int | None = None
+    blob_base_fee_wei: int | None = None
 
 
 def _slots(value: Any) -> dict[int, int]:
@@ -67,7 +68,7 @@ _block = object_of(
         "random": hash32,
         "baseFeePerGas": quantity,
         "baseFee": quantity,
-        "blobBaseFee": quantity,
+        "blobBaseFee": quantity_of(128),
     }
 )
 
@@ -95,10 +96,8 @@ def state_overrides(value: Any) -> dict[bytes, AccountOverride]:
 
 
 def block_overrides(value: Any) -> BlockOverride:
-    """Parse {number, time, gasLimit, feeRecipient, prevRandao, baseFeePerGas}, with geth's older names."""
+    """Parse {number, time, gasLimit, feeRecipient, prevRandao, baseFeePerGas, blobBaseFee}, with geth's older names."""
     fields = _block(value)
-    if "blobBaseFee" in fields:
-        raise BadValue("blobBaseFee is not supported")
     return BlockOverride(
         number=fields.get("number"),
         timestamp_s=fields.get("time"),
@@ -106,4 +105,5 @@ def block_overrides(value: Any) -> BlockOverride:
         beneficiary=fields.get("feeRecipient", fields.get("coinbase")),
         prev_randao=fields.get("prevRandao", fields.get("random")),
         base_fee_per_gas_wei=fields.get("baseFeePerGas", fields.get("baseFee")),
+        blob_base_fee_wei=fields.get("blobBaseFee"),
     )

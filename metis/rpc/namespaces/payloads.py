@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from metis.engine import BlockHandle, keccak256
 from metis.rpc.namespaces.encoding import hex_data
 from metis.rpc.namespaces.rlp import encode_bytes, encode_list, encode_number
@@ -17,7 +15,6 @@ from metis.types import Withdrawal
 
 __all__ = [
     "EMPTY_REQUESTS_HASH",
-    "block_value_wei",
     "execution_payload",
     "payload_block",
     "payload_fields",
@@ -151,12 +148,3 @@ def execution_payload(block: BlockHandle) -> dict[str, Any]:
         payload["blobGasUsed"] = hex(header["blob_gas_used"])
         payload["excessBlobGas"] = hex(header["excess_blob_gas"])
     return payload
-
-
-def block_value_wei(block: BlockHandle, receipts_json: bytes | None) -> int:
-    """Tips that a block pays to its fee recipient."""
-    base_fee_wei = block.header_fields()["base_fee_per_gas_wei"] or 0
-    return sum(
-        int(receipt["gasUsed"], 16) * (int(receipt["effectiveGasPrice"], 16) - base_fee_wei)
-        for receipt in orjson.loads(receipts_json or b"[]")
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metis.rpc.namespaces.engine_node import EngineNode
+from metis.engine import Node
 from metis.rpc.parameters import address
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import Address
@@ -10,7 +10,7 @@ from metis.types import Address
 __all__ = ["register_txpool"]
 
 
-def register_txpool(registry: MethodRegistry, node: EngineNode) -> None:
+def register_txpool(registry: MethodRegistry, node: Node) -> None:
     """Add the txpool namespace."""
 
     @registry.hot("txpool_status")

@@ -66,11 +66,13 @@ def test_phrases__of_reasons__are_those_the_engine_has(checkout: Path) -> None:
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(PHRASE_OF_REASON)
 
 
-def test_phrases__of_rejections__are_those_the_mempool_has(checkout: Path) -> None:
-    source = checkout / "crates" / "metis-chain" / "src" / "mempool" / "rejection.rs"
-    listed = re.search(r"const SLUGS: [^=]+= \[(.*?)\];", source.read_text(encoding="utf-8"), re.DOTALL)
+def test_phrases__of_rejections__are_those_the_mempool_and_the_node_have(checkout: Path) -> None:
+    rejections = checkout / "crates" / "metis-chain" / "src" / "mempool" / "rejection.rs"
+    listed = re.search(r"const SLUGS: [^=]+= \[(.*?)\];", rejections.read_text(encoding="utf-8"), re.DOTALL)
     assert listed is not None
-    assert set(re.findall(r'"([a-z-]+)"', listed[1])) == set(PHRASE_OF_REJECTION)
+    sidecars = checkout / "crates" / "metis-node" / "src" / "sidecars.rs"
+    of_sidecars = re.findall(r'=> "(sidecar-[a-z]+)"', sidecars.read_text(encoding="utf-8"))
+    assert {*re.findall(r'"([a-z-]+)"', listed[1]), *of_sidecars} == set(PHRASE_OF_REJECTION)
 
 
 @pytest.mark.parametrize(("reason", "pattern"), LOOKED_FOR_BY_POOL.items())

@@ -106,6 +106,9 @@ pub enum LogError {
         /// The refusal.
         source: io::Error,
     },
+    /// It was closed.
+    #[error("closed")]
+    Closed,
     /// Another process uses the directory.
     #[error("the data directory is in use by another process{}", match .holder { Some(pid) => format!(" (pid {pid})"), None => String::new() })]
     Locked {

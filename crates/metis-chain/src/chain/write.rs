@@ -22,13 +22,15 @@ use crate::{
 pub(super) enum Writer {
     Log(Box<BlockLog>),
     Memory { next: StateId },
+    Closed,
 }
 
 impl Writer {
-    pub(super) const fn next_state(&self) -> StateId {
+    pub(super) const fn next_state(&self) -> Result<StateId, LogError> {
         match self {
-            Self::Log(log) => StateId(log.next_sequence()),
-            Self::Memory { next } => *next,
+            Self::Log(log) => Ok(StateId(log.next_sequence())),
+            Self::Memory { next } => Ok(*next),
+            Self::Closed => Err(LogError::Closed),
         }
     }
 
@@ -53,6 +55,7 @@ impl Writer {
                     (state, Place::Memory(payload.into()))
                 })
                 .collect()),
+            Self::Closed => Err(LogError::Closed),
         }
     }
 }
@@ -125,7 +128,7 @@ impl Chain {
     /// [`ChainError`].
     pub fn append_all(&self, blocks: Vec<NewBlock>) -> Result<StateChange, ChainError> {
         let mut writer = self.writer.lock();
-        let first_state = writer.next_state();
+        let first_state = writer.next_state()?;
         let mut prepared: Vec<Prepared> = Vec::with_capacity(blocks.len());
         let mut plan = None;
         for block in blocks {
@@ -269,6 +272,7 @@ impl Chain {
         match &mut *self.writer.lock() {
             Writer::Log(log) => Ok(log.tick(now_ms)?),
             Writer::Memory { .. } => Ok(true),
+            Writer::Closed => Err(LogError::Closed.into()),
         }
     }
 
@@ -280,17 +284,18 @@ impl Chain {
         match &mut *self.writer.lock() {
             Writer::Log(log) => Ok(log.sync()?),
             Writer::Memory { .. } => Ok(()),
+            Writer::Closed => Err(LogError::Closed.into()),
         }
     }
 
-    /// Makes everything durable and gives the directory free.
+    /// Makes everything durable and gives the directory free. Changes are refused from then on.
     ///
     /// # Errors
-    /// [`ChainError::Log`].
-    pub fn close(self) -> Result<(), ChainError> {
-        match self.writer.into_inner() {
+    /// [`ChainError::Log`]; the directory is free then, too.
+    pub fn close(&self) -> Result<(), ChainError> {
+        match std::mem::replace(&mut *self.writer.lock(), Writer::Closed) {
             Writer::Log(log) => Ok(log.close()?),
-            Writer::Memory { .. } => Ok(()),
+            Writer::Memory { .. } | Writer::Closed => Ok(()),
         }
     }
 

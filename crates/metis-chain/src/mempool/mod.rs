@@ -27,7 +27,7 @@ use std::{cmp::Reverse, sync::Arc};
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use metis_state_transition::{RecoveredTransaction, StateView};
 
 pub use best::{Best, Order};
@@ -82,8 +82,6 @@ pub struct PoolTransaction {
     pub transaction: RecoveredTransaction,
     /// Its hash.
     pub hash: B256,
-    /// What belongs to it but not into a block: a blob transaction's blobs, commitments, proofs.
-    pub sidecar: Option<Bytes>,
     /// Its place in the order of arrival.
     pub arrival: u64,
     /// Its nonce.
@@ -98,7 +96,7 @@ pub struct PoolTransaction {
 }
 
 impl PoolTransaction {
-    fn new(transaction: RecoveredTransaction, sidecar: Option<Bytes>, arrival: u64) -> Self {
+    fn new(transaction: RecoveredTransaction, sidecar_bytes: usize, arrival: u64) -> Self {
         let envelope = &transaction.envelope;
         let max_fee = envelope.max_fee_per_gas();
         let max_blob_fee = envelope.max_fee_per_blob_gas();
@@ -111,11 +109,10 @@ impl PoolTransaction {
             nonce: envelope.nonce(),
             // Gas and blobs take at most 193 bits, so only the value can overflow.
             cost: (gas_cost + blob_cost).checked_add(envelope.value()),
-            size_bytes: envelope.encode_2718_len() + sidecar.as_ref().map_or(0, |bytes| bytes.len()),
+            size_bytes: envelope.encode_2718_len() + sidecar_bytes,
             max_fee,
             max_priority_fee: envelope.max_priority_fee_per_gas().unwrap_or(max_fee),
             max_blob_fee,
-            sidecar,
             transaction,
         }
     }

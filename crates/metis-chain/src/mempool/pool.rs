@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use alloy_primitives::{Address, B256, Bytes, U256, map::B256Map};
+use alloy_primitives::{Address, B256, U256, map::B256Map};
 use metis_state_transition::{RecoveredTransaction, TransactionError, check_transaction};
 
 use super::{
@@ -74,7 +74,8 @@ impl Mempool {
         &self.head
     }
 
-    /// Adds a transaction. `accounts` is the state after the newest block (with its patches).
+    /// Adds a transaction; `sidecar_bytes` is the size of what belongs to it but not into a block: a
+    /// blob transaction's blobs, commitments and proofs. `accounts` is the state after the newest block (with its patches).
     ///
     /// Should the sender's account differ from what the pool knows, it is taken as it is now; call
     /// [`Self::refresh`] after changing accounts to learn what is dropped by that.
@@ -84,10 +85,10 @@ impl Mempool {
     pub fn add<A: SenderAccounts>(
         &mut self,
         transaction: RecoveredTransaction,
-        sidecar: Option<Bytes>,
+        sidecar_bytes: usize,
         accounts: &A,
     ) -> Result<Added, AddError<A::Error>> {
-        let new = PoolTransaction::new(transaction, sidecar, self.next_arrival);
+        let new = PoolTransaction::new(transaction, sidecar_bytes, self.next_arrival);
         if self.by_hash.contains_key(&new.hash) {
             return Err(Rejection::AlreadyKnown { hash: new.hash }.into());
         }

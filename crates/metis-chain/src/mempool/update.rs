@@ -93,7 +93,7 @@ impl Mempool {
         }
         for transaction in reinjected {
             let hash = *transaction.envelope.tx_hash();
-            match self.add(transaction, None, accounts) {
+            match self.add(transaction, 0, accounts) {
                 Ok(added) => {
                     update.reinjected.push(hash);
                     update.promoted.extend(added.promoted);

@@ -143,7 +143,7 @@ fn pending_filter__transactions_that_become_ready__are_reported_once() {
         metis_chain::mempool::SenderAccount { balance: alloy_primitives::U256::from(u64::MAX), ..Default::default() };
     accounts.0.insert(sender(0), account);
     let add = |bench: &mut Bench, nonce| {
-        bench.pool.add(transfer(sender(0), nonce, 20, 1, 0), None, &accounts).unwrap().transaction.hash
+        bench.pool.add(transfer(sender(0), nonce, 20, 1, 0), 0, &accounts).unwrap().transaction.hash
     };
     add(&mut bench, 0);
     let id = bench.install(FilterKind::PendingTransactions);

@@ -270,7 +270,7 @@ impl Bench {
                 let next = self.pool.next_nonce(&from).unwrap_or(self.model.account(&from).nonce);
                 let new = transfer(from, next.saturating_add_signed(offset.into()), fee, tip, value);
                 let expected = self.model.add(self.pool.config(), &new);
-                match self.pool.add(new.clone(), None, &self.model.accounts) {
+                match self.pool.add(new.clone(), 0, &self.model.accounts) {
                     Ok(added) => {
                         assert_eq!(expected, Ok(()));
                         assert_eq!(added.transaction.hash, hash(&new));
@@ -333,7 +333,7 @@ impl Bench {
                     assert!(content.ready.is_empty());
                     assert!(content.queued[0].nonce > self.model.account(&content.sender).nonce);
                     let filler = transfer(content.sender, self.model.account(&content.sender).nonce, 50, 25, 1);
-                    self.pool.add(filler.clone(), None, &self.model.accounts).unwrap();
+                    self.pool.add(filler.clone(), 0, &self.model.accounts).unwrap();
                     self.model.add(self.pool.config(), &filler).unwrap();
                 }
                 continue;
@@ -389,7 +389,7 @@ proptest! {
             let size_bytes = pool.content().first().map_or(0, |content| {
                 content.ready.iter().chain(&content.queued).next().unwrap().size_bytes
             });
-            match pool.add(new.clone(), None, &accounts) {
+            match pool.add(new.clone(), 0, &accounts) {
                 Ok(added) => {
                     expected.insert(key, Arc::clone(&added.transaction));
                     let mut evicted = vec![];
@@ -404,9 +404,9 @@ proptest! {
                     // Added by a pool with room for it, it is the least worth here.
                     let mut roomy = Mempool::new(MempoolConfig::default(), head(base_fee));
                     for entry in before.values() {
-                        roomy.add(entry.transaction.clone(), None, &accounts).unwrap();
+                        roomy.add(entry.transaction.clone(), 0, &accounts).unwrap();
                     }
-                    let entry = roomy.add(new, None, &accounts).unwrap().transaction;
+                    let entry = roomy.add(new, 0, &accounts).unwrap().transaction;
                     let mut attempt = before.clone();
                     let mut newest = (*entry).clone();
                     newest.arrival = u64::MAX;

@@ -38,9 +38,8 @@ fn engine(store: &MemoryStore, fork: Fork, transaction: &RecoveredTransaction) -
         gas_limit: BLOCK_GAS_LIMIT,
         base_fee_per_gas: 7,
         difficulty: U256::ZERO,
-        prev_randao: B256::ZERO,
         excess_blob_gas: (fork >= Fork::Cancun).then_some(0),
-        ancestors: Default::default(),
+        ..BlockEnvironment::default()
     };
     let rules = pool_head(fork).rules;
     let snapshot = store.latest();
@@ -55,7 +54,7 @@ fn engine(store: &MemoryStore, fork: Fork, transaction: &RecoveredTransaction) -
 /// What the pool says of it.
 fn pool(store: &MemoryStore, fork: Fork, transaction: &RecoveredTransaction) -> Result<(), TransactionError> {
     let mut pool = Mempool::new(MempoolConfig::default(), pool_head(fork));
-    match pool.add(transaction.clone(), None, &*store.latest()) {
+    match pool.add(transaction.clone(), 0, &*store.latest()) {
         Ok(_) => Ok(()),
         Err(AddError::Rejected(Rejection::Invalid(error))) => Err(*error),
         Err(other) => panic!("{other}"),

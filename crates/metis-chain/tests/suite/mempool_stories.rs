@@ -42,11 +42,11 @@ fn refusal(result: Result<metis_chain::mempool::Added, AddError<std::convert::In
 fn add__nonces_in_reverse__are_ready_together_when_the_first_arrives() {
     let (mut pool, accounts) = (pool(), rich());
     for nonce in (1..5).rev() {
-        let added = pool.add(transfer(sender(0), nonce, 20, 1, 0), None, &accounts).unwrap();
+        let added = pool.add(transfer(sender(0), nonce, 20, 1, 0), 0, &accounts).unwrap();
         assert!(!added.is_ready && added.promoted.is_empty());
     }
     assert_eq!(pool.best(Order::Price, 10, 1).count(), 0);
-    let added = pool.add(transfer(sender(0), 0, 20, 1, 0), None, &accounts).unwrap();
+    let added = pool.add(transfer(sender(0), 0, 20, 1, 0), 0, &accounts).unwrap();
     assert!(added.is_ready);
     assert_eq!(added.promoted.iter().map(|entry| entry.nonce).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     let hashes: Vec<B256> = added.promoted.iter().map(|entry| entry.hash).collect();
@@ -61,7 +61,7 @@ fn automine__ten_senders_of_four_hundred__mines_every_one() {
     let mut mined_count = 0;
     for nonce in 0..400 {
         for number in 0..10 {
-            pool.add(transfer(sender(number), nonce, 20, 1, 0), None, &accounts).unwrap();
+            pool.add(transfer(sender(number), nonce, 20, 1, 0), 0, &accounts).unwrap();
             let best: Vec<_> = pool.best(Order::Price, 10, 1).collect();
             assert_eq!(best.len(), 1);
             mined_count += 1;
@@ -80,7 +80,7 @@ fn best__by_price_and_by_arrival__takes_turns() {
     // Sender, nonce, fee cap, tip cap; the base fee is 10.
     let sent = [(0, 0, 30, 1), (1, 0, 30, 5), (0, 1, 30, 9), (2, 0, 12, 5), (1, 1, 30, 5), (3, 0, 9, 9)];
     for (number, nonce, fee, tip) in sent {
-        pool.add(transfer(sender(number), nonce, fee, tip, 0), None, &accounts).unwrap();
+        pool.add(transfer(sender(number), nonce, fee, tip, 0), 0, &accounts).unwrap();
     }
     let order = |order, base_fee| -> Vec<(Address, u64)> {
         pool.best(order, base_fee, 1).map(|entry| (entry.sender(), entry.nonce)).collect()
@@ -99,14 +99,14 @@ fn best__by_price_and_by_arrival__takes_turns() {
 fn add__replacement__needs_ten_percent_more_of_both_caps() {
     let (mut pool, accounts) = (pool(), rich());
     let first = transfer(sender(0), 0, 100, 10, 0);
-    pool.add(first.clone(), None, &accounts).unwrap();
-    assert_eq!(refusal(pool.add(first.clone(), None, &accounts)), Rejection::AlreadyKnown { hash: hash(&first) });
+    pool.add(first.clone(), 0, &accounts).unwrap();
+    assert_eq!(refusal(pool.add(first.clone(), 0, &accounts)), Rejection::AlreadyKnown { hash: hash(&first) });
     let underpriced =
         Rejection::ReplacementUnderpriced { replaced: hash(&first), max_fee_min: 110, max_priority_fee_min: 11 };
     for (fee, tip) in [(109, 11), (110, 10), (200, 10)] {
-        assert_eq!(refusal(pool.add(transfer(sender(0), 0, fee, tip, 1), None, &accounts)), underpriced);
+        assert_eq!(refusal(pool.add(transfer(sender(0), 0, fee, tip, 1), 0, &accounts)), underpriced);
     }
-    let added = pool.add(transfer(sender(0), 0, 110, 11, 1), None, &accounts).unwrap();
+    let added = pool.add(transfer(sender(0), 0, 110, 11, 1), 0, &accounts).unwrap();
     assert_eq!(added.replaced.unwrap().hash, hash(&first));
     assert_eq!((pool.len(), pool.get(&hash(&first))), (1, None));
 }
@@ -129,21 +129,20 @@ fn blob(nonce: u64, fee: u128, blob_fee: u128) -> RecoveredTransaction {
 }
 
 #[test]
-fn add__blob_transaction__needs_twice_the_price_and_keeps_its_sidecar() {
+fn add__blob_transaction__needs_twice_the_price_and_counts_its_sidecar() {
     let (mut pool, accounts) = (pool(), rich());
-    let sidecar = Bytes::from(vec![7; 200_000]);
-    let added = pool.add(blob(0, 20, 5), Some(sidecar.clone()), &accounts).unwrap();
-    assert_eq!(added.transaction.sidecar, Some(sidecar.clone()));
+    let added = pool.add(blob(0, 20, 5), 200_000, &accounts).unwrap();
+    assert!(added.transaction.size_bytes > 200_000);
     assert!(pool.size_bytes() > 200_000);
     for (fee, blob_fee) in [(39, 10), (40, 9)] {
-        assert_eq!(refusal(pool.add(blob(0, fee, blob_fee), None, &accounts)).slug(), "replacement-underpriced");
+        assert_eq!(refusal(pool.add(blob(0, fee, blob_fee), 0, &accounts)).slug(), "replacement-underpriced");
     }
     assert_eq!(
-        refusal(pool.add(transfer(sender(0), 0, 400, 400, 0), None, &accounts)),
+        refusal(pool.add(transfer(sender(0), 0, 400, 400, 0), 0, &accounts)),
         Rejection::ReplacementKind { replaced: added.transaction.hash }
     );
-    let replacement = pool.add(blob(0, 40, 10), None, &accounts).unwrap();
-    assert_eq!(replacement.replaced.unwrap().sidecar, Some(sidecar));
+    let replacement = pool.add(blob(0, 40, 10), 0, &accounts).unwrap();
+    assert_eq!(replacement.replaced.unwrap().hash, added.transaction.hash);
     assert_eq!(pool.best(Order::Price, 10, 10).count(), 1);
     assert_eq!(pool.best(Order::Price, 10, 11).count(), 0, "its blob fee cap is too low");
 }
@@ -161,20 +160,14 @@ fn add__limits__name_themselves() {
     };
     let mut pool = Mempool::new(config, head(10));
     let of = |nonce, fee, tip| transfer(sender(0), nonce, fee, tip, 0);
-    assert_eq!(refusal(pool.add(of(0, 4, 4), None, &accounts)), Rejection::Underpriced { max_fee: 4, min: 5 });
-    assert_eq!(
-        refusal(pool.add(of(0, 9, 1), None, &accounts)),
-        Rejection::TipUnderpriced { max_priority_fee: 1, min: 2 }
-    );
-    assert_eq!(refusal(pool.add(of(1, 9, 2), None, &accounts)), Rejection::NonceGap { nonce: 1, expected: 0, max: 0 });
-    assert!(matches!(
-        refusal(pool.add(of(0, 9, 2), Some(Bytes::from(vec![0; 150])), &accounts)),
-        Rejection::TooLarge { max: 150, .. }
-    ));
+    assert_eq!(refusal(pool.add(of(0, 4, 4), 0, &accounts)), Rejection::Underpriced { max_fee: 4, min: 5 });
+    assert_eq!(refusal(pool.add(of(0, 9, 1), 0, &accounts)), Rejection::TipUnderpriced { max_priority_fee: 1, min: 2 });
+    assert_eq!(refusal(pool.add(of(1, 9, 2), 0, &accounts)), Rejection::NonceGap { nonce: 1, expected: 0, max: 0 });
+    assert!(matches!(refusal(pool.add(of(0, 9, 2), 150, &accounts)), Rejection::TooLarge { max: 150, .. }));
     for nonce in 0..2 {
-        pool.add(of(nonce, 9, 2), None, &accounts).unwrap();
+        pool.add(of(nonce, 9, 2), 0, &accounts).unwrap();
     }
-    assert_eq!(refusal(pool.add(of(2, 9, 2), None, &accounts)), Rejection::SenderFull { max: 2 });
+    assert_eq!(refusal(pool.add(of(2, 9, 2), 0, &accounts)), Rejection::SenderFull { max: 2 });
     let slugs: Vec<&str> = Rejection::SLUGS.to_vec();
     assert_eq!(slugs.iter().collect::<std::collections::BTreeSet<_>>().len(), slugs.len());
 }
@@ -187,8 +180,8 @@ fn add__more_than_the_sender_can_pay_in_all__is_refused_or_waits() {
     accounts.0.get_mut(&sender(0)).unwrap().balance = U256::from(cost + cost / 2);
     for funds in [Funds::Together, Funds::Each] {
         let mut pool = Mempool::new(MempoolConfig { funds, ..MempoolConfig::default() }, head(10));
-        pool.add(transfer(sender(0), 0, 20, 1, 1_000_000), None, &accounts).unwrap();
-        let second = pool.add(transfer(sender(0), 1, 20, 1, 1_000_000), None, &accounts);
+        pool.add(transfer(sender(0), 0, 20, 1, 1_000_000), 0, &accounts).unwrap();
+        let second = pool.add(transfer(sender(0), 1, 20, 1, 1_000_000), 0, &accounts);
         if funds == Funds::Together {
             let (required, balance) = (U256::from(2 * cost), U256::from(cost + cost / 2));
             assert_eq!(refusal(second), Rejection::Overdraft { required, balance });
@@ -206,8 +199,8 @@ fn add__more_than_the_sender_can_pay_in_all__is_refused_or_waits() {
 fn on_new_head__nonce_used_by_another__drops_and_says_so() {
     let (mut pool, mut accounts) = (pool(), rich());
     let first = transfer(sender(0), 0, 20, 1, 0);
-    pool.add(first.clone(), None, &accounts).unwrap();
-    pool.add(transfer(sender(0), 1, 20, 1, 0), None, &accounts).unwrap();
+    pool.add(first.clone(), 0, &accounts).unwrap();
+    pool.add(transfer(sender(0), 1, 20, 1, 0), 0, &accounts).unwrap();
     accounts.0.get_mut(&sender(0)).unwrap().nonce = 1;
     let mined = [(sender(0), B256::repeat_byte(1))];
     let new = NewHead { head: head(10), mined: &mined, changed: &[], reinjected: vec![] };
@@ -221,7 +214,7 @@ fn on_new_head__nonce_used_by_another__drops_and_says_so() {
 #[test]
 fn on_new_head__lower_gas_limit__drops_what_no_longer_fits() {
     let (mut pool, accounts) = (pool(), rich());
-    pool.add(transfer(sender(0), 0, 20, 1, 0), None, &accounts).unwrap();
+    pool.add(transfer(sender(0), 0, 20, 1, 0), 0, &accounts).unwrap();
     let small = metis_chain::mempool::PoolHead { gas_limit: 20_000, ..head(10) };
     let new = NewHead { head: small, mined: &[], changed: &[], reinjected: vec![] };
     let update = pool.on_new_head(new, &accounts).unwrap();
@@ -235,7 +228,7 @@ fn remove__drops_one_a_sender_or_all() {
     let (mut pool, accounts) = (pool(), rich());
     for number in 0..3 {
         for nonce in 0..3 {
-            pool.add(transfer(sender(number), nonce, 20, 1, 0), None, &accounts).unwrap();
+            pool.add(transfer(sender(number), nonce, 20, 1, 0), 0, &accounts).unwrap();
         }
     }
     let middle = hash(&transfer(sender(0), 1, 20, 1, 0));

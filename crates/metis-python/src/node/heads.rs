@@ -21,49 +21,58 @@ use crate::{
 #[pymethods]
 impl Node {
     #[getter]
-    fn spec(&self) -> ChainSpec {
-        ChainSpec { inner: Arc::new(self.inner.spec().clone()) }
+    fn spec(&self) -> PyResult<ChainSpec> {
+        let node = self.get()?;
+        Ok(ChainSpec { inner: Arc::new(node.spec().clone()) })
     }
 
     #[getter]
-    fn genesis_hash<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        to_bytes(py, self.inner.genesis_hash())
+    fn genesis_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let node = self.get()?;
+        Ok(to_bytes(py, node.genesis_hash()))
     }
 
     #[getter]
-    fn head_number(&self) -> u64 {
-        self.inner.heads().latest.number
+    fn head_number(&self) -> PyResult<u64> {
+        let node = self.get()?;
+        Ok(node.heads().latest.number)
     }
 
     #[getter]
-    fn head_hash<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        to_bytes(py, self.inner.heads().latest.hash)
+    fn head_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let node = self.get()?;
+        Ok(to_bytes(py, node.heads().latest.hash))
     }
 
     #[getter]
-    fn safe_number(&self) -> u64 {
-        let heads = self.inner.heads();
-        heads.safe.unwrap_or(heads.first).number
+    fn safe_number(&self) -> PyResult<u64> {
+        let node = self.get()?;
+        let heads = node.heads();
+        Ok(heads.safe.unwrap_or(heads.first).number)
     }
 
     #[getter]
-    fn finalized_number(&self) -> u64 {
-        let heads = self.inner.heads();
-        heads.finalized.unwrap_or(heads.first).number
+    fn finalized_number(&self) -> PyResult<u64> {
+        let node = self.get()?;
+        let heads = node.heads();
+        Ok(heads.finalized.unwrap_or(heads.first).number)
     }
 
     #[getter]
-    fn oldest_state_number(&self) -> u64 {
-        self.inner.oldest_state_number()
+    fn oldest_state_number(&self) -> PyResult<u64> {
+        let node = self.get()?;
+        Ok(node.oldest_state_number())
     }
 
-    fn number_of(&self, block: BlockReference) -> Option<u64> {
-        let found = self.inner.find(block.0)?;
-        self.inner.is_canonical(&found.hash).then_some(found.number)
+    fn number_of(&self, block: BlockReference) -> PyResult<Option<u64>> {
+        let node = self.get()?;
+        let found = node.find(block.0).filter(|found| node.is_canonical(&found.hash));
+        Ok(found.map(|found| found.number))
     }
 
-    fn is_known(&self, block_hash: Fixed<32>) -> bool {
-        self.inner.find(BlockId::Hash(block_hash.0.into())).is_some()
+    fn is_known(&self, block_hash: Fixed<32>) -> PyResult<bool> {
+        let node = self.get()?;
+        Ok(node.find(BlockId::Hash(block_hash.0.into())).is_some())
     }
 
     #[pyo3(signature = (safe_hash, finalized_hash))]
@@ -73,31 +82,39 @@ impl Node {
         safe_hash: Option<Fixed<32>>,
         finalized_hash: Option<Fixed<32>>,
     ) -> PyResult<()> {
+        let node = self.get()?;
         let heads = NewHeads {
             latest: None,
             safe: safe_hash.map(|hash| hash.0.into()),
             finalized: finalized_hash.map(|hash| hash.0.into()),
         };
-        guard_free(py, || self.inner.set_heads(heads))?.map(|_| ()).map_err(|error| from_node(&error))
+        guard_free(py, || node.set_heads(heads))?.map(|_| ()).map_err(|error| from_node(&error))
     }
 
     fn set_head(&self, py: Python<'_>, block_hash: Fixed<32>) -> PyResult<()> {
+        let node = self.get()?;
         let heads = NewHeads { latest: Some(block_hash.0.into()), ..NewHeads::default() };
-        guard_free(py, || self.inner.set_heads(heads))?.map(|_| ()).map_err(|error| from_node(&error))
+        guard_free(py, || node.set_heads(heads))?.map(|_| ()).map_err(|error| from_node(&error))
     }
 
     fn truncate(&self, py: Python<'_>, block_hash: Fixed<32>) -> PyResult<()> {
+        let node = self.get()?;
         let hash: B256 = block_hash.0.into();
-        guard_free(py, || self.inner.truncate(&hash))?.map(|_| ()).map_err(|error| from_node(&error))
+        guard_free(py, || node.truncate(&hash))?.map(|_| ()).map_err(|error| from_node(&error))
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (pending, queued) = self.inner.pool_status();
+        let node = self.get()?;
+        let (pending, queued) = node.pool_status();
         let fields = PyDict::new(py);
-        fields.set_item("head_number", self.inner.heads().latest.number)?;
-        fields.set_item("oldest_state_number", self.inner.oldest_state_number())?;
+        fields.set_item("head_number", node.heads().latest.number)?;
+        fields.set_item("oldest_state_number", node.oldest_state_number())?;
         fields.set_item("pool_pending", pending)?;
         fields.set_item("pool_queued", queued)?;
+        let totals = node.totals();
+        fields.set_item("transaction_count", totals.transaction_count)?;
+        fields.set_item("gas_used", totals.gas_used)?;
+        fields.set_item("log_count", totals.log_count)?;
         Ok(fields)
     }
 }

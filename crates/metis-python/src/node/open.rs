@@ -1,7 +1,5 @@
 //! `Node`: opening it, and making what it holds durable.
 
-use std::sync::Arc;
-
 use metis_node::{Durability, NodeConfig};
 use pyo3::{prelude::*, types::PyBytes};
 
@@ -44,14 +42,23 @@ impl Node {
             metis_node::Node::open(spec, block, accounts.into_iter().collect(), &config)
                 .map_err(|error| from_node(&error))
         })?;
-        Ok(Self { inner: Arc::new(opened?) })
+        Ok(Self::new(opened?))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match self.take() {
+            Some(node) => guard_free(py, || node.close())?.map_err(|error| from_node(&error)),
+            None => Ok(()),
+        }
     }
 
     fn sync(&self, py: Python<'_>) -> PyResult<()> {
-        guard_free(py, || self.inner.sync())?.map_err(|error| from_node(&error))
+        let node = self.get()?;
+        guard_free(py, || node.sync())?.map_err(|error| from_node(&error))
     }
 
     fn tick(&self, py: Python<'_>, now_ms: u64) -> PyResult<bool> {
-        guard_free(py, || self.inner.tick(now_ms))?.map_err(|error| from_node(&error))
+        let node = self.get()?;
+        guard_free(py, || node.tick(now_ms))?.map_err(|error| from_node(&error))
     }
 }

@@ -17,13 +17,15 @@ use crate::{
 #[pymethods]
 impl Node {
     fn submit<'py>(&self, py: Python<'py>, raw: Blob) -> PyResult<Bound<'py, PyBytes>> {
-        let hash = guard_free(py, || self.inner.submit(&raw.0))?;
+        let node = self.get()?;
+        let hash = guard_free(py, || node.submit(&raw.0))?;
         hash.map(|hash| to_bytes(py, hash)).map_err(|error| from_submit(&error))
     }
 
     fn submit_many<'py>(&self, py: Python<'py>, raw: Vec<Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyList>> {
+        let node = self.get()?;
         let items: Vec<&[u8]> = raw.iter().map(|bytes| bytes.as_bytes()).collect();
-        let results = guard_free(py, || self.inner.submit_many(&items))?;
+        let results = guard_free(py, || node.submit_many(&items))?;
         let list = PyList::empty(py);
         for result in results {
             match result {
@@ -35,38 +37,46 @@ impl Node {
     }
 
     fn submit_unsigned<'py>(&self, py: Python<'py>, transaction: &Transaction) -> PyResult<Bound<'py, PyBytes>> {
+        let node = self.get()?;
         let transaction = transaction.inner.clone();
-        let hash = guard_free(py, || self.inner.submit_recovered(transaction))?;
+        let hash = guard_free(py, || node.submit_recovered(transaction))?;
         hash.map(|hash| to_bytes(py, hash)).map_err(|error| from_submit(&error))
     }
 
     fn drop(&self, transaction_hash: Fixed<32>) -> PyResult<bool> {
-        guard(|| Ok(self.inner.drop_transaction(&transaction_hash.0.into())))
+        let node = self.get()?;
+        guard(|| Ok(node.drop_transaction(&transaction_hash.0.into())))
     }
 
     fn drop_all(&self) -> PyResult<usize> {
-        guard(|| Ok(self.inner.drop_all()))
+        let node = self.get()?;
+        guard(|| Ok(node.drop_all()))
     }
 
-    fn pool_status(&self) -> (usize, usize) {
-        self.inner.pool_status()
+    fn pool_status(&self) -> PyResult<(usize, usize)> {
+        let node = self.get()?;
+        Ok(node.pool_status())
     }
 
     #[pyo3(signature = (sender=None))]
     fn pool_content_json<'py>(&self, py: Python<'py>, sender: Option<Fixed<20>>) -> PyResult<Bound<'py, PyBytes>> {
+        let node = self.get()?;
         let sender = sender.map(|sender| Address::from(sender.0));
-        Ok(to_bytes(py, guard_free(py, || self.inner.pool_content_json(sender))?))
+        Ok(to_bytes(py, guard_free(py, || node.pool_content_json(sender))?))
     }
 
     fn pool_inspect_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(to_bytes(py, guard_free(py, || self.inner.pool_inspect_json())?))
+        let node = self.get()?;
+        Ok(to_bytes(py, guard_free(py, || node.pool_inspect_json())?))
     }
 
     fn pending_nonce(&self, address: Fixed<20>) -> PyResult<u64> {
-        guard(|| self.inner.pending_nonce(address.0.into()).map_err(|error| from_node(&error)))
+        let node = self.get()?;
+        guard(|| node.pending_nonce(address.0.into()).map_err(|error| from_node(&error)))
     }
 
-    fn pending_hashes<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.inner.pending_hashes().into_iter().map(|hash| to_bytes(py, hash)).collect()
+    fn pending_hashes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let node = self.get()?;
+        Ok(node.pending_hashes().into_iter().map(|hash| to_bytes(py, hash)).collect())
     }
 }

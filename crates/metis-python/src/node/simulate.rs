@@ -31,10 +31,11 @@ impl Node {
         overrides: Option<&Bound<'py, PyAny>>,
         block_overrides: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
+        let node = self.get()?;
         let call = unsigned_call(call)?;
         let (overrides, assumed) = (state_overrides(overrides)?, block_assumptions(block_overrides)?);
-        let outcome = guard_free(py, || self.inner.call(&call, block.0, &overrides, &assumed))?
-            .map_err(|error| from_node(&error))?;
+        let outcome =
+            guard_free(py, || node.call(&call, block.0, &overrides, &assumed))?.map_err(|error| from_node(&error))?;
         call_fields(py, &outcome)
     }
 
@@ -47,9 +48,10 @@ impl Node {
         overrides: Option<&Bound<'py, PyAny>>,
         block_overrides: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
+        let node = self.get()?;
         let call = unsigned_call(call)?;
         let (overrides, assumed) = (state_overrides(overrides)?, block_assumptions(block_overrides)?);
-        let estimate = guard_free(py, || self.inner.estimate_gas(&call, block.0, &overrides, &assumed))?
+        let estimate = guard_free(py, || node.estimate_gas(&call, block.0, &overrides, &assumed))?
             .map_err(|error| from_node(&error))?;
         match estimate {
             GasEstimate::Gas(gas) => ("gas", gas).into_pyobject(py),
@@ -66,9 +68,10 @@ impl Node {
         block: BlockReference,
         overrides: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyDict>)> {
+        let node = self.get()?;
         let call = unsigned_call(call)?;
         let overrides = state_overrides(overrides)?;
-        let (list, outcome) = guard_free(py, || self.inner.create_access_list(&call, block.0, &overrides))?
+        let (list, outcome) = guard_free(py, || node.create_access_list(&call, block.0, &overrides))?
             .map_err(|error| from_node(&error))?;
         let entries = PyList::empty(py);
         for item in list.0 {
@@ -115,5 +118,6 @@ fn block_assumptions(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<BlockOver
         beneficiary: attribute::<Option<Fixed<20>>>(assumed, SUBJECT, "beneficiary")?.map(|bytes| bytes.0.into()),
         prev_randao: attribute::<Option<Fixed<32>>>(assumed, SUBJECT, "prev_randao")?.map(|bytes| bytes.0.into()),
         base_fee_per_gas: attribute(assumed, SUBJECT, "base_fee_per_gas_wei")?,
+        blob_base_fee: attribute(assumed, SUBJECT, "blob_base_fee_wei")?,
     })
 }

@@ -47,6 +47,8 @@ pub struct BlockEnvironment {
     pub prev_randao: B256,
     /// Excess blob gas, from Cancun on (EIP-4844).
     pub excess_blob_gas: Option<u64>,
+    /// Wei per blob gas that a call assumes instead of what follows from [`Self::excess_blob_gas`].
+    pub assumed_blob_base_fee: Option<u128>,
     /// Ancestors that BLOCKHASH may be asked for.
     pub ancestors: Ancestors,
 }
@@ -63,6 +65,7 @@ impl BlockEnvironment {
             difficulty: header.difficulty,
             prev_randao: header.mix_hash,
             excess_blob_gas: header.excess_blob_gas,
+            assumed_blob_base_fee: None,
             ancestors,
         }
     }
