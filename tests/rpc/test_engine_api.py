@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import websockets
+from eth_account import Account
 
-from metis.engine import sign_transaction
+from metis.engine import decode_transaction, sign_transaction
 from metis.node import NodeConfig, NodeService
 from metis.node.accounts import DevelopmentSigner, derive_accounts
 from metis.node.config import TEST_MNEMONIC, EngineApiConfig, MiningConfig, RpcSection
@@ -58,18 +61,20 @@ class Driver:
         state = {"headBlockHash": head, "safeBlockHash": final, "finalizedBlockHash": final}
         return await self.ask("engine_forkchoiceUpdatedV3", state, attributes)
 
-    async def build(self, head: str, beneficiary: int = 1) -> dict[str, Any]:
-        """Have a block built on a block."""
-        await self.choose(head)
-        timestamp_s = self.service.next_timestamp_s()
-        attributes = {
-            "timestamp": hex(timestamp_s),
+    def attributes(self, beneficiary: int) -> dict[str, Any]:
+        """Attributes of the next block."""
+        return {
+            "timestamp": hex(self.service.next_timestamp_s()),
             "prevRandao": ZERO,
             "suggestedFeeRecipient": f"0x{beneficiary:040x}",
             "withdrawals": [],
             "parentBeaconBlockRoot": ZERO,
         }
-        chosen = await self.choose(head, attributes)
+
+    async def build(self, head: str, beneficiary: int = 1) -> dict[str, Any]:
+        """Have a block built on a block."""
+        await self.choose(head)
+        chosen = await self.choose(head, self.attributes(beneficiary))
         assert chosen["payloadStatus"]["status"] == "VALID"
         built: dict[str, Any] = await self.ask("engine_getPayloadV5", chosen["payloadId"])
         return built
@@ -206,5 +211,148 @@ def test_listener__with_a_wrong_token__refuses(tmp_path: Path) -> None:
         assert {"engine_newPayloadV4", "engine_forkchoiceUpdatedV3", "engine_getPayloadV4"} <= set(names)
         assert (await one.ask("engine_getClientVersionV1", {}))[0]["name"] == "metis"
         assert await one.ask("eth_chainId") == hex(one.service.node.spec.chain_id)
+
+    run(scenario, tmp_path)
+
+
+def test_payload__that_extends_the_head__moves_it_only_by_forkchoice(tmp_path: Path) -> None:
+    async def scenario(one: Driver, two: Driver) -> None:
+        built = await one.build(one.head())
+        before = two.head()
+        assert await two.take(built) == "VALID"
+        assert two.head() == before
+        await two.choose(built["executionPayload"]["blockHash"])
+        assert two.head() == built["executionPayload"]["blockHash"]
+
+    run(scenario, tmp_path)
+
+
+def test_payload__with_a_withdrawal_request__carries_it(tmp_path: Path) -> None:
+    async def scenario(one: Driver, two: Driver) -> None:
+        fields = UnsignedTransaction(
+            sender=KEYS[0].address,
+            nonce=0,
+            gas_limit=Gas(1_000_000),
+            gas_price_wei=Wei(10**11),
+            to=Address(bytes.fromhex("00000961ef480eb55e80d19ad83579a64c007002")),
+            # EIP-7002: a validator's public key and an amount, for a fee of 1 wei.
+            value_wei=Wei(1),
+            data=b"\x11" * 48 + bytes(7) + b"\x05",
+            chain_id=one.service.node.spec.chain_id,
+        )
+        # The contract takes requests from the end of the first block on.
+        first = await one.build(one.head())
+        for driver in (one, two):
+            assert await driver.take(first) == "VALID"
+            await driver.choose(first["executionPayload"]["blockHash"])
+        await one.service.send_raw(sign_transaction(fields, KEYS[0].private_key))
+        built = await one.build(one.head())
+        request = bytes([1]) + KEYS[0].address + b"\x11" * 48 + bytes(7) + b"\x05"
+        # The amount of a request is little-endian (EIP-7002).
+        little = request[:-8] + request[-8:][::-1]
+        assert built["executionRequests"] == [f"0x{little.hex()}"]
+        assert await two.take(built) == "VALID"
+        assert await two.take(built | {"executionRequests": []}) == "INVALID"
+
+    run(scenario, tmp_path)
+
+
+def test_payload__with_a_blob__brings_the_bundle_and_serves_the_blob(tmp_path: Path) -> None:
+    async def scenario(one: Driver, _two: Driver) -> None:
+        signed = Account.sign_transaction(
+            {
+                "type": 3,
+                "chainId": one.service.node.spec.chain_id,
+                "nonce": 0,
+                "gas": 21_000,
+                "maxFeePerGas": 10**10,
+                "maxPriorityFeePerGas": 10**9,
+                "maxFeePerBlobGas": 10**9,
+                "to": "0x" + "22" * 20,
+                "value": 0,
+            },
+            KEYS[0].private_key,
+            blobs=[bytes(131_072)],
+        )
+        await one.service.send_raw(bytes(signed.raw_transaction))
+        built = await one.build(one.head())
+        bundle = built["blobsBundle"]
+        assert (len(bundle["blobs"]), len(bundle["commitments"]), len(bundle["proofs"])) == (1, 1, 128)
+        [transaction] = built["executionPayload"]["transactions"]
+        [versioned] = decode_transaction(bytes.fromhex(transaction[2:])).fields()["blob_versioned_hashes"]
+        commitment = bytes.fromhex(bundle["commitments"][0][2:])
+        assert bytes(versioned) == b"\x01" + hashlib.sha256(commitment).digest()[1:]
+        shown = f"0x{bytes(versioned).hex()}"
+        served = await one.ask("engine_getBlobsV2", [shown])
+        assert served == [{"blob": bundle["blobs"][0], "proofs": bundle["proofs"]}]
+        assert await one.ask("engine_getBlobsV2", [shown, ZERO]) is None
+        for method, wanted, code in (
+            ("engine_getBlobsV1", [shown], -38005),
+            ("engine_getBlobsV2", [ZERO] * 129, -38004),
+        ):
+            with pytest.raises(LookupError) as caught:
+                await one.ask(method, wanted)
+            assert caught.value.args[0] == code
+
+    run(scenario, tmp_path)
+
+
+def test_get_payload__of_another_forks_version__is_refused(tmp_path: Path) -> None:
+    async def scenario(one: Driver, _two: Driver) -> None:
+        await one.build(one.head())
+        chosen = await one.choose(one.head(), one.attributes(7))
+        with pytest.raises(LookupError) as caught:
+            await one.ask("engine_getPayloadV4", chosen["payloadId"])
+        assert caught.value.args[0] == -38005
+
+    run(scenario, tmp_path)
+
+
+def test_subscribers__of_a_reorganisation__get_new_heads_and_removed_logs(tmp_path: Path) -> None:
+    async def scenario(one: Driver, two: Driver) -> None:
+        fields = UnsignedTransaction(
+            sender=KEYS[0].address,
+            nonce=0,
+            gas_limit=Gas(200_000),
+            gas_price_wei=Wei(10**11),
+            # CALLER to memory, LOG1 under topic 7, STOP: the creation emits a log.
+            data=bytes.fromhex("33600052600760206000a100"),
+            chain_id=one.service.node.spec.chain_id,
+        )
+        genesis = one.head()
+        await one.service.send_raw(sign_transaction(fields, KEYS[0].private_key))
+        mine = await one.build(genesis)
+        yours = [await two.build(genesis, beneficiary=2)]
+        assert await two.take(yours[0]) == "VALID"
+        await two.choose(yours[0]["executionPayload"]["blockHash"])
+        yours.append(await two.build(two.head(), beneficiary=2))
+        address = one.service.server.http_address
+        assert address is not None
+        async with websockets.connect(f"ws://{address[0]}:{address[1]}") as socket:
+            for topic in ("newHeads", "logs"):
+                request = {"jsonrpc": "2.0", "id": topic, "method": "eth_subscribe", "params": [topic]}
+                await socket.send(orjson.dumps(request).decode())
+            names = {}
+            for _ in range(2):
+                answer = orjson.loads(await asyncio.wait_for(socket.recv(), 20))
+                names[answer["result"]] = answer["id"]
+
+            async def next_event() -> tuple[str, Any]:
+                event = orjson.loads(await asyncio.wait_for(socket.recv(), 20))["params"]
+                return names[event["subscription"]], event["result"]
+
+            assert await one.take(mine) == "VALID"
+            await one.choose(mine["executionPayload"]["blockHash"])
+            first = [await next_event(), await next_event()]
+            assert first[0][1]["hash"] == mine["executionPayload"]["blockHash"]
+            log = first[1][1]
+            assert (first[1][0], log["removed"], log["blockHash"]) == ("logs", False, first[0][1]["hash"])
+            for built in yours:
+                assert await one.take(built) == "VALID"
+            await one.choose(yours[1]["executionPayload"]["blockHash"])
+            events = [await next_event() for _ in range(3)]
+            assert events[0] == ("logs", log | {"removed": True})
+            heads = [(topic, result["hash"]) for topic, result in events[1:]]
+            assert heads == [("newHeads", built["executionPayload"]["blockHash"]) for built in yours]
 
     run(scenario, tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metis.types.units import Wei
 from tests.rpc.running_node import HASHES_ONLY, Client, RunningNode, running_node
 
 SENDER_COUNT = 10
@@ -95,3 +96,20 @@ def test_other_modes__leave_transactions_pending__and_count_them_in_the_pending_
             answer = client.ask("eth_sendRawTransactionSync", f"0x{node.transfer(0, 1).hex()}")
             assert answer["status"] == "0x1"
         client.close()
+
+
+def test_transaction__below_the_base_fee__makes_no_block_and_is_mined_when_the_fee_has_fallen(
+    node: RunningNode, client: Client
+) -> None:
+    head = client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)
+    next_fee_wei = int(client.ask("eth_feeHistory", "0x1", "latest", [])["baseFeePerGas"][-1], 16)
+    low_fee_wei = Wei(next_fee_wei - 1)
+    raw = node.transfer(6, nonce_of(client, node, 6), gas_price_wei=low_fee_wei, max_priority_fee_per_gas_wei=Wei(0))
+    waiting = client.send(raw)
+    assert client.ask("eth_getTransactionReceipt", waiting) is None
+    assert client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY) == head
+    # A block that is nearly empty lowers the fee, and what waited is mined without being asked for.
+    sent = client.send(node.transfer(7, nonce_of(client, node, 7)))
+    first, second = (client.ask("eth_getTransactionReceipt", each) for each in (sent, waiting))
+    assert int(second["blockNumber"], 16) == int(first["blockNumber"], 16) + 1
+    assert client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)["transactions"] == [waiting]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import random
 import threading
 from pathlib import Path
 
 import pytest
 
+from metis import engine
+from metis.cli.dev_chain import open_chain
+from metis.engine import keccak256
+from metis.node import NodeConfig
 from tests.rpc.running_node import HASHES_ONLY, WHOLE, RunningNode, start_node
 
 SENDER_COUNT = 4
@@ -18,11 +23,12 @@ LONG_ROUND_COUNT = 100
 
 
 class Reports:
-    """What a node told its clients: receipts by transaction hash, and how far each sender is."""
+    """What a node told its clients: receipts by transaction hash, state roots by block, and how far each sender is."""
 
     def __init__(self) -> None:
         self.block_of: dict[str, str] = {}
         self.nonces = [0] * SENDER_COUNT
+        self.root_of: dict[str, str] = {}
 
 
 def load(node: RunningNode, sender: int, reports: Reports, enough: threading.Semaphore) -> None:
@@ -34,12 +40,14 @@ def load(node: RunningNode, sender: int, reports: Reports, enough: threading.Sem
             reports.nonces[sender] += 1
             receipt = client.ask("eth_getTransactionReceipt", sent)
             reports.block_of[sent] = receipt["blockHash"]
+            block = client.ask("eth_getBlockByHash", receipt["blockHash"], HASHES_ONLY)
+            reports.root_of[block["hash"]] = block["stateRoot"]
             enough.release()
     client.close()
 
 
 def check(node: RunningNode, reports: Reports) -> None:
-    """Every reported block is there, canonical, and every sender's nonce covers what was reported."""
+    """Every reported block is there, canonical, with its root, and every nonce covers what was reported."""
     client = node.client()
     for sent, block_hash in reports.block_of.items():
         receipt = client.ask("eth_getTransactionReceipt", sent)
@@ -48,12 +56,31 @@ def check(node: RunningNode, reports: Reports) -> None:
     for block_hash in set(reports.block_of.values()):
         block = client.ask("eth_getBlockByHash", block_hash, HASHES_ONLY)
         assert client.ask("eth_getBlockByNumber", block["number"], HASHES_ONLY)["hash"] == block_hash
+        assert block["stateRoot"] == reports.root_of.get(block_hash, block["stateRoot"])
     for sender, nonce in enumerate(reports.nonces):
         address = f"0x{node.addresses[sender].hex()}"
         kept = int(client.ask("eth_getTransactionCount", address, "latest"), 16)
         # One more may have been mined whose answer did not get out.
         assert kept >= nonce
         reports.nonces[sender] = kept
+    client.close()
+
+
+def check_state(node: RunningNode) -> None:
+    """The newest state is the one that a fresh node has which executes all blocks again."""
+    client = node.client()
+    chain = open_chain(NodeConfig())
+    fresh = engine.Node.open(json.dumps(chain.genesis).encode(), chain.accounts)
+    for number in range(1, int(client.ask("eth_blockNumber"), 16) + 1):
+        raw = client.ask("debug_getRawBlock", hex(number))
+        assert fresh.import_block(engine.decode_block(bytes.fromhex(raw[2:]))) == "head"
+    head = client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)
+    assert f"0x{fresh.head_hash.hex()}" == head["hash"]
+    for address in (*node.addresses, b"\x77" * 20):
+        # A proof holds against the state that is there, not against what a header says.
+        proof = client.ask("eth_getProof", f"0x{address.hex()}", [], "latest")
+        assert proof == json.loads(fresh.proof_json(address, [], fresh.head_number))
+        assert keccak256(bytes.fromhex(proof["accountProof"][0][2:])).hex() == head["stateRoot"][2:]
     client.close()
 
 
@@ -86,6 +113,7 @@ def run_rounds(folder: Path, round_count: int, seed: int) -> None:
             reports.block_of = dict(list(reports.block_of.items())[-500:])
     node = start_node("--data-dir", str(folder))
     check(node, reports)
+    check_state(node)
     assert node.stop() == 0
     assert node.process.stdout is not None
     node.process.stdout.close()

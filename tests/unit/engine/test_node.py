@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from metis import engine
+from metis.rpc.namespaces.overrides import BlockOverride
 from metis.types import (
     Account,
     Address,
@@ -256,3 +257,90 @@ def test_call__with_overrides__sees_them_and_changes_nothing() -> None:
     assert node.code(ACCOUNTS[2], node.head_number) == b""
     kind, gas = node.estimate_gas(call, node.head_number)
     assert (kind, gas) == ("gas", 21_000)
+
+
+def test_close__of_a_node_with_a_folder__frees_it_at_once_and_refuses_later_calls(tmp_path: Path) -> None:
+    node = open_node(tmp_path)
+    node.submit(transfer(0, 0))
+    head = build(node).hash
+    node.close()
+    again = open_node(tmp_path)
+    assert again.head_hash == head
+    calls: list[Callable[[], object]] = [
+        lambda: node.head_hash,
+        lambda: node.submit(transfer(0, 1)),
+        lambda: node.block_json(1, full=True),
+        lambda: build(node),
+        node.sync,
+        node.pool_status,
+    ]
+    for call in calls:
+        with pytest.raises(StorageError) as closed:
+            call()
+        assert closed.value.kind == "closed"
+    node.close()
+    again.submit(transfer(0, 1))
+    build(again)
+    again.close()
+
+
+def test_store_block__that_extends_the_head__moves_it_only_when_told() -> None:
+    first, second = open_node(), open_node()
+    first.submit(transfer(0, 0, value=5))
+    block = build(first)
+    before = second.head_hash
+    assert second.store_block(block) == "side"
+    assert second.store_block(block) == "known"
+    assert second.import_block(block) == "known"
+    assert second.head_hash == before
+    assert second.balance(ACCOUNTS[2], 0) == second.balance(ACCOUNTS[2], before)
+    second.set_head(block.hash)
+    assert second.head_hash == first.head_hash
+    assert second.proof_json(ACCOUNTS[2], [], 1) == first.proof_json(ACCOUNTS[2], [], 1)
+    second.submit(transfer(0, 1))
+    first.submit(transfer(0, 1))
+    assert build(second).hash == build(first).hash
+
+
+def test_build__that_may_not_be_empty__builds_nothing_where_nothing_pays() -> None:
+    node = open_node()
+    attributes = BlockAttributes(timestamp_s=TimestampS(10), gas_limit=GAS_LIMIT)
+    before = node.head_hash
+    assert node.build(attributes, allow_empty=False)["block"] is None
+    fields = UnsignedTransaction(
+        sender=ACCOUNTS[0], nonce=0, gas_limit=Gas(21_000), gas_price_wei=Wei(1), to=ACCOUNTS[1], chain_id=CHAIN_ID
+    )
+    node.submit(engine.sign_transaction(fields, KEYS[0]))
+    assert node.pool_status() == (1, 0)
+    assert node.build(attributes, allow_empty=False)["block"] is None
+    assert node.head_hash == before
+    assert node.build(attributes)["block"].number == 1
+
+
+def test_counters__after_blocks__sum_what_they_did() -> None:
+    node = open_node()
+    node.set_account(ACCOUNTS[2], code=LOGGER)
+    for nonce in range(3):
+        node.submit(transfer(0, nonce, value=0))
+    block = build(node)
+    counters = node.counters()
+    assert (counters["transaction_count"], counters["log_count"]) == (3, 3)
+    assert counters["gas_used"] == block.header_fields()["gas_used"]
+
+
+def test_call__with_an_assumed_blob_base_fee__sees_it() -> None:
+    # BLOBBASEFEE, returned as a word.
+    code = bytes.fromhex("4a60005260206000f3")
+    cancun = json.loads(GENESIS)
+    cancun["config"] |= {
+        "cancunTime": 0,
+        "blobSchedule": {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3338477}},
+    }
+    node = engine.Node.open(json.dumps(cancun).encode(), ALLOC)
+    node.set_account(ACCOUNTS[2], code=code)
+    call = UnsignedTransaction(
+        sender=ACCOUNTS[0], nonce=0, gas_limit=Gas(100_000), gas_price_wei=Wei(0), to=ACCOUNTS[2], chain_id=CHAIN_ID
+    )
+    plain = node.call(call, 0)["output"]
+    assumed = node.call(call, 0, None, BlockOverride(blob_base_fee_wei=12_345))["output"]
+    assert (int.from_bytes(plain, "big"), int.from_bytes(assumed, "big")) == (1, 12_345)

@@ -1,7 +1,7 @@
 //! What users see of the pool.
 
 use alloy_consensus::{SignableTransaction, TxEip4844};
-use alloy_primitives::{Address, B256, Bytes, Signature, U256};
+use alloy_primitives::{Address, B256, Signature, U256};
 use metis_chain::mempool::{
     AddError, DropReason, Funds, Mempool, MempoolConfig, NewHead, Order, Rejection, SenderAccount,
 };
