@@ -229,6 +229,33 @@ class Node:
 
         Calls in progress end first if they write; closing twice does nothing.
         """
+    @staticmethod
+    def open_fork(
+        genesis_json: bytes,
+        header_json: bytes,
+        accounts: Mapping[Any, Any],
+        kept_block_count: int = 1024,
+        pool: Any | None = None,
+    ) -> Node:
+        """
+        [GIL free] Begin a chain, in memory, at a block of another chain.
+
+        ``header_json`` is the block's header as eth_getBlockByNumber answers it; raises DecodeError where its hash is
+        not that of its fields. Of ``genesis_json`` only the rules count. ``accounts`` are set on top of the other chain's state: nonce,
+        balance, code, and the slots given. Everything else is asked for: whatever needs state that is not here
+        raises MissingState, without effect, until :meth:`supply` was given it. State roots are over what changed.
+        """
+    def supply(
+        self,
+        accounts: Sequence[tuple[bytes, int, int, bytes]],
+        slots: Sequence[tuple[bytes, int, int]],
+        block_hashes: Sequence[tuple[int, bytes]],
+    ) -> None:
+        """[GIL free] Take state at the fork block: (address, nonce, balance, code), (address, slot, value), (number, hash)."""
+    def known_of_fork(self) -> dict[str, int] | None:
+        """accounts, slots, block_hashes: how many are known; None where nothing was forked."""
+    def is_changed(self, address: bytes, block: int | bytes) -> bool:
+        """[GIL free] Whether an account is other than at the fork block; True where nothing was forked."""
     def sync(self) -> None:
         """[GIL free] Make everything durable now; raises StorageError."""
     def tick(self, now_ms: int) -> bool:

@@ -52,7 +52,9 @@ MEANING_OF_CODE = MappingProxyType(
         ErrorCode.EXECUTION_REVERTED: "a call or gas estimation reverted; `data` is the revert data as hex",
         ErrorCode.INVALID_INPUT: "the request is well formed but cannot be served, such as for an unknown block",
         ErrorCode.RESOURCE_NOT_FOUND: "the state that was asked for is not kept",
-        ErrorCode.RESOURCE_UNAVAILABLE: "the request ran out of time",
+        ErrorCode.RESOURCE_UNAVAILABLE: (
+            "the request ran out of time, or the node that was forked from does not answer"
+        ),
         ErrorCode.TRANSACTION_REJECTED: "the transaction may not enter the mempool or a block",
         ErrorCode.METHOD_NOT_SUPPORTED: "the method exists but this node does not offer it as configured",
         ErrorCode.LIMIT_EXCEEDED: "a limit of the server: batch, response size, logs, subscriptions, or too busy",
@@ -73,6 +75,9 @@ CODE_OF_SLUG = MappingProxyType(
         "invalid-transaction": ErrorCode.TRANSACTION_REJECTED,
         "invalid-block": ErrorCode.INVALID_INPUT,
         "state-unavailable": ErrorCode.RESOURCE_NOT_FOUND,
+        "missing-state": ErrorCode.RESOURCE_UNAVAILABLE,
+        "no-proof": ErrorCode.INVALID_INPUT,
+        "upstream": ErrorCode.RESOURCE_UNAVAILABLE,
         "unknown-parent": ErrorCode.INVALID_INPUT,
         "pool-rejection": ErrorCode.TRANSACTION_REJECTED,
         "limit-exceeded": ErrorCode.LIMIT_EXCEEDED,

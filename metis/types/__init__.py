@@ -17,10 +17,13 @@ from metis.types.errors import (
     InvalidTransaction,
     LimitExceeded,
     MetisError,
+    MissingState,
+    NoProof,
     PoolRejection,
     StateUnavailable,
     StorageError,
     UnknownParent,
+    UpstreamError,
 )
 from metis.types.receipt import Log, Receipt
 from metis.types.transaction import (
@@ -54,6 +57,8 @@ __all__ = [
     "LimitExceeded",
     "Log",
     "MetisError",
+    "MissingState",
+    "NoProof",
     "PoolRejection",
     "Receipt",
     "StateUnavailable",
@@ -63,6 +68,7 @@ __all__ = [
     "TransactionOutcome",
     "UnknownParent",
     "UnsignedTransaction",
+    "UpstreamError",
     "Wei",
     "Withdrawal",
 ]

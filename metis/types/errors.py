@@ -12,6 +12,9 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── InvalidBlock             a well-formed block that breaks a consensus rule
     ├── UnknownParent            a block whose parent the node does not know
     ├── StateUnavailable         state outside the kept window was asked for
+    ├── MissingState             state of a forked chain that must be fetched before the same can be asked again
+    ├── NoProof                  a proof of an account on a fork that nobody can make
+    ├── UpstreamError            the node that a chain was forked from does not answer as it should
     ├── PoolRejection            a valid transaction that the mempool does not take
     ├── LimitExceeded            a query that finds or reads more than it may
     ├── StorageError             the block log can not be opened, read or written
@@ -21,6 +24,8 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 __all__ = [
     "CompositionError",
@@ -32,10 +37,13 @@ __all__ = [
     "InvalidTransaction",
     "LimitExceeded",
     "MetisError",
+    "MissingState",
+    "NoProof",
     "PoolRejection",
     "StateUnavailable",
     "StorageError",
     "UnknownParent",
+    "UpstreamError",
 ]
 
 
@@ -149,6 +157,71 @@ class StateUnavailable(MetisError):
         self.block_number = block_number
         self.oldest = oldest
         self.newest = newest
+
+
+class MissingState(MetisError):
+    """
+    A fork was asked about state that is still with the node it was forked from; nothing has happened.
+
+    Not a failure: whoever runs the fork fetches the keys, gives them to the engine and asks again.
+
+    Attributes
+    ----------
+    accounts : addresses of accounts (with their code). slots : (address, slot) pairs.
+    block_numbers : blocks before the fork whose hashes are needed.
+    """
+
+    slug = "missing-state"
+
+    def __init__(
+        self,
+        accounts: Sequence[bytes] = (),
+        slots: Sequence[tuple[bytes, int]] = (),
+        block_numbers: Sequence[int] = (),
+    ) -> None:
+        counts = f"{len(accounts)} accounts, {len(slots)} slots, {len(block_numbers)} block hashes"
+        super().__init__(f"state of the forked chain is not here yet: {counts}")
+        self.accounts = tuple(accounts)
+        self.slots = tuple(slots)
+        self.block_numbers = tuple(block_numbers)
+
+
+class NoProof(MetisError):
+    """
+    A fork cannot prove an account: the state root of its blocks commits only to what changed since.
+
+    Attributes
+    ----------
+    block_number : after which block. reason : why there is no proof.
+    """
+
+    slug = "no-proof"
+
+    def __init__(self, block_number: int, reason: str) -> None:
+        super().__init__(f"no proof of an account at block {block_number} of a fork: {reason}")
+        self.block_number = block_number
+        self.reason = reason
+
+
+class UpstreamError(MetisError):
+    """
+    The node that a chain was forked from does not answer, or not as it should.
+
+    Attributes
+    ----------
+    kind : "unreachable", "timeout", "http", "rate-limit", "garbage" (no JSON-RPC answer), "answer" (a JSON-RPC
+        error), "other-chain" (not the chain or block that was forked).
+    endpoint : scheme, host and port; never the keys in its path.
+    detail : what happened, and what to do where something can be done.
+    """
+
+    slug = "upstream"
+
+    def __init__(self, kind: str, endpoint: str, detail: str) -> None:
+        super().__init__(f"upstream {endpoint}: {detail}")
+        self.kind = kind
+        self.endpoint = endpoint
+        self.detail = detail
 
 
 class UnknownParent(MetisError):

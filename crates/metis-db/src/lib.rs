@@ -11,11 +11,13 @@
 //! seam that others implement is [`StateStore`] with [`StateSnapshot`].
 
 mod memory;
+mod missing;
 mod proof;
 mod store;
 mod trie;
 
-pub use memory::{GenesisAccount, MemorySnapshot, MemoryStore, infallible};
+pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
+pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, ProofError, StorageProof};
 pub use store::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 pub use trie::Trie;

@@ -1,12 +1,10 @@
 //! Why a node could not do what it was asked.
 
-use std::convert::Infallible;
-
 use alloy_primitives::B256;
 use metis_chain::chain::ChainError;
-use metis_db::StoreError;
+use metis_db::{MissingState, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
-use metis_state_transition::{DecodeError, TransactionError, TransactionFault};
+use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 
 /// Why a node could not do what it was asked. Its state is then as before.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +17,7 @@ pub enum NodeError {
     Store(#[from] StoreError),
     /// The block breaks a rule.
     #[error(transparent)]
-    Execute(#[from] ExecuteError<Infallible>),
+    Execute(#[from] ExecuteError<MissingState>),
     /// Bytes are not a transaction.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -31,7 +29,7 @@ pub enum NodeError {
     Transaction(#[from] TransactionError),
     /// Running failed for another reason than the transaction's.
     #[error(transparent)]
-    Fault(#[from] TransactionFault<Infallible>),
+    Fault(#[from] TransactionFault<MissingState>),
     /// A block's parent is not known.
     #[error("parent {0} is not known")]
     UnknownParent(B256),
@@ -41,4 +39,37 @@ pub enum NodeError {
     /// No block has this number or hash.
     #[error("block is not known")]
     UnknownBlock,
+    /// State of the chain that was forked must be supplied before the same can be asked again.
+    #[error("state of the forked chain is not here yet: {} keys", .0.len())]
+    MissingState(Vec<StateKey>),
+    /// A proof that a fork cannot make.
+    #[error("no proof of an account at block {block_number} of a fork: {reason}")]
+    NoProof {
+        /// After which block.
+        block_number: u64,
+        /// Why there is none.
+        reason: &'static str,
+    },
+}
+
+impl From<MissingState> for NodeError {
+    fn from(missing: MissingState) -> Self {
+        Self::MissingState(vec![missing.0])
+    }
+}
+
+impl NodeError {
+    /// What a read of the state asked for in vain, or which ancestor BLOCKHASH did.
+    pub(crate) fn missing_key(&self) -> Option<StateKey> {
+        let of_view = |error: &ViewError<MissingState>| match error {
+            ViewError::State(MissingState(key)) => Some(*key),
+            ViewError::UnknownAncestor(number) => Some(StateKey::BlockHash(*number)),
+        };
+        match self {
+            Self::MissingState(keys) => keys.first().copied(),
+            Self::Execute(ExecuteError::Block(BlockError::View(error)))
+            | Self::Fault(TransactionFault::View(error)) => of_view(error),
+            _ => None,
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! Policy (when a block is made, by whom) is the caller's; nothing here knows a clock.
 
 mod error;
+mod fork;
 mod keys;
 mod node;
 mod pool;
@@ -21,6 +22,7 @@ mod views;
 mod write;
 
 pub use error::NodeError;
+pub use fork::{ForkBlock, HeaderProblem, header_from_json};
 pub use keys::{KeyError, address_of, derive_private_key, sign_hash, sign_transaction};
 pub use node::{Durability, Node, NodeConfig};
 pub use pool::SubmitError;

@@ -81,6 +81,16 @@ impl Node {
             }
         };
         let store = states::rebuild(&chain, config.kept_block_count)?;
+        Self::assemble(spec, chain, store, config)
+    }
+
+    /// A node of a chain and the state after its newest block.
+    pub(crate) fn assemble(
+        spec: ChainSpec,
+        chain: Chain,
+        store: MemoryStore,
+        config: &NodeConfig,
+    ) -> Result<Self, NodeError> {
         let head = pool_head(&spec, &chain)?;
         let pool = Mutex::new(Mempool::new(config.pool, head));
         Ok(Self {
@@ -158,7 +168,7 @@ fn log_config(durability: Durability) -> LogConfig {
 }
 
 /// The accounts a chain begins with, as changes to nothing.
-fn alloc_changes(alloc: Vec<(Address, GenesisAccount)>) -> ChangeSet {
+pub(crate) fn alloc_changes(alloc: Vec<(Address, GenesisAccount)>) -> ChangeSet {
     let mut changes = ChangeSet::default();
     for (address, genesis) in alloc {
         let code = Code::new(genesis.code);

@@ -12,7 +12,7 @@ use metis_chain::{
     chain::{Chain, HeadChange},
     mempool::{AddError, Mempool, NewHead, Order, PoolHead, PoolTransaction, Rejection, SenderContent},
 };
-use metis_db::infallible;
+use metis_db::{MissingState, known};
 use metis_executor::decode_and_recover_batch;
 use metis_state_transition::{
     BlockAttributes, ChainSpec, DecodeError, RecoveredTransaction, SkippedTransaction, StateView, TransactionError,
@@ -38,6 +38,9 @@ pub enum SubmitError {
     /// The blobs of a blob transaction are not there, or not those that it names.
     #[error(transparent)]
     Sidecar(#[from] SidecarError),
+    /// Its sender's account must be supplied first.
+    #[error(transparent)]
+    MissingState(#[from] MissingState),
 }
 
 /// Accounts that changed with the head.
@@ -133,7 +136,7 @@ impl Node {
                 Ok(hash)
             }
             Err(AddError::Rejected(rejection)) => Err(rejection.into()),
-            Err(AddError::State(never)) => match never {},
+            Err(AddError::State(missing)) => Err(missing.into()),
         }
     }
 
@@ -248,13 +251,14 @@ impl Node {
         let head = pool_head(&self.spec, &self.chain)?;
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
+        // The accounts are known: whoever sent what is in the pool, or in a block, was looked at then.
         let addresses = match changed {
             Changed::These(addresses) => addresses,
             Changed::Any => &[],
         };
-        infallible(pool.on_new_head(NewHead { head, mined: &mined, changed: addresses, reinjected }, &*snapshot));
+        known(pool.on_new_head(NewHead { head, mined: &mined, changed: addresses, reinjected }, &*snapshot));
         if matches!(changed, Changed::Any) {
-            infallible(pool.refresh_all(&*snapshot));
+            known(pool.refresh_all(&*snapshot));
         }
         self.forget_sidecars(&pool);
         Ok(())
@@ -264,7 +268,7 @@ impl Node {
     pub(crate) fn pool_refreshes(&self) {
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        infallible(pool.refresh_all(&*snapshot));
+        known(pool.refresh_all(&*snapshot));
     }
 
     /// Takes a transaction out of the pool.
@@ -293,7 +297,7 @@ impl Node {
     pub fn pending_nonce(&self, address: Address) -> Result<u64, NodeError> {
         let pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        let account = infallible(snapshot.account(&address)).unwrap_or_default();
+        let account = snapshot.account(&address)?.unwrap_or_default();
         Ok(pool.next_nonce(&address).unwrap_or(account.nonce))
     }
 

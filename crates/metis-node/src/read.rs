@@ -8,7 +8,7 @@ use metis_chain::{
     chain::{BlockRef, ChainError, StoredBlock},
     logs::{LogFilter, LogLimits, LogQuery as ChainQuery, MatchedLog},
 };
-use metis_db::{MemorySnapshot, StateSnapshot, StateStore, infallible};
+use metis_db::{MemorySnapshot, StateSnapshot, StateStore};
 use metis_state_transition::{Ancestors, StateView};
 
 use crate::{Node, NodeError, states, views};
@@ -69,7 +69,8 @@ impl Node {
     }
 
     pub(crate) fn ancestors(&self, hash: &B256) -> Ancestors {
-        self.chain.ancestors(hash, ANCESTOR_COUNT).into_iter().collect()
+        let own = self.chain.ancestors(hash, ANCESTOR_COUNT);
+        own.into_iter().chain(self.ancestors_of_fork()).collect()
     }
 
     /// The state after a block.
@@ -91,7 +92,7 @@ impl Node {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn balance(&self, address: Address, id: BlockId) -> Result<U256, NodeError> {
-        Ok(infallible(self.snapshot(id)?.account(&address)).unwrap_or_default().balance)
+        Ok(self.snapshot(id)?.account(&address)?.unwrap_or_default().balance)
     }
 
     /// Nonce after a block.
@@ -99,7 +100,7 @@ impl Node {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn nonce(&self, address: Address, id: BlockId) -> Result<u64, NodeError> {
-        Ok(infallible(self.snapshot(id)?.account(&address)).unwrap_or_default().nonce)
+        Ok(self.snapshot(id)?.account(&address)?.unwrap_or_default().nonce)
     }
 
     /// Code after a block.
@@ -108,8 +109,8 @@ impl Node {
     /// As [`Self::snapshot`].
     pub fn code(&self, address: Address, id: BlockId) -> Result<Bytes, NodeError> {
         let snapshot = self.snapshot(id)?;
-        let account = infallible(snapshot.account(&address)).unwrap_or_default();
-        Ok(infallible(snapshot.code(&account.code_hash)).bytes())
+        let account = snapshot.account(&address)?.unwrap_or_default();
+        Ok(snapshot.code(&account.code_hash)?.bytes())
     }
 
     /// A slot after a block.
@@ -117,7 +118,7 @@ impl Node {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn storage(&self, address: Address, slot: U256, id: BlockId) -> Result<U256, NodeError> {
-        Ok(infallible(self.snapshot(id)?.storage(&address, &slot)))
+        Ok(self.snapshot(id)?.storage(&address, &slot)?)
     }
 
     /// `eth_getProof`'s answer.
@@ -125,7 +126,9 @@ impl Node {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn proof_json(&self, address: Address, slots: &[U256], id: BlockId) -> Result<Vec<u8>, NodeError> {
-        Ok(views::proof_json(&infallible(self.snapshot(id)?.prove(address, slots))))
+        let snapshot = self.snapshot(id)?;
+        crate::fork::check_provable(&snapshot)?;
+        Ok(views::proof_json(&snapshot.prove(address, slots)?))
     }
 
     /// A block as JSON, with whole transactions or their hashes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressSet};
-use metis_db::{MemorySnapshot, infallible};
+use metis_db::{MemorySnapshot, MissingState};
 use metis_executor::{GasEstimate, Simulation};
 use metis_state_transition::{
     Account, AccountChange, BlockEnvironment, ChangeSet, Code, RecoveredTransaction, StateView, TransactionOutcome,
@@ -50,7 +50,7 @@ impl Node {
         id: BlockId,
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
-        work: impl FnOnce(Simulation<'_, MemorySnapshot>) -> Result<T, NodeError>,
+        work: impl Fn(Simulation<'_, MemorySnapshot>) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
         let snapshot = self.snapshot(id)?;
         let found = self.find(id).ok_or(NodeError::UnknownBlock)?;
@@ -68,8 +68,10 @@ impl Node {
         if block.base_fee_per_gas.is_none() && alloy_consensus::Transaction::max_fee_per_gas(&call.envelope) == 0 {
             environment.base_fee_per_gas = 0;
         }
-        let overrides = override_changes(&snapshot, overrides);
-        work(Simulation { view: &*snapshot, overrides, spec: &self.spec, environment })
+        self.on_state(&snapshot, |snapshot| {
+            let overrides = override_changes(snapshot, overrides)?;
+            work(Simulation { view: snapshot, overrides, spec: &self.spec, environment: environment.clone() })
+        })
     }
 
     /// Runs a call (`eth_call`).
@@ -100,6 +102,11 @@ impl Node {
         block: &BlockOverrides,
     ) -> Result<GasEstimate, NodeError> {
         self.simulate(call, id, overrides, block, |simulation| {
+            if simulation.view.is_probe() {
+                // One run finds what it asks for; its result is forgotten.
+                simulation.call(call, VirtualMachine::Interpreter.runner())?;
+                return Ok(GasEstimate::Gas(0));
+            }
             Ok(simulation.estimate_gas(call, || VirtualMachine::Interpreter.runner())?)
         })
     }
@@ -117,15 +124,22 @@ impl Node {
         self.simulate(call, id, overrides, &BlockOverrides::default(), |simulation| {
             let fork = self.spec.fork_at(simulation.environment.number, simulation.environment.timestamp);
             let precompiles: AddressSet = precompile_addresses(fork);
+            if simulation.view.is_probe() {
+                // As for an estimate.
+                return Ok((AccessList::default(), simulation.call(call, VirtualMachine::Interpreter.runner())?));
+            }
             Ok(simulation.create_access_list(call, || VirtualMachine::Interpreter.runner(), &precompiles)?)
         })
     }
 }
 
-fn override_changes(snapshot: &MemorySnapshot, overrides: &[(Address, StateOverride)]) -> ChangeSet {
+fn override_changes(
+    snapshot: &MemorySnapshot,
+    overrides: &[(Address, StateOverride)],
+) -> Result<ChangeSet, MissingState> {
     let mut changes = ChangeSet::default();
     for (address, assumed) in overrides {
-        let mut account: Account = infallible(snapshot.account(address)).unwrap_or_default();
+        let mut account: Account = snapshot.account(address)?.unwrap_or_default();
         account.nonce = assumed.nonce.unwrap_or(account.nonce);
         account.balance = assumed.balance.unwrap_or(account.balance);
         if let Some(code) = &assumed.code {
@@ -138,5 +152,5 @@ fn override_changes(snapshot: &MemorySnapshot, overrides: &[(Address, StateOverr
         storage.extend(assumed.storage_diff.clone().unwrap_or_default());
         changes.accounts.insert(*address, AccountChange { account: Some(account), storage_cleared, storage });
     }
-    changes
+    Ok(changes)
 }

@@ -7,7 +7,7 @@ use metis_chain::{
     chain::{HeadChange, NewBlock, NewHeads, StateChange},
     record::StateId,
 };
-use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, StateStore, infallible};
+use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, MissingState, StateStore};
 use metis_executor::{ExecuteError, Executor, Sealed, SequentialExecutor, recover_block};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
@@ -84,9 +84,11 @@ impl Node {
         let head = self.chain.heads().latest;
         let parent = self.chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
         attributes.ancestors = self.ancestors(&head.hash);
-        let built = SequentialExecutor
-            .build(&*snapshot, &self.spec, &parent, attributes, candidates, runner())
-            .map_err(ExecuteError::Block)?;
+        let built = self.on_state(&snapshot, |snapshot| {
+            let attributes = attributes.clone();
+            let built = SequentialExecutor.build(snapshot, &self.spec, &parent, attributes, candidates, runner());
+            Ok(built.map_err(ExecuteError::Block)?)
+        })?;
         Ok(Draft { snapshot, built })
     }
 
@@ -136,8 +138,10 @@ impl Node {
         };
         let ancestors = self.ancestors(&parent_hash);
         let sealed = Sealed { parent_hash, parent: &parent, block, transactions: &transactions, ancestors };
-        let outcome =
-            SequentialExecutor.verify(&*snapshot, &self.spec, sealed, runner()).map_err(ExecuteError::Block)?;
+        let outcome = self.on_state(&snapshot, |snapshot| {
+            let outcome = SequentialExecutor.verify(snapshot, &self.spec, sealed.clone(), runner());
+            Ok(outcome.map_err(ExecuteError::Block)?)
+        })?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();
         if extends_head && placement == Placement::NewestIfItExtends {
             self.append(&snapshot, block, senders, outcome)?;
@@ -240,7 +244,7 @@ impl Node {
         code: Option<Bytes>,
     ) -> Result<(), NodeError> {
         self.patch(|view| {
-            let mut account = infallible(view.account(&address)).unwrap_or_default();
+            let mut account = view.account(&address)?.unwrap_or_default();
             let mut changes = ChangeSet::default();
             account.nonce = nonce.unwrap_or(account.nonce);
             account.balance = balance.unwrap_or(account.balance);
@@ -250,7 +254,7 @@ impl Node {
                 changes.codes.insert(account.code_hash, code);
             }
             changes.accounts.insert(address, AccountChange { account: Some(account), ..AccountChange::default() });
-            changes
+            Ok(changes)
         })
     }
 
@@ -260,18 +264,18 @@ impl Node {
     /// [`NodeError::Chain`].
     pub fn set_storage(&self, address: Address, slot: U256, value: U256) -> Result<(), NodeError> {
         self.patch(|view| {
-            let account: Account = infallible(view.account(&address)).unwrap_or_default();
+            let account: Account = view.account(&address)?.unwrap_or_default();
             let mut changes = ChangeSet::default();
             let storage = [(slot, value)].into();
             changes.accounts.insert(address, AccountChange { account: Some(account), storage_cleared: false, storage });
-            changes
+            Ok(changes)
         })
     }
 
-    fn patch(&self, make: impl FnOnce(&MemorySnapshot) -> ChangeSet) -> Result<(), NodeError> {
+    fn patch(&self, make: impl FnOnce(&MemorySnapshot) -> Result<ChangeSet, MissingState>) -> Result<(), NodeError> {
         let _writer = self.writer.lock();
         let (_, snapshot) = self.latest();
-        let changes = make(&snapshot);
+        let changes = make(&snapshot)?;
         {
             let _agreement = self.agreement.write();
             let root = self.store.patch(&snapshot, &changes)?;

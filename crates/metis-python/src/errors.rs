@@ -1,10 +1,8 @@
 //! Rust errors as the classes of `metis.types.errors`: one function per class.
 
-use std::convert::Infallible;
-
 use alloy_primitives::B256;
 use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
-use metis_db::{ProofError, StoreError};
+use metis_db::{MissingState, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
 use metis_node::{NodeError, SubmitError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
@@ -14,6 +12,8 @@ use pyo3::{
     sync::PyOnceLock,
     types::{PyBytes, PyTuple},
 };
+
+use crate::convert::to_int;
 
 /// Makes an instance of `metis.types.errors.<class>`.
 fn raise<'py>(py: Python<'py>, class: &str, arguments: impl IntoPyObject<'py, Target = PyTuple>) -> PyErr {
@@ -55,7 +55,7 @@ pub fn from_transaction(error: &TransactionError, index: Option<usize>) -> PyErr
     Python::attach(|py| raise(py, "InvalidTransaction", arguments))
 }
 
-pub fn from_fault(fault: &TransactionFault<Infallible>, index: Option<usize>) -> PyErr {
+pub fn from_fault(fault: &TransactionFault<MissingState>, index: Option<usize>) -> PyErr {
     match fault {
         TransactionFault::Invalid(error) => from_transaction(error, index),
         TransactionFault::View(ViewError::UnknownAncestor(number)) => {
@@ -70,7 +70,7 @@ fn invalid_block(field: &str, problem: &str, expected: &str, actual: &str) -> Py
     Python::attach(|py| raise(py, "InvalidBlock", (field, problem, expected, actual)))
 }
 
-pub fn from_block(error: &BlockError<Infallible>) -> PyErr {
+pub fn from_block(error: &BlockError<MissingState>) -> PyErr {
     match error {
         BlockError::Field { field, rule, expected, actual } => invalid_block(field, rule, expected, actual),
         BlockError::Transaction { index, error } => {
@@ -98,7 +98,7 @@ pub fn from_store(error: &StoreError) -> PyErr {
     }
 }
 
-pub fn from_execute(error: &ExecuteError<Infallible>) -> PyErr {
+pub fn from_execute(error: &ExecuteError<MissingState>) -> PyErr {
     match error {
         ExecuteError::Block(error) => from_block(error),
         ExecuteError::Signature(error) => {
@@ -170,12 +170,17 @@ pub fn from_node(error: &NodeError) -> PyErr {
         NodeError::UnknownParent(parent_hash) => unknown_parent(parent_hash),
         NodeError::Directory(kind) => storage_error("directory", &kind.to_string()),
         NodeError::UnknownBlock => invalid_block("hash", "no block has this number or hash", "", ""),
+        NodeError::MissingState(keys) => missing_state(keys),
+        NodeError::NoProof { block_number, reason } => {
+            Python::attach(|py| raise(py, "NoProof", (*block_number, *reason)))
+        }
     }
 }
 
 pub fn from_submit(error: &SubmitError) -> PyErr {
     match error {
         SubmitError::Decode(error) => from_decode(error, None),
+        SubmitError::MissingState(MissingState(key)) => missing_state(&[*key]),
         SubmitError::Rejected(Rejection::Invalid(error)) => from_transaction(error, None),
         SubmitError::Sidecar(error) => {
             let arguments = (error.slug(), error.to_string());
@@ -186,6 +191,24 @@ pub fn from_submit(error: &SubmitError) -> PyErr {
             Python::attach(|py| raise(py, "PoolRejection", arguments))
         }
     }
+}
+
+/// The keys by kind: addresses, (address, slot) pairs, block numbers.
+fn missing_state(keys: &[StateKey]) -> PyErr {
+    Python::attach(|py| {
+        let (mut accounts, mut slots, mut block_numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for key in keys {
+            match key {
+                StateKey::Account(address) => accounts.push(PyBytes::new(py, address.as_slice())),
+                StateKey::Slot(address, slot) => match to_int(py, *slot) {
+                    Ok(slot) => slots.push((PyBytes::new(py, address.as_slice()), slot)),
+                    Err(error) => return error,
+                },
+                StateKey::BlockHash(number) => block_numbers.push(*number),
+            }
+        }
+        raise(py, "MissingState", (accounts, slots, block_numbers))
+    })
 }
 
 pub fn from_proof(error: &ProofError) -> PyErr {

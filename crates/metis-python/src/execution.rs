@@ -1,11 +1,9 @@
 //! Running transactions, code and blocks.
 
-use std::convert::Infallible;
-
 use alloy_consensus::proofs;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
-use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, StateStore, infallible};
+use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, MissingState, StateStore, known};
 use metis_executor::{SequentialExecutor, build_and_commit, import_and_commit};
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus,
@@ -114,7 +112,7 @@ fn receipt_list<'py>(py: Python<'py>, receipts: &[ReceiptDetails]) -> PyResult<B
     PyList::new(py, receipts.iter().map(|details| receipt_fields(py, details)).collect::<PyResult<Vec<_>>>()?)
 }
 
-type Ran = Result<(TransactionOutcome, ChangeSet), TransactionFault<Infallible>>;
+type Ran = Result<(TransactionOutcome, ChangeSet), TransactionFault<MissingState>>;
 
 /// Runs one transaction on the newest state without keeping the result.
 #[pyfunction]
@@ -139,11 +137,11 @@ pub fn execute_transaction<'py>(
             return Err(error);
         }
         let (outcome, changes) = ran.map_err(|fault| from_fault(&fault, None))?;
-        (outcome, infallible(snapshot.state_root_after(&changes)))
+        (outcome, known(snapshot.state_root_after(&changes)))
     } else {
         let ran = guard_free(py, || {
             execute_one(&snapshot, spec, environment, transaction, runner())
-                .map(|(outcome, changes)| (outcome, infallible(snapshot.state_root_after(&changes))))
+                .map(|(outcome, changes)| (outcome, known(snapshot.state_root_after(&changes))))
         })?;
         ran.map_err(|fault| from_fault(&fault, None))?
     };
@@ -186,7 +184,7 @@ pub fn execute_transactions<'py>(
         for (index, transaction) in transactions.iter().enumerate() {
             executor.execute(transaction).map_err(|fault| from_fault(&fault, Some(index)))?;
         }
-        let state_root = infallible(snapshot.state_root_after(executor.changes()));
+        let state_root = known(snapshot.state_root_after(executor.changes()));
         if commit {
             let block =
                 CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
@@ -240,7 +238,7 @@ pub fn run_code<'py>(
         None => guard_free(py, || call_code(&snapshot, spec, calldata.0, value, gas_limit, runner()))?,
     };
     let (outcome, changes) = ran.map_err(|fault| engine_fault(&fault.to_string()))?;
-    let root = infallible(snapshot.state_root_after(&changes));
+    let root = known(snapshot.state_root_after(&changes));
     outcome_fields(py, &outcome, root)
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use metis_db::{AccountProof, GenesisAccount, MemorySnapshot, StateSnapshot, StateStore, StorageProof, infallible};
+use metis_db::{AccountProof, GenesisAccount, MemorySnapshot, StateSnapshot, StateStore, StorageProof, known};
 use metis_state_transition::{Account, StateView};
 use pyo3::{
     prelude::*,
@@ -66,7 +66,7 @@ impl MemoryStore {
         let snapshot = self.snapshot(block_number)?;
         let address = Address::from(address.0);
         guard(|| {
-            let account = infallible(snapshot.account(&address)).zip(snapshot.storage_root(&address));
+            let account = known(snapshot.account(&address)).zip(snapshot.storage_root(&address));
             account.map(|(account, storage_root)| account_tuple(py, &account, storage_root)).transpose()
         })
     }
@@ -79,8 +79,8 @@ impl MemoryStore {
         block_number: Option<u64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let snapshot = self.snapshot(block_number)?;
-        let account = infallible(snapshot.account(&address.0.into())).unwrap_or_default();
-        Ok(to_bytes(py, infallible(snapshot.code(&account.code_hash)).bytes()))
+        let account = known(snapshot.account(&address.0.into())).unwrap_or_default();
+        Ok(to_bytes(py, known(snapshot.code(&account.code_hash)).bytes()))
     }
 
     #[pyo3(signature = (address, slot, block_number=None))]
@@ -92,7 +92,7 @@ impl MemoryStore {
         block_number: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let snapshot = self.snapshot(block_number)?;
-        to_int(py, infallible(snapshot.storage(&address.0.into(), &slot.0)))
+        to_int(py, known(snapshot.storage(&address.0.into(), &slot.0)))
     }
 
     #[pyo3(signature = (address, slots, block_number=None))]
@@ -105,7 +105,7 @@ impl MemoryStore {
     ) -> PyResult<Bound<'py, PyDict>> {
         let snapshot = self.snapshot(block_number)?;
         let slots: Vec<U256> = slots.into_iter().map(|Word(slot)| slot).collect();
-        let proof = guard_free(py, || infallible(snapshot.prove(address.0.into(), &slots)))?;
+        let proof = guard_free(py, || known(snapshot.prove(address.0.into(), &slots)))?;
         let nodes = |nodes: &[alloy_primitives::Bytes]| nodes.iter().map(|node| to_bytes(py, node)).collect::<Vec<_>>();
         let result = PyDict::new(py);
         let account = proof.account.map(|(account, root)| account_tuple(py, &account, root)).transpose()?;

@@ -1,5 +1,7 @@
 //! The in-memory store: persistent maps for reads, persistent tries for roots and proofs.
 
+mod fork;
+mod probe;
 mod snapshot;
 mod state;
 
@@ -12,7 +14,8 @@ use alloy_primitives::{Address, B256};
 use metis_state_transition::{Ancestors, ChangeSet};
 use parking_lot::RwLock;
 
-pub use snapshot::{MemorySnapshot, infallible};
+pub use fork::{ForkOrigin, Supply};
+pub use snapshot::{MemorySnapshot, known};
 pub use state::GenesisAccount;
 use state::State;
 
@@ -47,6 +50,21 @@ impl MemoryStore {
         let genesis = Arc::new(MemorySnapshot::new(block, state));
         let inner = Inner { history: VecDeque::from([genesis]), block_hashes: BTreeMap::new() };
         Self { inner: RwLock::new(inner), kept_block_count }
+    }
+
+    /// A store whose first block is a block of another chain, with changes on top of its state; the
+    /// rest of that state lies in `origin`.
+    pub fn forked(
+        origin: Arc<ForkOrigin>,
+        block: CommittedBlock,
+        changes: &ChangeSet,
+        kept_block_count: usize,
+    ) -> Self {
+        let mut state = State::forked(origin);
+        state.apply(changes);
+        let first = Arc::new(MemorySnapshot::new(block, state));
+        let block_hashes = BTreeMap::from([(block.number, block.hash)]);
+        Self { inner: RwLock::new(Inner { history: VecDeque::from([first]), block_hashes }), kept_block_count }
     }
 
     /// Takes over the states of another store, all at once.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod arguments;
+mod fork;
 mod heads;
 mod keys;
 mod open;

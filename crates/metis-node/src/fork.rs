@@ -1,0 +1,158 @@
+//! A node whose chain goes on from a block of another chain.
+//!
+//! What the node does not know of that chain's state it asks for: a call, an estimate, a build that
+//! meets a gap ends in [`NodeError::MissingState`] with the keys, and nothing has happened. The
+//! caller fetches them, gives them to [`Node::supply`], and asks again. No result ever comes from a
+//! run that met a gap.
+
+use std::sync::Arc;
+
+use alloy_consensus::Header;
+use alloy_primitives::{Address, B256};
+use metis_chain::chain::{Chain, ChainConfig, Genesis};
+use metis_db::{
+    CommittedBlock, ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, StateKey, StateSnapshot, StateStore,
+    Supply,
+};
+use metis_state_transition::{Block, ChainSpec};
+
+use crate::{BlockId, Node, NodeConfig, NodeError, node::alloc_changes};
+
+/// The block of another chain that a chain goes on from.
+#[derive(Clone, Debug)]
+pub struct ForkBlock {
+    /// Its header; of its body nothing is needed.
+    pub block: Block,
+    /// Accounts that are set on top of its state: what they say of nonce, balance and code counts,
+    /// their other slots stay.
+    pub accounts: Vec<(Address, GenesisAccount)>,
+}
+
+/// Why a header of another node cannot be the first of a chain here.
+#[derive(Debug, thiserror::Error)]
+pub enum HeaderProblem {
+    /// It is not a header in the JSON of Ethereum's RPC.
+    #[error("not a header: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Its hash covers something else than its fields.
+    #[error("is {claimed}, but the fields hash to {computed}: that chain's headers have fields of their own")]
+    Hash {
+        /// What the node says.
+        claimed: B256,
+        /// Hash of the fields.
+        computed: B256,
+    },
+}
+
+impl HeaderProblem {
+    /// The field that is wrong.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "payload",
+            Self::Hash { .. } => "hash",
+        }
+    }
+}
+
+/// Reads a header, or the header of a block, as Ethereum's RPC writes it.
+///
+/// # Errors
+/// [`HeaderProblem`].
+pub fn header_from_json(json: &[u8]) -> Result<Header, HeaderProblem> {
+    let header: alloy_rpc_types_eth::Header = serde_json::from_slice(json)?;
+    let computed = header.inner.hash_slow();
+    if computed != header.hash {
+        return Err(HeaderProblem::Hash { claimed: header.hash, computed });
+    }
+    Ok(header.inner)
+}
+
+impl Node {
+    /// Begins a chain at a block of another one. It is kept in memory.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`], when the block is not one.
+    pub fn open_fork(spec: ChainSpec, fork: ForkBlock, config: &NodeConfig) -> Result<Self, NodeError> {
+        let ForkBlock { block, accounts } = fork;
+        let mut changes = alloc_changes(accounts);
+        for change in changes.accounts.values_mut() {
+            change.storage_cleared = false;
+        }
+        let header = &block.header;
+        let committed = CommittedBlock {
+            number: header.number,
+            hash: header.hash_slow(),
+            parent_hash: header.parent_hash,
+            state_root: header.state_root,
+        };
+        let store = MemoryStore::forked(Arc::new(ForkOrigin::default()), committed, &changes, config.kept_block_count);
+        let genesis = Genesis { chain_id: spec.chain_id, block, changes };
+        let chain = Chain::in_memory(&genesis, ChainConfig::default())?;
+        Self::assemble(spec, chain, store, config)
+    }
+
+    /// Takes parts of the forked chain's state that were fetched. Does nothing where nothing was
+    /// forked.
+    pub fn supply(&self, supply: Supply) {
+        if let Some(origin) = self.store.latest().origin() {
+            origin.supply(supply);
+        }
+    }
+
+    /// Accounts, slots and block hashes that are known of the forked chain; `None` where nothing
+    /// was forked.
+    pub fn known_of_fork(&self) -> Option<(usize, usize, usize)> {
+        self.store.latest().origin().map(|origin| origin.known_counts())
+    }
+
+    /// Whether anything of an account is other than at the fork block, after a block. True where nothing was forked.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub fn is_changed(&self, address: Address, id: BlockId) -> Result<bool, NodeError> {
+        Ok(self.snapshot(id)?.is_changed(&address))
+    }
+
+    /// Hashes that are known of blocks before the fork block.
+    pub(crate) fn ancestors_of_fork(&self) -> Vec<(u64, B256)> {
+        self.store.latest().origin().map(|origin| origin.block_hashes()).unwrap_or_default()
+    }
+
+    /// Runs `work` on a state. Where it meets a gap it is run once more, to the end, with
+    /// placeholders: what it does then is forgotten, only what it asked for counts.
+    pub(crate) fn on_state<T>(
+        &self,
+        snapshot: &MemorySnapshot,
+        work: impl Fn(&MemorySnapshot) -> Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
+        let result = work(snapshot);
+        let Err(error) = &result else { return result };
+        let (Some(first), Some(_)) = (error.missing_key(), snapshot.origin()) else { return result };
+        let probe = snapshot.probe();
+        let found = work(&probe);
+        let mut keys = probe.missed();
+        // A probe goes on after all gaps but one: the hash of a block that is older than the fork.
+        for key in [Some(first), found.err().and_then(|error| error.missing_key())].into_iter().flatten() {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if keys.iter().any(|key| matches!(key, StateKey::BlockHash(number) if *number >= self.first_number())) {
+            return result;
+        }
+        Err(NodeError::MissingState(keys))
+    }
+
+    fn first_number(&self) -> u64 {
+        self.chain.heads().first.number
+    }
+}
+
+/// Whether the state's root is one that a proof can be made against.
+pub(crate) fn check_provable(snapshot: &MemorySnapshot) -> Result<(), NodeError> {
+    if snapshot.origin().is_none() {
+        return Ok(());
+    }
+    let reason = "its state root commits only to what changed since the fork, the rest is not here";
+    Err(NodeError::NoProof { block_number: snapshot.block().number, reason })
+}
