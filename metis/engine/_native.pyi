@@ -11,6 +11,7 @@ from os import PathLike
 from typing import Any, final
 
 __all__ = [
+    "Answerer",
     "Block",
     "ChainSpec",
     "MemoryStore",
@@ -383,11 +384,24 @@ class Node:
         self, call: Any, block: int | bytes, overrides: Any | None = None
     ) -> tuple[list[tuple[bytes, list[int]]], dict[str, Any]]:
         """[GIL free] The access list as (address, slots), and what the call does with it."""
+    def answerer(self, call_gas_max: int, batch_count_max: int, answer_size_bytes_max: int) -> Answerer: ...
     def counters(self) -> dict[str, int]:
         """
         head_number, oldest_state_number, pool_pending, pool_queued; and transaction_count, gas_used and log_count
         of the blocks that joined the chain since the node was opened.
         """
+
+@final
+class Answerer:
+    """
+    Answers whole JSON-RPC messages that are plain and quick; a shortcut, never another opinion.
+
+    Plain: calls of a few read methods in the form clients write them. Quick: reads, and calls of
+    contracts that needed little gas before. Whatever fails or finds nothing is left to the methods.
+    """
+
+    def __call__(self, message: bytes) -> tuple[bytes, str | list[str]] | None:
+        """Return the answer with the name of the method (of a batch: the names), or None."""
 
 def derive_private_key(mnemonic: str, path: str) -> bytes:
     """Private key at a BIP-32 path below a BIP-39 phrase without passphrase; raises DecodeError."""

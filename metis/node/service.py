@@ -86,6 +86,9 @@ class NodeService:
         log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
         registry = public_registry(self, log_limits)
         self.registry = registry
+        registry.shortcut = self.node.answerer(
+            config.rpc.call_gas_max, config.rpc.batch_count_max, RpcLimits().response_size_bytes_max
+        )
         self.server = RpcServer(registry, self._rpc_config(registry))
         register_topics(registry, self.server.hub)
         self.heads = Heads(self.node, self.happenings, self.server.hub)

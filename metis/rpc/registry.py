@@ -25,12 +25,14 @@ from typing import Any, Final, TypeVar
 from metis.rpc.errors import InvalidParameter
 from metis.rpc.parameters import BadValue, Parser
 
-__all__ = ["REQUIRED", "Kind", "Method", "MethodRegistry", "Parameter"]
+__all__ = ["REQUIRED", "Kind", "Method", "MethodRegistry", "Parameter", "Shortcut"]
 
 METHOD_NAME = re.compile(r"[a-z][a-zA-Z0-9]*_[a-zA-Z][a-zA-Z0-9_]*")
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 AsyncHandler = TypeVar("AsyncHandler", bound=Callable[..., Coroutine[Any, Any, Any]])
+Shortcut = Callable[[bytes], tuple[bytes, str | list[str]] | None]
+"""Answers a whole message that is plain and quick, with the names of its methods; None leaves it to the methods."""
 
 
 class _Required(Enum):
@@ -154,6 +156,8 @@ class MethodRegistry:
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
+        self.shortcut: Shortcut | None = None
+        """Set before a server is made of the registry; asked before the methods are."""
 
     def __iter__(self) -> Iterator[Method]:
         """All methods, sorted by name."""

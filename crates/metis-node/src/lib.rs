@@ -7,6 +7,7 @@
 //!
 //! Policy (when a block is made, by whom) is the caller's; nothing here knows a clock.
 
+mod answer;
 mod error;
 mod fork;
 mod keys;
@@ -21,6 +22,7 @@ mod totals;
 mod views;
 mod write;
 
+pub use answer::{Answer, AnswerLimits};
 pub use error::NodeError;
 pub use fork::{ForkBlock, HeaderProblem, header_from_json};
 pub use keys::{KeyError, address_of, derive_private_key, sign_hash, sign_transaction};

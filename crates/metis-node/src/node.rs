@@ -11,10 +11,10 @@ use metis_chain::{
     record::StateId,
 };
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
-use metis_state_transition::{Account, AccountChange, Block, ChainSpec, ChangeSet, Code};
+use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code};
 use parking_lot::{Mutex, RwLock};
 
-use crate::{NodeError, pool::pool_head, sidecars::Sidecars, states, totals::Totals};
+use crate::{NodeError, answer::CallHistory, pool::pool_head, sidecars::Sidecars, states, totals::Totals};
 
 /// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,10 @@ pub struct Node {
     /// Held for writing while store and chain change in a way that a block's number or hash would
     /// name another state for a moment; readers of both hold it for reading.
     pub(crate) agreement: RwLock<()>,
+    /// What calls have cost before.
+    pub(crate) call_history: CallHistory,
+    /// Ancestors of the block that was asked about last: mostly the next question is about it too.
+    pub(crate) recent_ancestors: Mutex<Option<(B256, Ancestors)>>,
 }
 
 impl Node {
@@ -102,6 +106,8 @@ impl Node {
             totals: Totals::default(),
             writer: Mutex::new(()),
             agreement: RwLock::new(()),
+            call_history: CallHistory::default(),
+            recent_ancestors: Mutex::new(None),
         })
     }
 

@@ -69,8 +69,23 @@ impl Node {
     }
 
     pub(crate) fn ancestors(&self, hash: &B256) -> Ancestors {
-        let own = self.chain.ancestors(hash, ANCESTOR_COUNT);
-        own.into_iter().chain(self.ancestors_of_fork()).collect()
+        let of_fork = self.ancestors_of_fork();
+        if !of_fork.is_empty() {
+            // More of them become known while the node runs.
+            return self.chain.ancestors(hash, ANCESTOR_COUNT).into_iter().chain(of_fork).collect();
+        }
+        let mut recent = self.recent_ancestors.lock();
+        if let Some((of, ancestors)) = &*recent
+            && of == hash
+        {
+            return ancestors.clone();
+        }
+        let ancestors: Ancestors = self.chain.ancestors(hash, ANCESTOR_COUNT).into_iter().collect();
+        // A block that is not known yet may come.
+        if self.chain.find_block(hash).is_some() {
+            *recent = Some((*hash, ancestors.clone()));
+        }
+        ancestors
     }
 
     /// The state after a block.

@@ -85,9 +85,11 @@ impl Node {
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
     ) -> Result<TransactionOutcome, NodeError> {
-        self.simulate(call, id, overrides, block, |simulation| {
+        let outcome = self.simulate(call, id, overrides, block, |simulation| {
             Ok(simulation.call(call, VirtualMachine::Interpreter.runner())?)
-        })
+        })?;
+        self.note_call(call, outcome.gas_used);
+        Ok(outcome)
     }
 
     /// Least gas limit with which a call succeeds (`eth_estimateGas`).
@@ -101,14 +103,24 @@ impl Node {
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
     ) -> Result<GasEstimate, NodeError> {
-        self.simulate(call, id, overrides, block, |simulation| {
+        let estimate = self.simulate(call, id, overrides, block, |simulation| {
             if simulation.view.is_probe() {
                 // One run finds what it asks for; its result is forgotten.
                 simulation.call(call, VirtualMachine::Interpreter.runner())?;
                 return Ok(GasEstimate::Gas(0));
             }
             Ok(simulation.estimate_gas(call, || VirtualMachine::Interpreter.runner())?)
-        })
+        })?;
+        if let GasEstimate::Gas(gas) = estimate {
+            self.note_call(call, gas);
+        }
+        Ok(estimate)
+    }
+
+    fn note_call(&self, call: &RecoveredTransaction, gas_used: u64) {
+        if let Some(to) = alloy_consensus::Transaction::to(&call.envelope) {
+            self.call_history.note(to, gas_used);
+        }
     }
 
     /// Access list of a call, and what it does with it (`eth_createAccessList`).

@@ -18,7 +18,12 @@ mod store;
 mod trace;
 mod transaction;
 
+use mimalloc::MiMalloc;
 use pyo3::prelude::*;
+
+/// The system's allocator gives pages back and takes them again with every call of a contract.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[pymodule]
 mod _native {
@@ -27,7 +32,7 @@ mod _native {
         block::Block,
         build::{build_info, inject_panic, keccak256, transaction_error_slugs},
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
-        node::{Node, address_of, derive_private_key, sign_hash, sign_transaction},
+        node::{Answerer, Node, address_of, derive_private_key, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},

@@ -1,5 +1,6 @@
 //! `Node`: one node's hot state. Each file adds the methods of one idea.
 
+mod answer;
 mod answers;
 mod arguments;
 mod fork;
@@ -17,6 +18,7 @@ use pyo3::prelude::*;
 
 use crate::errors::storage_error;
 
+pub use answer::Answerer;
 pub use keys::{address_of, derive_private_key, sign_hash, sign_transaction};
 
 /// One node's hot state behind one door.
