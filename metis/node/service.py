@@ -29,7 +29,7 @@ from metis.rpc.namespaces.engine_api import engine_registry
 from metis.rpc.namespaces.eth_filters import LogLimits
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
 from metis.rpc.namespaces.public import register_topics
-from metis.types import Account, Address, BlockAttributes, Gas, Hash32, TimestampS
+from metis.types import Account, Address, BlockAttributes, Gas, Hash32, MetisError, TimestampS
 
 __all__ = ["NodeService", "next_gas_limit"]
 
@@ -139,6 +139,24 @@ class NodeService:
         self.heads.pooled(transaction_hash)
         await self.miner.arrived()
         return transaction_hash
+
+    async def send_raw_many(self, raw: list[bytes]) -> list[Hash32 | Exception]:
+        """Take signed transactions into the pool, in order; with instant mining, return when they are mined."""
+        results: list[Hash32 | Exception]
+        if len(raw) == 1:
+            try:
+                results = [Hash32(self.node.submit(raw[0]))]
+            except MetisError as refusal:
+                return [refusal]
+        else:
+            # Recovering the senders of many takes a while, on all cores.
+            results = await asyncio.to_thread(self.node.submit_many, raw)
+        taken = [result for result in results if not isinstance(result, Exception)]
+        for transaction_hash in taken:
+            self.heads.pooled(transaction_hash)
+        if taken:
+            await self.miner.arrived()
+        return results
 
     async def mined(self, transaction_hash: bytes, timeout_s: float) -> bool:
         """Wait until a transaction is in a block; False when the time is over before."""

@@ -13,12 +13,13 @@ This package knows no chain: methods are registered by others, with :class:`Meth
 
 from metis.rpc.auth import make_token, read_or_create_secret
 from metis.rpc.counters import MethodCounters, RpcCounters
-from metis.rpc.dispatch import Followed, OnPool, Session
+from metis.rpc.dispatch import Followed, Session
 from metis.rpc.errors import ErrorCode, InvalidParameter, ListenError, RpcError
 from metis.rpc.limits import RpcLimits
 from metis.rpc.listener import PageContent
 from metis.rpc.registry import REQUIRED, Kind, Method, MethodRegistry, Parameter, register_introspection
 from metis.rpc.reverts import execution_reverted, revert_reason
+from metis.rpc.runs import OnPool
 from metis.rpc.server import AuthenticatedConfig, RpcConfig, RpcServer
 from metis.rpc.subscriptions import Selector, Subscription, SubscriptionHub, no_options, register_subscriptions
 

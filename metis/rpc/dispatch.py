@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from metis.rpc.errors import ErrorCode, RpcError, error_answer
 from metis.rpc.jsonrpc import Call, Refusal, encode_batch, encode_error, encode_result, parse_message, shown
 from metis.rpc.registry import Kind, Method, MethodRegistry, Shortcut
+from metis.rpc.runs import OnPool, PoolRun, run_async, run_group
 
 if TYPE_CHECKING:
     from metis.rpc.counters import RpcCounters
@@ -36,6 +37,7 @@ Reply = Callable[[bytes], None]
 # A batch gives other connections a turn after running inline for so long.
 BATCH_SLICE_NS = 2_000_000
 POOL_RUN_COUNT_MAX = 64
+GROUP_COUNT_MAX = 1_024
 
 # Names of their own: looking up a member in an enum's class costs as much as a function call.
 HOT, SESSION = Kind.HOT, Kind.SESSION
@@ -61,17 +63,6 @@ class Followed:
 
     result: Any
     after_reply: Callable[[], None]
-
-
-@dataclass(slots=True)
-class OnPool:
-    """
-    What a hot method may return when it finds that it would take too long: the rest, for a thread.
-
-    So most calls of a method can be answered inline, and only the long ones pay for a thread.
-    """
-
-    run: Callable[[], Any]
 
 
 class Dispatcher:
@@ -212,63 +203,12 @@ class Dispatcher:
             log.error("%s failed", shown(call.method), exc_info=failure)
         return b"" if call.id_json is None else encode_error(call.id_json, error)
 
-    def start_task(self, method: Method, call: Call, exchange: _Exchange) -> asyncio.Task[None]:
-        """Run an async method; its answer goes to the exchange."""
-        task = self.loop.create_task(self._run_async(method, call, exchange))
+    def start_task(self, run: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine whose answers go to an exchange; it is cancelled when the server stops."""
+        task = self.loop.create_task(run)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _run_async(self, method: Method, call: Call, exchange: _Exchange) -> None:
-        started_ns = perf_counter_ns()
-        failed = False
-        try:
-            answer = self.answer(call, await method.handler(*method.arguments(call.params)))
-        except Exception as failure:  # noqa: BLE001 - whatever a method raises becomes an error answer
-            failed = True
-            answer = self.failure(call, failure)
-        self.counters.of_method(method.name).record(perf_counter_ns() - started_ns, failed=failed)
-        exchange.resume([answer])
-
-
-class _PoolRun:
-    """Consecutive pool calls of one message, run on one thread in order."""
-
-    __slots__ = ("_answers", "_calls", "_exchange", "_measured", "cancelled")
-
-    def __init__(self, exchange: _Exchange, calls: list[tuple[Method, Call, OnPool | None]]) -> None:
-        self._exchange = exchange
-        self._calls = calls
-        self._answers: list[bytes] = []
-        self._measured: list[tuple[Method, int, bool]] = []
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Skip the calls that have not begun; the one in progress cannot be stopped."""
-        self.cancelled = True
-
-    def run(self) -> None:
-        dispatcher = self._exchange.dispatcher
-        for method, call, rest in self._calls:
-            if self.cancelled:
-                return
-            started_ns = perf_counter_ns()
-            failed = False
-            try:
-                result = method.handler(*method.arguments(call.params)) if rest is None else rest.run()
-                answer = dispatcher.answer(call, result)
-            except Exception as failure:  # noqa: BLE001 - whatever a method raises becomes an error answer
-                failed = True
-                answer = dispatcher.failure(call, failure)
-            self._answers.append(answer)
-            self._measured.append((method, perf_counter_ns() - started_ns, failed))
-
-    def finish(self) -> None:
-        counters = self._exchange.dispatcher.counters
-        for method, elapsed_ns, failed in self._measured:
-            counters.of_method(method.name).record(elapsed_ns, failed=failed)
-        if not self.cancelled:
-            self._exchange.resume(self._answers)
 
 
 class _Exchange:
@@ -294,7 +234,7 @@ class _Exchange:
         self._answers_size = 0
         self._after_reply: list[Callable[[], None]] = []
         self._reply: Reply | None = reply
-        self._running: _PoolRun | asyncio.Task[None] | None = None
+        self._running: PoolRun | asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def proceed(self) -> None:
@@ -347,13 +287,15 @@ class _Exchange:
         # UNWRAP: run_inline has answered calls of methods that do not exist.
         method = cast("Method", dispatcher.method(call.method))
         if method.kind is Kind.ASYNC:
-            self._running = dispatcher.start_task(method, call, self)
+            self._running = dispatcher.start_task(run_async(self, method, call))
+        elif method.kind is Kind.GROUP:
+            self._running = dispatcher.start_task(run_group(self, method, self._calls_of(method)))
         elif dispatcher.pool.waiting_count >= dispatcher.limits.pool_queue_count_max:
             self._refuse_rest(RpcError(ErrorCode.LIMIT_EXCEEDED, "server is busy, try again later"))
             self._finish()
             return
         else:
-            self._running = run = _PoolRun(self, self._pool_calls() if rest is None else [(method, call, rest)])
+            self._running = run = PoolRun(self, self._pool_calls() if rest is None else [(method, call, rest)])
             dispatcher.pool.submit(run)
         self._start_timer()
 
@@ -367,6 +309,15 @@ class _Exchange:
             if method is None or method.kind is not Kind.POOL:
                 break
             calls.append((method, item, None))
+        return calls
+
+    def _calls_of(self, method: Method) -> list[Call]:
+        """Collect the calls of one method that follow each other from the position on."""
+        calls: list[Call] = []
+        for item in self._items[self._position : self._position + GROUP_COUNT_MAX]:
+            if isinstance(item, Refusal) or item.method != method.name:
+                break
+            calls.append(item)
         return calls
 
     def _start_timer(self) -> None:

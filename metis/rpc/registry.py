@@ -51,6 +51,7 @@ class Kind(Enum):
     HOT = "hot"
     POOL = "pool"
     ASYNC = "async"
+    GROUP = "group"
     SESSION = "session"
 
 
@@ -230,6 +231,14 @@ class MethodRegistry:
     def asynchronous(self, name: str, *parameters: Parameter) -> Callable[[AsyncHandler], AsyncHandler]:
         """Register a coroutine function; it is cancelled when the request runs out of time."""
         return self._decorator(name, Kind.ASYNC, parameters)
+
+    def group(self, name: str, *parameters: Parameter) -> Callable[[AsyncHandler], AsyncHandler]:
+        """
+        Register a coroutine function for calls that follow each other in a message, all at once.
+
+        It gets the arguments of each and returns as many results; an exception among them is that call's error.
+        """
+        return self._decorator(name, Kind.GROUP, parameters)
 
     def session(self, name: str, *parameters: Parameter) -> Callable[[Handler], Handler]:
         """Register an inline handler whose first argument is the :class:`metis.rpc.dispatch.Session`."""

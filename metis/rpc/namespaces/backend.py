@@ -61,6 +61,9 @@ class Backend(Protocol):
         DecodeError, InvalidTransaction, PoolRejection : it was refused.
         """
 
+    async def send_raw_many(self, raw: list[bytes]) -> list[Hash32 | Exception]:
+        """Take signed transactions, in order, as :meth:`send_raw` does; each has its hash, or why it was refused."""
+
     async def mined(self, transaction_hash: bytes, timeout_s: float) -> bool:
         """Wait until a transaction is in a block; False when the time is over before."""
 

@@ -17,7 +17,6 @@ from typing import Any
 import orjson
 
 from metis.engine import Node
-from metis.rpc.dispatch import OnPool
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import number_of_tag
@@ -25,6 +24,7 @@ from metis.rpc.namespaces.encoding import hex_data
 from metis.rpc.namespaces.log_filter import LogFilter, log_filter
 from metis.rpc.parameters import any_json, quantity
 from metis.rpc.registry import MethodRegistry, Parameter
+from metis.rpc.runs import OnPool
 from metis.types import BlockNumber
 
 __all__ = ["LogLimits", "register_filters"]

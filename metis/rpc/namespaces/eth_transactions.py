@@ -90,10 +90,11 @@ def register_sending(registry: MethodRegistry, backend: Backend) -> None:
     node, signer = backend.node, backend.signer
     suggest_tip_wei = fee_suggestion(node)
 
-    @registry.asynchronous("eth_sendRawTransaction", _RAW)
-    async def send_raw(raw: bytes) -> str:
+    @registry.group("eth_sendRawTransaction", _RAW)
+    async def send_raw(calls: list[list[bytes]]) -> list[str | Exception]:
         """Take a signed transaction; with instant mining it is mined when the hash comes back."""
-        return hex_data(await backend.send_raw(raw))
+        sent = await backend.send_raw_many([raw for (raw,) in calls])
+        return [result if isinstance(result, Exception) else hex_data(result) for result in sent]
 
     @registry.asynchronous("eth_sendRawTransactionSync", _RAW, Parameter("timeout_ms", _milliseconds, SYNC_TIMEOUT_MS))
     async def send_raw_sync(raw: bytes, timeout_ms: int) -> bytes:
