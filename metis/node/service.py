@@ -150,7 +150,8 @@ class NodeService:
                 return [refusal]
         else:
             # Recovering the senders of many takes a while, on all cores.
-            results = await asyncio.to_thread(self.node.submit_many, raw)
+            found = await asyncio.to_thread(self.node.submit_many, raw)
+            results = [one if isinstance(one, Exception) else Hash32(one) for one in found]
         taken = [result for result in results if not isinstance(result, Exception)]
         for transaction_hash in taken:
             self.heads.pooled(transaction_hash)

@@ -42,7 +42,6 @@ fn transaction(envelope: &Envelope, sender: Address, position: Option<Position<'
         block_number: Some(position.header.number),
         base_fee: position.header.base_fee_per_gas,
         block_timestamp: Some(position.header.timestamp),
-        ..TransactionInfo::default()
     });
     rpc::Transaction::from_transaction(Recovered::new_unchecked(envelope.clone(), sender), info)
 }
