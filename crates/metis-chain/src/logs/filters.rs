@@ -24,19 +24,17 @@ pub struct FiltersConfig {
     /// Most blocks or logs that one poll returns (of logs: after the block in which they are
     /// passed). The next poll goes on from there.
     pub poll_items_max: usize,
-    /// Ids follow from it; unknown to clients, it keeps them from polling each other's filters.
-    pub id_seed: u64,
 }
 
 impl Default for FiltersConfig {
     fn default() -> Self {
-        Self { count_max: 1000, idle_ms_max: 300_000, poll_items_max: 20_000, id_seed: 0 }
+        Self { count_max: 1000, idle_ms_max: 300_000, poll_items_max: 20_000 }
     }
 }
 
-/// Names a filter.
+/// Names a filter. Callers choose it, at random: who can guess it can poll another client's filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FilterId(pub u64);
+pub struct FilterId(pub u128);
 
 /// What a filter reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +72,12 @@ pub enum FilterError {
         /// Its id.
         id: FilterId,
     },
+    /// There is one with this id.
+    #[error("filter {:#x} is there already", .id.0)]
+    Taken {
+        /// Its id.
+        id: FilterId,
+    },
     /// There are too many.
     #[error("there are {max} filters already")]
     TooMany {
@@ -106,7 +110,6 @@ struct Filter {
 pub struct Filters {
     config: FiltersConfig,
     filters: BTreeMap<FilterId, Filter>,
-    installed_count: u64,
 }
 
 impl Filters {
@@ -118,23 +121,25 @@ impl Filters {
     /// Installs a filter, which reports what happens from now on.
     ///
     /// # Errors
-    /// [`FilterError::TooMany`].
+    /// [`FilterError::TooMany`] or [`FilterError::Taken`].
     pub fn install(
         &mut self,
+        id: FilterId,
         kind: FilterKind,
         chain: &Chain,
         pool: &Mempool,
         now_ms: u64,
-    ) -> Result<FilterId, FilterError> {
+    ) -> Result<(), FilterError> {
         self.expire(now_ms);
         if self.filters.len() >= self.config.count_max {
             return Err(FilterError::TooMany { max: self.config.count_max });
         }
-        let id = FilterId(scatter(self.config.id_seed, self.installed_count));
-        self.installed_count += 1;
+        if self.filters.contains_key(&id) {
+            return Err(FilterError::Taken { id });
+        }
         let (seen, seen_announcements) = (chain.latest_node(), pool.announcement_count());
         self.filters.insert(id, Filter { kind, seen, seen_announcements, polled_ms: now_ms });
-        Ok(id)
+        Ok(())
     }
 
     /// Removes a filter; whether it was there.
@@ -224,12 +229,4 @@ impl Filters {
             FilterKind::Blocks | FilterKind::PendingTransactions => Err(FilterError::NotOfLogs { id }),
         }
     }
-}
-
-/// A number for each count, none twice (SplitMix64 is a bijection).
-const fn scatter(seed: u64, count: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

@@ -42,7 +42,9 @@ impl Bench {
     }
 
     fn install(&mut self, kind: FilterKind) -> FilterId {
-        self.filters.install(kind, &self.chain, &self.pool, 0).unwrap()
+        let id = FilterId(u128::MAX - self.filters.len() as u128);
+        self.filters.install(id, kind, &self.chain, &self.pool, 0).unwrap();
+        id
     }
 
     fn poll(&mut self, id: FilterId) -> FilterChanges {
@@ -159,7 +161,7 @@ fn filters__not_polled_for_too_long__expire_by_the_callers_clock() {
     let mut bench = Bench::new(6, FiltersConfig { idle_ms_max: 100, count_max: 2, ..FiltersConfig::default() });
     let (one, other) = (bench.install(FilterKind::Blocks), bench.install(all_logs()));
     assert!(matches!(
-        bench.filters.install(FilterKind::Blocks, &bench.chain, &bench.pool, 50),
+        bench.filters.install(FilterId(3), FilterKind::Blocks, &bench.chain, &bench.pool, 50),
         Err(FilterError::TooMany { max: 2 })
     ));
     bench.filters.poll(one, &bench.chain, &bench.pool, 100).unwrap();
@@ -171,7 +173,12 @@ fn filters__not_polled_for_too_long__expire_by_the_callers_clock() {
     assert!(matches!(bench.filters.log_query(one, 150), Err(FilterError::NotOfLogs { .. })));
     assert!(bench.filters.uninstall(one) && !bench.filters.uninstall(one));
     assert!(bench.filters.is_empty());
-    let third = bench.filters.install(all_logs(), &bench.chain, &bench.pool, 200).unwrap();
+    let third = FilterId(3);
+    bench.filters.install(third, all_logs(), &bench.chain, &bench.pool, 200).unwrap();
+    assert!(matches!(
+        bench.filters.install(third, FilterKind::Blocks, &bench.chain, &bench.pool, 200),
+        Err(FilterError::Taken { id }) if id == third
+    ));
     assert!(third != one && third != other, "ids are not used again");
     assert_eq!(bench.filters.log_query(third, 200).unwrap().blocks, 0..=u64::MAX);
 }
