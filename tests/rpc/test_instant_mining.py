@@ -98,18 +98,20 @@ def test_other_modes__leave_transactions_pending__and_count_them_in_the_pending_
         client.close()
 
 
-def test_transaction__below_the_base_fee__makes_no_block_and_is_mined_when_the_fee_has_fallen(
-    node: RunningNode, client: Client
-) -> None:
-    head = client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)
-    next_fee_wei = int(client.ask("eth_feeHistory", "0x1", "latest", [])["baseFeePerGas"][-1], 16)
-    low_fee_wei = Wei(next_fee_wei - 1)
-    raw = node.transfer(6, nonce_of(client, node, 6), gas_price_wei=low_fee_wei, max_priority_fee_per_gas_wei=Wei(0))
-    waiting = client.send(raw)
-    assert client.ask("eth_getTransactionReceipt", waiting) is None
-    assert client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY) == head
-    # A block that is nearly empty lowers the fee, and what waited is mined without being asked for.
-    sent = client.send(node.transfer(7, nonce_of(client, node, 7)))
-    first, second = (client.ask("eth_getTransactionReceipt", each) for each in (sent, waiting))
-    assert int(second["blockNumber"], 16) == int(first["blockNumber"], 16) + 1
-    assert client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)["transactions"] == [waiting]
+def test_transaction__below_the_base_fee__makes_no_block_and_is_mined_when_the_fee_has_fallen() -> None:
+    # A node of its own: after many blocks the fee is so low that it falls no more.
+    with running_node() as node:
+        client = node.client()
+        head = client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)
+        next_fee_wei = int(client.ask("eth_feeHistory", "0x1", "latest", [])["baseFeePerGas"][-1], 16)
+        low_fee_wei = Wei(next_fee_wei - 1)
+        raw = node.transfer(0, 0, gas_price_wei=low_fee_wei, max_priority_fee_per_gas_wei=Wei(0))
+        waiting = client.send(raw)
+        assert client.ask("eth_getTransactionReceipt", waiting) is None
+        assert client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY) == head
+        # A block that is nearly empty lowers the fee, and what waited is mined without being asked for.
+        sent = client.send(node.transfer(1, 0))
+        first, second = (client.ask("eth_getTransactionReceipt", each) for each in (sent, waiting))
+        assert (first["blockNumber"], second["blockNumber"]) == ("0x1", "0x2")
+        assert client.ask("eth_getBlockByNumber", "latest", HASHES_ONLY)["transactions"] == [waiting]
+        client.close()
