@@ -94,6 +94,21 @@ def test_estimate__of_transfer_and_call__is_enough_and_no_more(
     assert "insufficient funds" in error["message"]
 
 
+def test_estimate__with_the_fee_cap_of_the_next_block__is_given_and_with_less_refused(
+    node: RunningNode, client: Client
+) -> None:
+    """While the base fee falls, a client's cap for the next block is below the base fee of the latest one."""
+    client.ask("eth_sendTransaction", {"from": account(node, 3), "to": account(node, 3)})
+    latest_fee_wei, next_fee_wei = (
+        int(fee, 16) for fee in client.ask("eth_feeHistory", "0x1", "latest")["baseFeePerGas"]
+    )
+    assert next_fee_wei < latest_fee_wei
+    call = {"from": account(node, 0), "to": account(node, 1), "maxPriorityFeePerGas": "0x0"}
+    assert client.ask("eth_estimateGas", {**call, "maxFeePerGas": hex(next_fee_wei)}, "latest") == "0x5208"
+    refused = client.answer("eth_estimateGas", {**call, "maxFeePerGas": hex(next_fee_wei - 1)}, "latest")
+    assert "max fee per gas less than block base fee" in refused["error"]["message"]
+
+
 def test_logs__by_range_hash_and_filter__are_the_same(node: RunningNode, client: Client, contract: str) -> None:
     wish = {"address": contract, "topics": [TOPIC]}
     found = client.ask("eth_newFilter", wish)
@@ -120,7 +135,7 @@ def test_logs__by_range_hash_and_filter__are_the_same(node: RunningNode, client:
     ("fields", "words"),
     [
         ({"nonce": 0}, "nonce too low"),
-        ({"chain_id": 1}, "invalid chain id"),
+        ({"chain_id": 1}, "invalid chain id for signer: chain id 1 is not this chain's"),
         ({"gas_limit": 20_000}, "intrinsic gas too low"),
         ({"value_wei": 10**24}, "insufficient funds for gas * price + value"),
         ({"gas_limit": 10**9}, "transaction gas limit too high"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressSet};
 use metis_db::{MemorySnapshot, MissingState};
@@ -62,16 +63,30 @@ impl Node {
         environment.gas_limit = block.gas_limit.unwrap_or(environment.gas_limit);
         environment.beneficiary = block.beneficiary.unwrap_or(environment.beneficiary);
         environment.prev_randao = block.prev_randao.unwrap_or(environment.prev_randao);
-        environment.base_fee_per_gas = block.base_fee_per_gas.unwrap_or(environment.base_fee_per_gas);
+        environment.base_fee_per_gas = match block.base_fee_per_gas {
+            Some(assumed) => assumed,
+            None => self.base_fee_of_call(&header, call.envelope.max_fee_per_gas()),
+        };
         environment.assumed_blob_base_fee = block.blob_base_fee;
-        // As in go-ethereum: a call that names no price sees no base fee.
-        if block.base_fee_per_gas.is_none() && alloy_consensus::Transaction::max_fee_per_gas(&call.envelope) == 0 {
-            environment.base_fee_per_gas = 0;
-        }
         self.on_state(&snapshot, |snapshot| {
             let overrides = override_changes(snapshot, overrides)?;
             work(Simulation { view: snapshot, overrides, spec: &self.spec, environment: environment.clone() })
         })
+    }
+
+    /// The base fee that a call sees in a block.
+    fn base_fee_of_call(&self, header: &Header, fee_cap: u128) -> u64 {
+        let base_fee = header.base_fee_per_gas.unwrap_or(0);
+        if fee_cap == 0 {
+            // As in go-ethereum: a call that names no price sees no base fee.
+            0
+        } else if fee_cap < u128::from(base_fee) {
+            // DEVIATES: go-ethereum refuses this cap. Clients take it from the next block's base fee, the last of
+            // eth_feeHistory, and ask for an estimate on this one; whether the next block takes it is what counts.
+            base_fee.min(self.spec.next_base_fee(header, header.timestamp + 1).unwrap_or(0))
+        } else {
+            base_fee
+        }
     }
 
     /// Runs a call (`eth_call`).

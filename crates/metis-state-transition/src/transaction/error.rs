@@ -39,8 +39,8 @@ pub enum TransactionError {
     NonceTooLow { nonce: u64, expected: u64 },
     #[error("init code of {size_bytes} bytes is above the limit (EIP-3860)")]
     InitcodeTooLarge { size_bytes: usize },
-    #[error("chain id {chain_id:?} is not this chain's {expected}")]
-    WrongChainId { chain_id: Option<u64>, expected: u64 },
+    #[error("chain id {chain_id} is not this chain's {expected}")]
+    WrongChainId { chain_id: u64, expected: u64 },
     #[error("transaction type {kind} is not active at this fork")]
     TypeNotActive { kind: u8 },
     #[error("blob fee cap {max_fee} is below the block's blob base fee {blob_base_fee} (wei per blob gas)")]
@@ -203,7 +203,8 @@ pub(super) fn refusal(
         InvalidTransaction::NonceTooLow { tx, state } => E::NonceTooLow { nonce: tx, expected: state },
         InvalidTransaction::CreateInitCodeSizeLimit => E::InitcodeTooLarge { size_bytes: envelope.input().len() },
         InvalidTransaction::InvalidChainId | InvalidTransaction::MissingChainId => {
-            E::WrongChainId { chain_id: envelope.chain_id(), expected: chain_id }
+            // Only a legacy transaction may say no chain id, and then it is valid on every chain.
+            E::WrongChainId { chain_id: envelope.chain_id().unwrap_or_default(), expected: chain_id }
         }
         InvalidTransaction::TxGasLimitGreaterThanCap { gas_limit, cap } => E::GasLimitAboveCap { gas_limit, cap },
         InvalidTransaction::BlobGasPriceGreaterThanMax { block_blob_gas_price, tx_max_fee_per_blob_gas } => {
