@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from benches import executor, recovery
-from benches.harness import Measurement, write_results
+from benches import executor, recovery, startup
+from benches.harness import Measurement, Reading, write_results
 
 TABLE_WIDTH_COLUMNS = 160
 
 BENCHES: dict[str, Callable[[float], list[Measurement]]] = {"executor": executor.run, "recovery": recovery.run}
+READINGS: dict[str, Callable[[float], list[Reading]]] = {"startup": startup.run}
 
 
 def rate(measurement: Measurement) -> str:
@@ -48,19 +49,35 @@ def print_table(name: str, measurements: list[Measurement]) -> None:
     Console(width=max(Console().width, TABLE_WIDTH_COLUMNS)).print(table)
 
 
+def print_readings(name: str, readings: list[Reading]) -> None:
+    """Print what was read, beside what is promised; a ratio above 1 means that the median is better than that."""
+    table = Table(title=name, title_justify="left", box=None)
+    for heading in ("what", "min", "median", "max", "rounds", "limit", "ratio"):
+        table.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
+    for read in readings:
+        spread = [f"{value:,.1f} {read.unit}" for value in (read.least, read.median, read.most)]
+        limit = "" if read.limit is None else f"{read.limit:,.0f} {read.unit}"
+        ratio = "" if read.ratio is None else f"{read.ratio:.2f}"
+        table.add_row(read.name, *spread, str(read.round_count), limit, ratio)
+    Console(width=max(Console().width, TABLE_WIDTH_COLUMNS)).print(table)
+
+
 def main() -> None:
     """Run the benches that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join([*BENCHES, *READINGS])}")
     parser.add_argument("--seconds", type=float, default=3.0, help="about how long to measure one input (default 3)")
     arguments = parser.parse_args()
-    if unknown := sorted(set(arguments.names) - set(BENCHES)):
+    if unknown := sorted(set(arguments.names) - set(BENCHES) - set(READINGS)):
         parser.error(f"no bench {', '.join(unknown)}")
-    for name in arguments.names or BENCHES:
-        measurements = BENCHES[name](arguments.seconds)
-        if measurements:
-            print_table(name, measurements)
-            print(f"written to {write_results(name, measurements)}")
+    for name in arguments.names or [*BENCHES, *READINGS]:
+        results: Sequence[Measurement | Reading]
+        if name in READINGS:
+            print_readings(name, results := READINGS[name](arguments.seconds))
+        elif results := BENCHES[name](arguments.seconds):
+            print_table(name, results)
+        if results:
+            print(f"written to {write_results(name, results)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,35 @@ class Measurement:
     def per_second(self) -> float:
         """Work per second in the best round."""
         return self.amount / self.min_s
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    A quantity that was read several times and should be small.
+
+    Attributes
+    ----------
+    limit : the most it should be, or None where nothing is promised.
+    """
+
+    name: str
+    unit: str
+    least: float
+    median: float
+    most: float
+    round_count: int
+    limit: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Limit over median: above 1 is better than promised."""
+        return None if self.limit is None else self.limit / self.median
+
+
+def reading(name: str, unit: str, values: list[float], limit: float | None) -> Reading:
+    """Sum up what was read."""
+    return Reading(name, unit, min(values), statistics.median(values), max(values), len(values), limit)
 
 
 def measure(
@@ -110,7 +139,7 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def write_results(name: str, measurements: list[Measurement]) -> Path:
+def write_results(name: str, measurements: Sequence[Measurement | Reading]) -> Path:
     """Write one bench's measurements with their origin; returns the file, under build/bench."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from metis import version
+from metis.engine import build_info
 from metis.node.accounts import TEST_MNEMONIC, DevelopmentSigner, derive_accounts
 from metis.node.accounts import Account as KeyedAccount
 from metis.node.config import NodeConfig
@@ -58,7 +58,8 @@ def open_chain(settings: NodeConfig) -> DevelopmentChain:
         accounts=genesis_accounts(constants),
         keys=keys,
         signer=DevelopmentSigner(keys),
-        client_version=f"metis/{version()}/python",
+        # The engine's version is the distribution's, and known without reading installed metadata.
+        client_version=f"metis/{build_info()['version']}/python",
     )
 
 

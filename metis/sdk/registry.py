@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metis.interfaces import Executor, FeePolicy, StateStore, VirtualMachine
 from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
 from metis.types import CompositionError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["INTERFACES", "available_parts", "check_part", "create_part"]
 
@@ -108,4 +110,7 @@ def _factory(slot: str, name: str) -> Callable[..., object]:
 
 
 def _entry_points(slot: str) -> tuple[EntryPoint, ...]:
+    # Imported when a part is not built in: it brings the standard library's e-mail parser with it.
+    from importlib.metadata import entry_points
+
     return tuple(entry_points(group=f"metis.{slot}"))

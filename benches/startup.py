@@ -1,0 +1,75 @@
+"""Starting ``metis dev`` as users do: how long until it has answered, and what it holds when nobody asks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benches.harness import Reading, reading
+from benches.rpc_load import processor_s
+
+START_MS_MAX = 300
+"""A node must have answered its first request so soon."""
+IDLE_MEMORY_MB_MAX = 120
+"""A node that has nothing to do may hold so much memory, in 10^6 bytes."""
+
+IDLE_AFTER_S = 1.0
+ROUNDS_MIN, ROUNDS_MAX = 5, 50
+
+
+@contextmanager
+def started_node() -> Iterator[tuple[int, bytes]]:
+    """Run ``metis dev`` until the block ends; its process id, and its first line of output, once it listens."""
+    # As users run it: with compiled modules kept.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [str(Path(sys.executable).with_name("metis")), "dev", "--port", "0", "--json", "--log-level", "error"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=variables) as process:
+        try:
+            yield process.pid, process.stdout.readline() if process.stdout else b""
+        finally:
+            process.terminate()
+
+
+def ask_once(first_line: bytes) -> None:
+    """Ask the node for its chain id, at the address of its first line of output."""
+    address = json.loads(first_line)["http"].removeprefix("http://")
+    connection = http.client.HTTPConnection(address, timeout=30)
+    body = '{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
+    connection.request("POST", "/", body, {"Content-Type": "application/json"})
+    if "result" not in json.loads(connection.getresponse().read()):
+        raise SystemExit("metis dev did not answer eth_chainId")
+    connection.close()
+
+
+def resident_mb(pid: int) -> float:
+    """Memory that a process holds, in 10^6 bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def run(budget_s: float) -> list[Reading]:
+    """Start nodes until the time is spent; the first one, which may compile modules, does not count."""
+    start_ms: list[float] = []
+    processor_ms: list[float] = []
+    memory_mb: list[float] = []
+    began = time.perf_counter()
+    while len(start_ms) <= ROUNDS_MIN or (time.perf_counter() - began < budget_s and len(start_ms) < ROUNDS_MAX):
+        at = time.perf_counter()
+        with started_node() as (pid, first_line):
+            ask_once(first_line)
+            start_ms.append((time.perf_counter() - at) * 1e3)
+            processor_ms.append(processor_s(pid) * 1e3)
+            time.sleep(IDLE_AFTER_S)
+            memory_mb.append(resident_mb(pid))
+    return [
+        reading("metis dev, start to first answer", "ms", start_ms[1:], START_MS_MAX),
+        reading("metis dev, processor time of that", "ms", processor_ms[1:], None),
+        reading("metis dev, memory when idle", "MB", memory_mb[1:], IDLE_MEMORY_MB_MAX),
+    ]
