@@ -43,7 +43,7 @@ demo: setup ## Set up, then run the demonstration: a block of real transactions 
 	@$(BIN)/metis demo
 
 .PHONY: test
-test: setup wheel $(ORACLE) ## Set up, then run every test that takes less than half a minute
+test: setup wheel $(ORACLE) clients-quick ## Set up, then run every test that takes less than half a minute
 	$(call say,"Rust tests (the first time they compile: about 4 minutes on 2 cores)")
 	@# The wheel's features, so that the crates it was made of need not be compiled again.
 	@cargo test --release --locked --workspace --no-default-features
@@ -64,8 +64,17 @@ wheel: $(WHEEL) $(WHEELHOUSE)
 .PHONY: oracle
 oracle: $(ORACLE) ## Install the executable specification that differential tests compare with
 
+.PHONY: clients
+clients: $(TOOLS) ## Install the client stacks that tests run against a node: forge, hardhat, viem, web3.py and more
+	@$(BIN)/python -m tests.rpc.clients.install
+
+# Those that install in about a minute.
+.PHONY: clients-quick
+clients-quick: $(TOOLS)
+	@$(BIN)/python -m tests.rpc.clients.install --quick
+
 .PHONY: test-long
-test-long: test ## `make test`, then the tests marked long (conformance suites, minutes each)
+test-long: test clients ## `make test`, then the tests marked long (conformance suites, minutes each)
 	$(call say,"Long Python tests (up to 20 minutes on 2 cores)")
 	@$(BIN)/python -m pytest -m long
 
@@ -79,8 +88,7 @@ lint: lint-format setup lint-types lint-rust lint-supply ## Formats, lints, type
 .PHONY: lock
 lock: $(TOOLS) ## Renew requirements-dev.lock from pyproject.toml, newest versions allowed
 	$(call say,"Resolving (some seconds)")
-	@test -x build/lock-tools/bin/uv || { $(PYTHON) -m venv build/lock-tools && build/lock-tools/bin/pip install uv; }
-	@build/lock-tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    pyproject.toml --output-file requirements-dev.lock
 

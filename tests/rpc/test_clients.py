@@ -1,42 +1,24 @@
 """
-Real clients, with pinned versions, in environments of their own.
+Client libraries as their users use them, at pinned versions; and what MetaMask asks for.
 
-``METIS_CLIENTS`` names the folder that holds them (default: ``~/.cache/metis-clients``); make it with
-
-    python -m tests.rpc.clients.install
-
-A client that is not there is skipped.
+``make test`` installs them; one that could not be installed is skipped (``make clients`` says why).
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.rpc.client_programs import CLIENTS, require, run
 from tests.rpc.running_node import Client, RunningNode
 
-HERE = Path(__file__).parent / "clients"
+REVERTS = "0x62461bcd60e51b5f5260206004526002602452616e6f60f01b60445260645ffd"
+"""Init code that reverts with Error("no")."""
 
-
-@pytest.fixture(scope="module")
-def environments() -> Path:
-    return Path(os.environ.get("METIS_CLIENTS", Path.home() / ".cache" / "metis-clients")).resolve()
-
-
-def require(path: Path) -> Path:
-    if not path.exists():
-        pytest.skip(f"{path} is not there: python -m tests.rpc.clients.install")
-    return path
-
-
-def run(command: list[str], environments: Path) -> str:
-    environment = {**os.environ, "METIS_CLIENTS": str(environments)}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
-    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
+LOGGER = "0x6013600c60003960136000f3600435805f55805f52600760205fa160205ff3"
+"""Init code of a contract that stores, logs (topic 7) and returns the first word after the selector."""
 
 
 def arguments(node: RunningNode, account: int) -> list[str]:
@@ -44,32 +26,62 @@ def arguments(node: RunningNode, account: int) -> list[str]:
     return [node.http, node.websocket, f"0x{node.keys[account].hex()}"]
 
 
-def test_web3py__as_a_user_uses_it__works(node: RunningNode, environments: Path) -> None:
-    python = require(environments / "web3" / "bin" / "python")
-    assert "ok" in run([str(python), str(HERE / "web3_client.pyw"), *arguments(node, 0)], environments)
+def test_web3py__as_a_user_uses_it__works(node: RunningNode, tmp_path: Path) -> None:
+    web3 = require("web3")
+    script = CLIENTS / "web3" / "web3_client.pyw"
+    assert "ok" in run(web3, tmp_path, web3.python, script, *arguments(node, 0))
 
 
 @pytest.mark.parametrize(("name", "account"), [("viem", 1), ("ethers", 2)])
-def test_javascript__as_a_user_uses_it__works(node: RunningNode, environments: Path, name: str, account: int) -> None:
-    require(environments / "node_modules" / name)
-    command = ["node", str(HERE / f"{name}_client.mjs"), *arguments(node, account)]
-    assert "ok" in run(command, environments)
+def test_javascript__as_a_user_uses_it__works(node: RunningNode, tmp_path: Path, name: str, account: int) -> None:
+    script = CLIENTS / "javascript" / f"{name}_client.mjs"
+    assert "ok" in run(require("javascript"), tmp_path, "node", script, *arguments(node, account))
 
 
-def test_cast__as_a_user_uses_it__works(node: RunningNode, environments: Path) -> None:
-    cast = str(require(environments / "node_modules" / ".bin" / "cast"))
-    url = ["--rpc-url", node.http]
-    key = f"0x{node.keys[3].hex()}"
+def cast(home: Path, node: RunningNode, command: str, *options: str) -> str:
+    """Run a command of cast against the node."""
+    environment = require("javascript")
+    return run(environment, home, environment.program("cast"), command, "--rpc-url", node.http, *options)
+
+
+def cast_send(home: Path, node: RunningNode, *options: str) -> dict[str, object]:
+    """Send a transaction with cast; its receipt."""
+    receipt = json.loads(cast(home, node, "send", "--private-key", f"0x{node.keys[3].hex()}", "--json", *options))
+    assert isinstance(receipt, dict)
+    assert receipt["status"] == "0x1"
+    return receipt
+
+
+def test_cast__transfer__arrives(node: RunningNode, tmp_path: Path) -> None:
     to = "0x" + "14" * 20
-    sent = run([cast, "send", *url, "--private-key", key, "--value", "5", "--json", to], environments)
-    assert '"status":"0x1"' in sent
-    assert run([cast, "balance", *url, to], environments).strip() == "5"
-    assert run([cast, "chain-id", *url], environments).strip() == str(node.chain_id)
-    assert "baseFeePerGas" in run([cast, "block", *url], environments)
-    created = run(
-        [cast, "send", *url, "--private-key", key, "--json", "--create", "0x60016000526001601ff3"], environments
-    )
-    assert '"contractAddress":"0x' in created
+    cast_send(tmp_path, node, "--value", "5", to)
+    assert cast(tmp_path, node, "balance", to).strip() == "5"
+    assert cast(tmp_path, node, "chain-id").strip() == str(node.chain_id)
+    assert "baseFeePerGas" in cast(tmp_path, node, "block")
+
+
+def test_cast__contract__is_created_called_and_its_logs_found(node: RunningNode, tmp_path: Path) -> None:
+    address = str(cast_send(tmp_path, node, "--create", LOGGER)["contractAddress"])
+    assert cast(tmp_path, node, "call", address, "store(uint256)(uint256)", "9").strip() == "9"
+    sent = cast_send(tmp_path, node, address, "store(uint256)", "9")
+    assert int(cast(tmp_path, node, "storage", address, "0"), 16) == 9
+    receipt = json.loads(cast(tmp_path, node, "receipt", "--json", str(sent["transactionHash"])))
+    found = json.loads(cast(tmp_path, node, "logs", "--json", "--address", address, "--from-block", "earliest"))
+    assert found == receipt["logs"] == sent["logs"]
+    assert [int(log["data"], 16) for log in found] == [9]
+
+
+def test_cast__run__executes_a_mined_transaction_again_with_the_same_gas(node: RunningNode, tmp_path: Path) -> None:
+    address = str(cast_send(tmp_path, node, "--create", LOGGER)["contractAddress"])
+    sent = cast_send(tmp_path, node, address, "store(uint256)", "9")
+    shown = cast(tmp_path, node, "run", str(sent["transactionHash"]))
+    assert "Transaction successfully executed." in shown
+    assert f"Gas used: {int(str(sent['gasUsed']), 16)}" in shown
+
+
+def test_cast__estimate_of_what_reverts__tells_the_reason(node: RunningNode, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="execution reverted: no"):
+        cast(tmp_path, node, "estimate", "--create", REVERTS)
 
 
 def test_metamask__adding_the_network__gets_what_it_asks_for(node: RunningNode, client: Client) -> None:

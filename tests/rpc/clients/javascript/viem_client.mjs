@@ -1,7 +1,7 @@
 // What a user of viem does, against the node at argv[2] (HTTP) and argv[3] (WebSocket), with the key argv[4].
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-const require = createRequire(process.env.METIS_CLIENTS + '/package.json')
+const require = createRequire(process.env.CLIENT_PACKAGES + '/package.json')
 const { createPublicClient, createWalletClient, defineChain, http, parseAbi, webSocket } = require('viem')
 const { privateKeyToAccount } = require('viem/accounts')
 

@@ -1,7 +1,7 @@
 // What a user of ethers does, against the node at argv[2] (HTTP) and argv[3] (WebSocket), with the key argv[4].
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-const require = createRequire(process.env.METIS_CLIENTS + '/package.json')
+const require = createRequire(process.env.CLIENT_PACKAGES + '/package.json')
 const { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider } = require('ethers')
 
 const [, , httpUrl, webSocketUrl, key] = process.argv
