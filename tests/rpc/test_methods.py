@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.rpc.running_node import HASHES_ONLY, WHOLE, Client, RunningNode
+from tests.rpc.running_node import HASHES_ONLY, WHOLE, Client, RunningNode, running_node
 
 # Stores calldata's first word in slot 0, emits it as a log with one topic, and returns it.
 #   CALLDATALOAD(0) DUP1 PUSH0 SSTORE  DUP1 PUSH0 MSTORE  PUSH1 7 PUSH1 32 PUSH0 LOG1  PUSH1 32 PUSH0 RETURN
@@ -94,19 +94,21 @@ def test_estimate__of_transfer_and_call__is_enough_and_no_more(
     assert "insufficient funds" in error["message"]
 
 
-def test_estimate__with_the_fee_cap_of_the_next_block__is_given_and_with_less_refused(
-    node: RunningNode, client: Client
-) -> None:
+def test_estimate__with_the_fee_cap_of_the_next_block__is_given_and_with_less_refused() -> None:
     """While the base fee falls, a client's cap for the next block is below the base fee of the latest one."""
-    client.ask("eth_sendTransaction", {"from": account(node, 3), "to": account(node, 3)})
-    latest_fee_wei, next_fee_wei = (
-        int(fee, 16) for fee in client.ask("eth_feeHistory", "0x1", "latest")["baseFeePerGas"]
-    )
-    assert next_fee_wei < latest_fee_wei
-    call = {"from": account(node, 0), "to": account(node, 1), "maxPriorityFeePerGas": "0x0"}
-    assert client.ask("eth_estimateGas", {**call, "maxFeePerGas": hex(next_fee_wei)}, "latest") == "0x5208"
-    refused = client.answer("eth_estimateGas", {**call, "maxFeePerGas": hex(next_fee_wei - 1)}, "latest")
-    assert "max fee per gas less than block base fee" in refused["error"]["message"]
+    # A node of its own: after many blocks the fee is so low that it falls no more.
+    with running_node() as node:
+        client = node.client()
+        client.send(node.transfer(0, 0))
+        latest_fee_wei, next_fee_wei = (
+            int(fee, 16) for fee in client.ask("eth_feeHistory", "0x1", "latest")["baseFeePerGas"]
+        )
+        assert next_fee_wei < latest_fee_wei
+        call = {"from": account(node, 0), "to": account(node, 1), "maxPriorityFeePerGas": "0x0"}
+        assert client.ask("eth_estimateGas", {**call, "maxFeePerGas": hex(next_fee_wei)}, "latest") == "0x5208"
+        refused = client.answer("eth_estimateGas", {**call, "maxFeePerGas": hex(next_fee_wei - 1)}, "latest")
+        assert "max fee per gas less than block base fee" in refused["error"]["message"]
+        client.close()
 
 
 def test_logs__by_range_hash_and_filter__are_the_same(node: RunningNode, client: Client, contract: str) -> None:
