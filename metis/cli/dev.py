@@ -23,6 +23,9 @@ __all__ = ["parser", "run_dev", "settings_of"]
 EXIT_OK = 0
 EXIT_ERROR = 2
 
+CODE_SIZE_BYTES_MAX = 2**31
+"""What no contract reaches: block gas is spent long before."""
+
 _DESCRIPTION = """\
 Run one node for development, with funded accounts whose keys everyone knows.
 
@@ -54,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
     add("--accounts", type=int, metavar="N", help="how many development accounts [10]")
     add("--balance", type=int, metavar="COINS", help="of each of them at genesis [10000]")
     add("--mnemonic", metavar="WORDS", help="what their keys are derived from [test test ... junk]")
+    add("--no-control", action="store_true", help="serve no anvil_, hardhat_, evm_ and tenderly_ methods")
+    add("--auto-impersonate", action="store_true", default=None, help="let any account send without its key")
+    add("--code-size-limit", type=int, metavar="BYTES", help="most bytes of a contract's code [24576]")
+    add("--disable-code-size-limit", action="store_true", help="no limit for a contract's code")
+    add("--gas-limit", type=int, metavar="GAS", help="gas limit of blocks, at genesis too [of the preset]")
+    add("--order", choices=("fees", "fifo"), help="of transactions in a block: best tip first, or as they came [fees]")
     add("--ipc", metavar="PATH", help="also serve on a Unix socket")
     add("--engine-port", type=int, metavar="PORT", help="also serve the Engine API, with a JWT")
     add("--jwt-secret", metavar="FILE", help="its secret; made where missing [jwt.hex]")
@@ -108,7 +117,18 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
             enabled=base.engine_api.enabled or given.engine_port is not None,
             **_given(port=given.engine_port, secret_path=given.jwt_secret),
         ),
-        mining=replace(base.mining, **_given(mode=_mode(given), block_time_s=given.block_time)),
+        mining=replace(
+            base.mining,
+            **_given(mode=_mode(given), block_time_s=given.block_time, order=given.order, gas_limit=given.gas_limit),
+        ),
+        control=replace(
+            base.control,
+            **_given(
+                enabled=False if given.no_control else None,
+                auto_impersonate=given.auto_impersonate,
+                code_size_bytes_max=CODE_SIZE_BYTES_MAX if given.disable_code_size_limit else given.code_size_limit,
+            ),
+        ),
         storage=replace(base.storage, **_given(path=given.data_dir)),
         accounts=replace(base.accounts, **_given(count=given.accounts, balance=given.balance, mnemonic=given.mnemonic)),
         log=replace(base.log, **_given(format="json" if given.json else None, level=level)),

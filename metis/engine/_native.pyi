@@ -217,12 +217,14 @@ class Node:
         durability: str = "block",
         kept_block_count: int = 1024,
         pool: Any | None = None,
+        development: Any | None = None,
     ) -> Node:
         """
         [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
 
         ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
-        sender_count_max, transaction_size_bytes_max, price_bump_percent. Raises GenesisError, StorageError.
+        sender_count_max, transaction_size_bytes_max, price_bump_percent. ``development`` has unsigned_may_have_code
+        and code_size_bytes_max; None keeps Ethereum's rules. Raises GenesisError, StorageError.
         """
     def close(self) -> None:
         """
@@ -304,6 +306,36 @@ class Node:
     def pool_inspect_json(self) -> bytes: ...
     def pending_nonce(self, address: bytes) -> int: ...
     def pending_hashes(self) -> list[bytes]: ...
+    def drop_sender(self, sender: bytes) -> int:
+        """Take a sender's transactions out of the pool; how many there were."""
+    def next_base_fee_wei(self) -> int:
+        """Base fee of the next block; 0 before London."""
+    def set_next_base_fee(self, base_fee_per_gas_wei: int | None) -> None:
+        """Decide the next block's base fee (development)."""
+    def set_min_gas_price(self, price_wei: int) -> None:
+        """Least fee cap that the pool takes."""
+    def set_chain_id(self, chain_id: int) -> None:
+        """[GIL free] Decide the chain id that transactions must name, until the end of the process (development)."""
+    def add_balance(self, address: bytes, wei: int) -> None:
+        """[GIL free] Add to a balance without a block (development)."""
+    def accounts_json(self) -> bytes:
+        """[GIL free] Every account of the newest state: nonce, balance, code, storage."""
+    def merge_accounts(self, accounts: Mapping[Any, Any]) -> None:
+        """[GIL free] Put accounts over the state: balance and code replaced, slots added, the higher nonce kept."""
+    def take_snapshot(self) -> int:
+        """[GIL free] Remember chain, state and pool; costs the size of the pool. The first is 0."""
+    def snapshots(self) -> list[tuple[int, int, bytes]]:
+        """(snapshot, number of its block, hash of its block)."""
+    def revert(self, snapshot: int) -> dict[str, Any] | None:
+        """[GIL free] Use up a snapshot: {"removed": [(number, hash)], newest first, "added": [(number, hash)]}, or None."""
+    def discard(self, snapshot: int) -> None:
+        """Forget one snapshot."""
+    def rewind(self, block_count: int) -> dict[str, Any]:
+        """[GIL free] Take back the newest blocks with their transactions; answers as revert."""
+    def reset(self) -> dict[str, Any]:
+        """[GIL free] Make the chain as it was at its start, with an empty pool; answers as revert."""
+    def mine_empty(self, attributes: Any, block_count: int, interval_s: int) -> list[bytes]:
+        """[GIL free] Build empty blocks so far apart (at least 1 s), the first with these attributes; their hashes."""
     def build(
         self, attributes: Any, transaction_count_max: int | None = None, fifo: bool = False, allow_empty: bool = True
     ) -> dict[str, Any]:
@@ -345,6 +377,8 @@ class Node:
     def block_json(self, block: int | bytes, full: bool) -> bytes | None: ...
     def transaction_json(self, transaction_hash: bytes) -> bytes | None:
         """Mined or waiting."""
+    def transaction_of_sender_json(self, sender: bytes, nonce: int) -> bytes | None:
+        """[GIL free] Mined or waiting; looks through the chain from its end."""
     def transaction_at_json(self, block: int | bytes, index: int) -> bytes | None: ...
     def receipt_json(self, transaction_hash: bytes) -> bytes | None: ...
     def block_receipts_json(self, block: int | bytes) -> bytes | None: ...

@@ -77,6 +77,9 @@ class DevelopmentSigner:
 
     def sign_message(self, address: bytes, message: bytes) -> bytes:
         """Sign a message (EIP-191, version 0x45); returns r, s and v (27 or 28), 65 bytes."""
-        digest = keccak256(b"\x19Ethereum Signed Message:\n%d%b" % (len(message), message))
+        return self.sign_hash(address, keccak256(b"\x19Ethereum Signed Message:\n%d%b" % (len(message), message)))
+
+    def sign_hash(self, address: bytes, digest: bytes) -> bytes:
+        """Sign 32 bytes as they are; returns r, s and v (27 or 28), 65 bytes."""
         y_parity, r, s = sign_hash(digest, self._keys[Address(address)])
         return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([27 + y_parity])

@@ -19,6 +19,7 @@ from metis.node.errors import ConfigError
 
 __all__ = [
     "AccountsConfig",
+    "ControlConfig",
     "EngineApiConfig",
     "LogConfig",
     "MiningConfig",
@@ -161,6 +162,35 @@ class AccountsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DevelopmentRules:
+    """What the engine leaves out of Ethereum's rules; see :class:`ControlConfig`."""
+
+    unsigned_may_have_code: bool
+    code_size_bytes_max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlConfig:
+    """
+    What tests may do with the node. Turn it off where anybody else can reach it.
+
+    Attributes
+    ----------
+    enabled : serve the anvil_, hardhat_, evm_ and tenderly_ methods.
+    auto_impersonate : any account may send without its key.
+    code_size_bytes_max : of contracts; 0 keeps Ethereum's 24,576 (EIP-170).
+    """
+
+    enabled: bool = True
+    auto_impersonate: bool = False
+    code_size_bytes_max: int = field(default=0, metadata=_between(0, 2**31))
+
+    def rules(self) -> DevelopmentRules:
+        """For the engine."""
+        return DevelopmentRules(self.enabled, self.code_size_bytes_max or None)
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """Log lines: ``format`` "text" or "json", and the least ``level`` that is written."""
 
@@ -186,6 +216,7 @@ class NodeConfig:
     storage: StorageConfig = field(default_factory=StorageConfig)
     pool: PoolLimits = field(default_factory=PoolLimits)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from metis.engine import Node
-from metis.types import BlockAttributes, Hash32
+from metis.node.next_block import NextBlock
+from metis.types import Hash32
 
 __all__ = ["BuiltHead", "Mined", "Miner"]
 
@@ -53,7 +54,7 @@ class Miner:
     Parameters
     ----------
     mode : one of :data:`MODES`. block_time_s : of interval and mixed.
-    attributes : decides about the next block; called on the builder's thread.
+    next_block : decides about the next block; called on the builder's thread.
     on_mined : told about every run, on the event loop, before the senders are.
     syncs : whether to make blocks durable before senders are told (durability "group").
     """
@@ -65,7 +66,7 @@ class Miner:
         mode: str,
         block_time_s: float,
         fifo: bool,
-        attributes: Callable[[], BlockAttributes],
+        next_block: NextBlock,
         on_mined: Callable[[Mined], None],
         syncs: bool = False,
     ) -> None:
@@ -73,7 +74,7 @@ class Miner:
         self._mode = mode
         self._block_time_s = block_time_s
         self._fifo = fifo
-        self._attributes = attributes
+        self._next_block = next_block
         self._on_mined = on_mined
         self._syncs = syncs
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metis-mining")
@@ -87,6 +88,11 @@ class Miner:
     def mode(self) -> str:
         """How blocks come about; may be changed with :meth:`set_mode`."""
         return self._mode
+
+    @property
+    def block_time_s(self) -> float:
+        """Seconds between blocks of the modes with an interval."""
+        return self._block_time_s
 
     def start(self) -> None:
         """Begin with the interval, and mine what is in the pool already."""
@@ -126,9 +132,9 @@ class Miner:
         if self._is_instant and self._node.pool_status()[0]:
             self._wake()
 
-    async def mine(self, block_count: int = 1) -> list[BuiltHead]:
-        """Build blocks by hand, empty ones too."""
-        mined = await self.run(lambda: self._build_some(block_count))
+    async def mine(self, block_count: int = 1, interval_s: int | None = None) -> list[BuiltHead]:
+        """Build blocks by hand, empty ones too; with ``interval_s`` the clock goes ahead so far before each."""
+        mined = await self.run(lambda: self._build_some(block_count, interval_s))
         self._on_mined(mined)
         self.head_moved()
         if mined.failure is not None:
@@ -198,13 +204,19 @@ class Miner:
             mined.failure = failure
         return mined
 
-    def _build_some(self, block_count: int) -> Mined:
+    def _build_some(self, block_count: int, interval_s: int | None) -> Mined:
         mined = Mined()
         try:
-            for _ in range(block_count):
-                head = self._build_one(allow_empty=True)
-                assert head is not None  # noqa: S101 - it may be empty
-                mined.heads.append(head)
+            while len(mined.heads) < block_count:
+                left = block_count - len(mined.heads)
+                if interval_s:
+                    self._next_block.clock.advance(interval_s)
+                if left > 1 and not self._node.pool_status()[0]:
+                    mined.heads += self._build_empty(left, interval_s)
+                else:
+                    head = self._build_one(allow_empty=True)
+                    assert head is not None  # noqa: S101 - it may be empty
+                    mined.heads.append(head)
             self._finish()
         except Exception as failure:
             log.exception("building a block failed")
@@ -212,13 +224,26 @@ class Miner:
         return mined
 
     def _build_one(self, *, allow_empty: bool) -> BuiltHead | None:
-        built: dict[str, Any] = self._node.build(self._attributes(), None, self._fifo, allow_empty)
+        attributes = self._next_block.attributes()
+        built: dict[str, Any] = self._node.build(attributes, None, self._fifo, allow_empty)
         for transaction_hash, reason in built["dropped"]:
             log.warning("transaction dropped from the pool", extra={"hash": transaction_hash, "reason": str(reason)})
         block = built["block"]
-        return (
-            None if block is None else BuiltHead(block.number, Hash32(block.hash), tuple(built["transaction_hashes"]))
-        )
+        if block is None:
+            return None
+        self._next_block.used(attributes)
+        return BuiltHead(block.number, Hash32(block.hash), tuple(built["transaction_hashes"]))
+
+    def _build_empty(self, block_count: int, interval_s: int | None) -> list[BuiltHead]:
+        """Build empty blocks with one call of the engine."""
+        clock = self._next_block.clock
+        attributes = self._next_block.attributes()
+        step_s = clock.setting.interval_s if interval_s is None else interval_s
+        hashes = self._node.mine_empty(attributes, block_count, step_s or 0)
+        self._next_block.used(attributes)
+        clock.advance((interval_s or 0) * (block_count - 1))
+        first = self._node.head_number - len(hashes) + 1
+        return [BuiltHead(first + index, Hash32(found), ()) for index, found in enumerate(hashes)]
 
     def _finish(self) -> None:
         if self._syncs:

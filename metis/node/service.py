@@ -16,27 +16,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metis.engine import Node, decode_block, decode_transaction, keccak256
+from metis.engine import Node, decode_block, decode_transaction
+from metis.node.clock import Clock
 from metis.node.config import NodeConfig
+from metis.node.control import NodeControl
 from metis.node.errors import ConfigError
 from metis.node.heads import Heads
 from metis.node.metrics import metrics_page
 from metis.node.mining import BuiltHead, Mined, Miner
+from metis.node.next_block import NextBlock
 from metis.node.reorganisation import changes_between
 from metis.rpc import AuthenticatedConfig, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
 from metis.rpc.namespaces import Signer, public_registry
+from metis.rpc.namespaces.control import register_control
 from metis.rpc.namespaces.engine_api import engine_registry
 from metis.rpc.namespaces.eth_filters import LogLimits
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
 from metis.rpc.namespaces.public import register_topics
-from metis.types import Account, Address, BlockAttributes, Gas, Hash32, MetisError, TimestampS
+from metis.types import Account, Address, Gas, Hash32, MetisError, UnsignedTransaction
 
-__all__ = ["NodeService", "next_gas_limit"]
+__all__ = ["NodeService"]
 
 log = logging.getLogger("metis.node")
 
-GAS_LIMIT_BOUND_DIVISOR = 1_024
-GAS_LIMIT_MIN = 5_000
+BLOCK_LINE_COUNT_MAX = 16
+"""Blocks of one run that have a log line each; more share one."""
 
 
 class NodeService:
@@ -69,11 +73,9 @@ class NodeService:
         self.genesis = genesis
         self.signer = signer
         self.client_version = client_version
-        self.coinbase = Address(_hex(config.mining.coinbase, "mining.coinbase", 20))
         self.call_gas_max = config.rpc.call_gas_max
         self.happenings = Happenings()
         self.started_s = time.time()
-        self._extra_data = _hex(config.mining.extra_data, "mining.extra_data", None)
         storage = config.storage
         self.node = Node.open(
             json.dumps(genesis).encode(),
@@ -82,6 +84,15 @@ class NodeService:
             storage.durability,
             storage.kept_block_count,
             config.pool,
+            config.control.rules(),
+        )
+        self.is_logging_blocks = True
+        self.next_block = NextBlock(
+            self.node,
+            Clock(),
+            coinbase=Address(_hex(config.mining.coinbase, "mining.coinbase", 20)),
+            desired_gas_limit=config.mining.gas_limit,
+            extra_data=_hex(config.mining.extra_data, "mining.extra_data", None),
         )
         log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
         registry = public_registry(self, log_limits)
@@ -97,11 +108,20 @@ class NodeService:
             mode=config.mining.mode,
             block_time_s=config.mining.block_time_s,
             fifo=config.mining.order == "fifo",
-            attributes=self.next_attributes,
+            next_block=self.next_block,
             on_mined=self._on_mined,
             syncs=bool(storage.path) and storage.durability == "group",
         )
+        self.control: NodeControl | None = None
+        if config.control.enabled:
+            self.control = NodeControl(self, impersonates_everyone=config.control.auto_impersonate)
+            register_control(registry, self.control, self.call_gas_max)
         self._sync_task: asyncio.Task[None] | None = None
+
+    @property
+    def coinbase(self) -> Address:
+        """Who gets the tips of blocks built here."""
+        return self.next_block.choices.coinbase
 
     @property
     def is_mining(self) -> bool:
@@ -159,6 +179,15 @@ class NodeService:
             await self.miner.arrived()
         return results
 
+    def impersonates(self, address: bytes) -> bool:
+        """Whether an account may send without its key."""
+        return self.control is not None and self.control.impersonates(address)
+
+    async def send_unsigned(self, transaction: UnsignedTransaction) -> Hash32:
+        """Take a transaction in an impersonated account's name; otherwise as :meth:`send_raw`."""
+        assert self.control is not None  # noqa: S101 - nobody is impersonated without
+        return await self.control.send_unsigned(transaction)
+
     async def mined(self, transaction_hash: bytes, timeout_s: float) -> bool:
         """Wait until a transaction is in a block; False when the time is over before."""
         try:
@@ -170,25 +199,8 @@ class NodeService:
         return True
 
     def next_timestamp_s(self) -> int:
-        """Now, or a second after the head where that is later: timestamps grow."""
-        head = self.node.block(self.node.head_number)
-        parent_s = 0 if head is None else int(head.header_fields()["timestamp_s"])
-        return max(int(time.time()), parent_s + 1)
-
-    def next_attributes(self) -> BlockAttributes:
-        """Decide about the next block."""
-        head = self.node.block(self.node.head_number)
-        assert head is not None  # noqa: S101 - there is always a head
-        parent = head.header_fields()
-        number = head.number + 1
-        return BlockAttributes(
-            timestamp_s=TimestampS(max(int(time.time()), int(parent["timestamp_s"]) + 1)),
-            beneficiary=self.coinbase,
-            gas_limit=Gas(next_gas_limit(parent["gas_limit"], self.config.mining.gas_limit)),
-            # Not random: the same transactions give the same chain.
-            prev_randao=Hash32(keccak256(number.to_bytes(8, "big") + head.hash)),
-            extra_data=self._extra_data,
-        )
+        """Timestamp that a block built now would have."""
+        return self.next_block.timestamp_s()
 
     async def build_payload(self, attributes: Any, raw_transactions: list[bytes] | None) -> dict[str, Any]:
         """Build a block on the head without making it the head."""
@@ -196,7 +208,7 @@ class NodeService:
         def build() -> dict[str, Any]:
             parent = self.node.block(self.node.head_hash)
             assert parent is not None  # noqa: S101 - it is the head
-            gas_limit = next_gas_limit(parent.header_fields()["gas_limit"], self.config.mining.gas_limit)
+            gas_limit = self.next_block.gas_limit(parent.header_fields()["gas_limit"])
             given = None if raw_transactions is None else [decode_transaction(raw) for raw in raw_transactions]
             return self.node.propose(attributes(Gas(gas_limit)), given)
 
@@ -221,6 +233,11 @@ class NodeService:
 
     def _on_mined(self, mined: Mined) -> None:
         self.heads.changed(HeadChange(head.number, head.hash) for head in mined.heads)
+        if not self.is_logging_blocks:
+            return
+        if len(mined.heads) > BLOCK_LINE_COUNT_MAX:
+            log.info("blocks", extra={"count": len(mined.heads), "number": mined.heads[-1].number})
+            return
         for head in mined.heads:
             log.info(
                 "block",
@@ -262,21 +279,6 @@ class NodeService:
             pages={"/metrics": lambda: metrics_page(self.node, self.server.counters, self.heads, self.started_s)},
             client_name=self.client_version,
         )
-
-
-def next_gas_limit(parent: int, desired: int) -> int:
-    """
-    Gas limit of the next block: on its way from the parent's to the desired one.
-
-    A block may differ from its parent by less than 1/1024 (Yellow Paper, equation 54).
-
-    Parameters
-    ----------
-    desired : 0 keeps the parent's.
-    """
-    step = parent // GAS_LIMIT_BOUND_DIVISOR - 1
-    desired = max(desired, GAS_LIMIT_MIN) if desired else parent
-    return min(parent + step, desired) if parent < desired else max(parent - step, desired)
 
 
 def _hex(text: str, field: str, size_bytes: int | None) -> bytes:

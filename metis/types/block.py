@@ -86,7 +86,8 @@ class BlockAttributes:
     What the builder decides about the next block; the engine derives everything else.
 
     ``withdrawals`` and ``parent_beacon_block_root`` are ignored before the forks that introduce
-    them.
+    them. ``is_any_gas_limit`` is for development chains: the gas limit need not be within 1/1024 of
+    the parent's, and other nodes refuse such a block.
     """
 
     timestamp_s: TimestampS
@@ -96,3 +97,4 @@ class BlockAttributes:
     extra_data: bytes = b""
     parent_beacon_block_root: Hash32 = Hash32(bytes(32))
     withdrawals: Sequence[Withdrawal] = ()
+    is_any_gas_limit: bool = False

@@ -8,6 +8,8 @@
 //! Policy (when a block is made, by whom) is the caller's; nothing here knows a clock.
 
 mod answer;
+mod control;
+mod dump;
 mod error;
 mod fork;
 mod keys;
@@ -23,6 +25,7 @@ mod views;
 mod write;
 
 pub use answer::{Answer, AnswerLimits};
+pub use control::{SnapshotId, development_randao};
 pub use error::NodeError;
 pub use fork::{ForkBlock, HeaderProblem, header_from_json};
 pub use keys::{KeyError, address_of, derive_private_key, sign_hash, sign_transaction};

@@ -11,10 +11,12 @@ use metis_chain::{
     record::StateId,
 };
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
-use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code};
+use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code, DevelopmentRules};
 use parking_lot::{Mutex, RwLock};
 
-use crate::{NodeError, answer::CallHistory, pool::pool_head, sidecars::Sidecars, states, totals::Totals};
+use crate::{
+    NodeError, answer::CallHistory, control::Control, pool::pool_head, sidecars::Sidecars, states, totals::Totals,
+};
 
 /// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +44,14 @@ pub struct NodeConfig {
     pub kept_block_count: usize,
     /// Limits of the mempool.
     pub pool: MempoolConfig,
+    /// What is left out of Ethereum's rules.
+    pub development: DevelopmentRules,
 }
 
 /// One node's hot state.
 #[derive(Debug)]
 pub struct Node {
-    pub(crate) spec: ChainSpec,
+    spec: RwLock<Arc<ChainSpec>>,
     pub(crate) chain: Chain,
     pub(crate) store: MemoryStore,
     pub(crate) pool: Mutex<Mempool>,
@@ -62,6 +66,7 @@ pub struct Node {
     pub(crate) call_history: CallHistory,
     /// Ancestors of the block that was asked about last: mostly the next question is about it too.
     pub(crate) recent_ancestors: Mutex<Option<(B256, Ancestors)>>,
+    pub(crate) control: Mutex<Control>,
 }
 
 impl Node {
@@ -95,10 +100,11 @@ impl Node {
         store: MemoryStore,
         config: &NodeConfig,
     ) -> Result<Self, NodeError> {
-        let head = pool_head(&spec, &chain)?;
+        let spec = ChainSpec { development: config.development, ..spec };
+        let head = pool_head(&spec, &chain, None)?;
         let pool = Mutex::new(Mempool::new(config.pool, head));
         Ok(Self {
-            spec,
+            spec: RwLock::new(Arc::new(spec)),
             chain,
             store,
             pool,
@@ -108,12 +114,18 @@ impl Node {
             agreement: RwLock::new(()),
             call_history: CallHistory::default(),
             recent_ancestors: Mutex::new(None),
+            control: Mutex::default(),
         })
     }
 
     /// Rules of the chain.
-    pub const fn spec(&self) -> &ChainSpec {
-        &self.spec
+    pub fn spec(&self) -> Arc<ChainSpec> {
+        Arc::clone(&self.spec.read())
+    }
+
+    /// Changes the rules of the chain from now on. They are not kept: a restart takes the genesis document's.
+    pub(crate) fn set_spec(&self, spec: ChainSpec) {
+        *self.spec.write() = Arc::new(spec);
     }
 
     /// Newest, safe and finalized blocks, all of one instant.

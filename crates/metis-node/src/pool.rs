@@ -56,7 +56,7 @@ type Entry = Arc<PoolTransaction>;
 type Dropped = Vec<(B256, TransactionError)>;
 
 /// What the next block will ask of transactions, as far as the head tells.
-pub(crate) fn pool_head(spec: &ChainSpec, chain: &Chain) -> Result<PoolHead, NodeError> {
+pub(crate) fn pool_head(spec: &ChainSpec, chain: &Chain, base_fee: Option<u64>) -> Result<PoolHead, NodeError> {
     let head = chain.heads().latest;
     let header = chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
     let timestamp = header.timestamp + 1;
@@ -64,13 +64,19 @@ pub(crate) fn pool_head(spec: &ChainSpec, chain: &Chain) -> Result<PoolHead, Nod
     let blob = rules.blob.zip(spec.next_excess_blob_gas(&header, timestamp));
     Ok(PoolHead {
         gas_limit: header.gas_limit,
-        base_fee_per_gas: spec.next_base_fee(&header, timestamp).unwrap_or(0),
+        base_fee_per_gas: spec.next_base_fee(&header, timestamp).map_or(0, |next| base_fee.unwrap_or(next)),
         blob_base_fee_per_gas: blob.map_or(0, |(params, excess)| params.calc_blob_fee(excess)),
         rules,
     })
 }
 
 impl Node {
+    /// What the next block will ask of transactions.
+    pub(crate) fn pool_head(&self) -> Result<PoolHead, NodeError> {
+        let base_fee = self.control.lock().next_base_fee;
+        pool_head(&self.spec(), &self.chain, base_fee)
+    }
+
     /// Takes a signed transaction into the pool.
     ///
     /// # Errors
@@ -205,7 +211,7 @@ impl Node {
         count_max: Option<usize>,
         in_order_of_arrival: bool,
     ) -> Result<Vec<RecoveredTransaction>, NodeError> {
-        let head = pool_head(&self.spec, &self.chain)?;
+        let head = self.pool_head()?;
         let order = if in_order_of_arrival { Order::Arrival } else { Order::Price };
         let pool = self.pool.lock();
         let mut best = pool.best(order, head.base_fee_per_gas, head.blob_base_fee_per_gas);
@@ -248,7 +254,7 @@ impl Node {
                 }
             }
         }
-        let head = pool_head(&self.spec, &self.chain)?;
+        let head = self.pool_head()?;
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
         // The accounts are known: whoever sent what is in the pool, or in a block, was looked at then.
@@ -317,6 +323,32 @@ impl Node {
         let pool = self.pool.lock();
         let waiting = pool.get(hash).map(|entry| &entry.transaction);
         Ok(waiting.map(|waiting| views::encode(&views::waiting_transaction(&waiting.envelope, waiting.sender))))
+    }
+
+    /// A sender's transaction with a nonce as JSON, mined or waiting. Looks through the chain from its
+    /// end, at blocks with transactions.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`].
+    pub fn transaction_of_sender_json(&self, sender: &Address, nonce: u64) -> Result<Option<Vec<u8>>, NodeError> {
+        let waiting = self.pool.lock().by_nonce(sender, nonce).map(|entry| entry.hash);
+        if let Some(hash) = waiting {
+            return self.transaction_json(&hash);
+        }
+        let heads = self.chain.heads();
+        for number in (heads.first.number..=heads.latest.number).rev() {
+            let Some(block) = self.chain.block_at(number) else { continue };
+            if self.chain.transaction_count(&block.hash) == Some(0) {
+                continue;
+            }
+            let Some(stored) = self.chain.block(&block.hash)? else { continue };
+            let transactions = stored.block.body.transactions.iter().zip(&stored.senders);
+            let found = transactions.into_iter().position(|(envelope, by)| by == sender && envelope.nonce() == nonce);
+            if let Some(index) = found {
+                return self.transaction_at_json(BlockId::Hash(block.hash), index);
+            }
+        }
+        Ok(None)
     }
 
     /// Encoding of a transaction (EIP-2718), mined or waiting.

@@ -220,7 +220,7 @@ impl Node {
         first_log_index: usize,
     ) -> alloy_rpc_types_eth::TransactionReceipt {
         let header = &stored.block.header;
-        let blob = self.spec.rules_at(header.number, header.timestamp).blob;
+        let blob = self.spec().rules_at(header.number, header.timestamp).blob;
         let envelope = &stored.block.body.transactions[index];
         let at = position(stored, index);
         views::receipt(&stored.receipts[index], envelope, stored.senders[index], at, first_log_index, blob)
@@ -268,10 +268,11 @@ impl Node {
         let first = self.chain.heads().first.number;
         let oldest = newest.saturating_sub(block_count.saturating_sub(1)).max(first);
         let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
+        let spec = self.spec();
         for number in oldest..=newest {
             let stored = self.stored(BlockId::Number(number))?.ok_or(NodeError::UnknownBlock)?;
             let header = &stored.block.header;
-            let blob = self.spec.rules_at(header.number, header.timestamp).blob;
+            let blob = spec.rules_at(header.number, header.timestamp).blob;
             let blob_fee = blob.zip(header.excess_blob_gas).map_or(0, |(params, excess)| params.calc_blob_fee(excess));
             history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or(0));
             history.gas.push((header.gas_used, header.gas_limit));
@@ -283,9 +284,12 @@ impl Node {
             }
             if number == newest {
                 let next_timestamp = header.timestamp + 1;
-                history.base_fee_per_gas.push(self.spec.next_base_fee(header, next_timestamp).unwrap_or(0));
-                let params = self.spec.rules_at(header.number + 1, next_timestamp).blob;
-                let excess = self.spec.next_excess_blob_gas(header, next_timestamp);
+                let base_fee = spec.next_base_fee(header, next_timestamp).unwrap_or(0);
+                let is_head = self.chain.heads().latest.number == number;
+                let chosen = self.control.lock().next_base_fee.filter(|_| is_head);
+                history.base_fee_per_gas.push(chosen.unwrap_or(base_fee));
+                let params = spec.rules_at(header.number + 1, next_timestamp).blob;
+                let excess = spec.next_excess_blob_gas(header, next_timestamp);
                 let next = params.zip(excess).map_or(0, |(params, excess)| params.calc_blob_fee(excess));
                 history.base_fee_per_blob_gas.push(next);
             }

@@ -68,9 +68,10 @@ impl Node {
             None => self.base_fee_of_call(&header, call.envelope.max_fee_per_gas()),
         };
         environment.assumed_blob_base_fee = block.blob_base_fee;
+        let spec = self.spec();
         self.on_state(&snapshot, |snapshot| {
             let overrides = override_changes(snapshot, overrides)?;
-            work(Simulation { view: snapshot, overrides, spec: &self.spec, environment: environment.clone() })
+            work(Simulation { view: snapshot, overrides, spec: &spec, environment: environment.clone() })
         })
     }
 
@@ -83,7 +84,7 @@ impl Node {
         } else if fee_cap < u128::from(base_fee) {
             // DEVIATES: go-ethereum refuses this cap. Clients take it from the next block's base fee, the last of
             // eth_feeHistory, and ask for an estimate on this one; whether the next block takes it is what counts.
-            base_fee.min(self.spec.next_base_fee(header, header.timestamp + 1).unwrap_or(0))
+            base_fee.min(self.spec().next_base_fee(header, header.timestamp + 1).unwrap_or(0))
         } else {
             base_fee
         }
@@ -149,7 +150,7 @@ impl Node {
         overrides: &[(Address, StateOverride)],
     ) -> Result<(AccessList, TransactionOutcome), NodeError> {
         self.simulate(call, id, overrides, &BlockOverrides::default(), |simulation| {
-            let fork = self.spec.fork_at(simulation.environment.number, simulation.environment.timestamp);
+            let fork = self.spec().fork_at(simulation.environment.number, simulation.environment.timestamp);
             let precompiles: AddressSet = precompile_addresses(fork);
             if simulation.view.is_probe() {
                 // As for an estimate.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metis_chain::{
-    chain::{Chain, StateStep},
+    chain::{Chain, ChainError, StateStep},
     record::StateId,
 };
 use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, StateSnapshot, StateStore};
@@ -19,6 +19,24 @@ pub fn rebuild(chain: &Chain, kept_block_count: usize) -> Result<MemoryStore, No
     let mut steps = chain.states(None)?;
     // UNWRAP: a chain has a first block.
     let genesis = steps.next().unwrap()?;
+    from_steps(genesis, steps, kept_block_count)
+}
+
+/// The same for an older state: the store as it was when that was the newest.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn rebuild_at(chain: &Chain, kept_block_count: usize, state: StateId) -> Result<MemoryStore, NodeError> {
+    let first = chain.state_of(&chain.heads().first.hash).ok_or(NodeError::UnknownBlock)?;
+    let steps = chain.state_path(first, state)?.made.into_iter().map(|state| chain.state_step(state));
+    from_steps(chain.state_step(first)?, steps, kept_block_count)
+}
+
+fn from_steps(
+    genesis: StateStep,
+    steps: impl Iterator<Item = Result<StateStep, ChainError>>,
+    kept_block_count: usize,
+) -> Result<MemoryStore, NodeError> {
     let alloc = genesis.changes.accounts.into_iter().filter_map(|(address, change)| {
         let account = change.account?;
         let code = genesis.changes.codes.get(&account.code_hash).map(|code| code.bytes()).unwrap_or_default();

@@ -56,7 +56,7 @@ enum Placement {
     Beside,
 }
 
-fn runner() -> <VirtualMachine as FrameRunnerFactory>::Runner {
+pub(crate) fn runner() -> <VirtualMachine as FrameRunnerFactory>::Runner {
     VirtualMachine::Interpreter.runner()
 }
 
@@ -81,12 +81,14 @@ impl Node {
         candidates: &[RecoveredTransaction],
     ) -> Result<Draft, NodeError> {
         let (_, snapshot) = self.latest();
+        let spec = self.spec();
+        attributes.base_fee_per_gas = attributes.base_fee_per_gas.or(self.control.lock().next_base_fee);
         let head = self.chain.heads().latest;
         let parent = self.chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
         attributes.ancestors = self.ancestors(&head.hash);
         let built = self.on_state(&snapshot, |snapshot| {
             let attributes = attributes.clone();
-            let built = SequentialExecutor.build(snapshot, &self.spec, &parent, attributes, candidates, runner());
+            let built = SequentialExecutor.build(snapshot, &spec, &parent, attributes, candidates, runner());
             Ok(built.map_err(ExecuteError::Block)?)
         })?;
         Ok(Draft { snapshot, built })
@@ -98,7 +100,14 @@ impl Node {
         let requests = outcome.requests.take();
         let senders = included.iter().map(|index| candidates[*index].sender).collect();
         let transaction_hashes = included.iter().map(|index| *candidates[*index].envelope.tx_hash()).collect();
-        self.append(&snapshot, &block, senders, outcome)?;
+        self.control.lock().next_base_fee = None;
+        let hash = block.header.hash_slow();
+        if self.chain.find_block(&hash).is_some() {
+            // It stood on the chain before, and the same inputs gave it again.
+            self.move_to(NewHeads { latest: Some(hash), ..NewHeads::default() })?;
+        } else {
+            self.append(&snapshot, &block, senders, outcome)?;
+        }
         Ok(BuiltReport { block, transaction_hashes, skipped, requests })
     }
 
@@ -138,8 +147,9 @@ impl Node {
         };
         let ancestors = self.ancestors(&parent_hash);
         let sealed = Sealed { parent_hash, parent: &parent, block, transactions: &transactions, ancestors };
+        let spec = self.spec();
         let outcome = self.on_state(&snapshot, |snapshot| {
-            let outcome = SequentialExecutor.verify(snapshot, &self.spec, sealed.clone(), runner());
+            let outcome = SequentialExecutor.verify(snapshot, &spec, sealed.clone(), runner());
             Ok(outcome.map_err(ExecuteError::Block)?)
         })?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();
@@ -186,6 +196,11 @@ impl Node {
     /// kept.
     pub fn set_heads(&self, heads: NewHeads) -> Result<HeadChange, NodeError> {
         let _writer = self.writer.lock();
+        self.move_to(heads)
+    }
+
+    /// The same, for whoever holds the writer's lock.
+    pub(crate) fn move_to(&self, heads: NewHeads) -> Result<HeadChange, NodeError> {
         let newest = self.chain.heads().latest.hash;
         let ahead = match heads.latest.filter(|hash| *hash != newest) {
             Some(hash) => {
@@ -208,7 +223,7 @@ impl Node {
 
     /// What the store will be at another state. Made before the chain moves: the state that both
     /// stand on may no longer be kept.
-    fn store_ahead(&self, state: StateId) -> Result<MemoryStore, NodeError> {
+    pub(crate) fn store_ahead(&self, state: StateId) -> Result<MemoryStore, NodeError> {
         let ahead = self.store.fork();
         states::follow(&ahead, &self.chain, self.chain.latest_state(), state)?;
         Ok(ahead)
@@ -272,7 +287,10 @@ impl Node {
         })
     }
 
-    fn patch(&self, make: impl FnOnce(&MemorySnapshot) -> Result<ChangeSet, MissingState>) -> Result<(), NodeError> {
+    pub(crate) fn patch(
+        &self,
+        make: impl FnOnce(&MemorySnapshot) -> Result<ChangeSet, MissingState>,
+    ) -> Result<(), NodeError> {
         let _writer = self.writer.lock();
         let (_, snapshot) = self.latest();
         let changes = make(&snapshot)?;
@@ -289,6 +307,6 @@ impl Node {
     }
 }
 
-fn new_block(block: &Block, senders: Vec<Address>, outcome: BlockOutcome) -> NewBlock {
+pub(crate) fn new_block(block: &Block, senders: Vec<Address>, outcome: BlockOutcome) -> NewBlock {
     NewBlock { block: block.clone(), senders, receipts: outcome.receipts, changes: outcome.changes, parent_state: None }
 }

@@ -280,6 +280,9 @@ pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> 
         withdrawals,
         // The store knows the ancestors.
         ancestors: Ancestors::default(),
+        // The node is told by its own method.
+        base_fee_per_gas: None,
+        is_any_gas_limit: attribute(object, SUBJECT, "is_any_gas_limit")?,
     })
 }
 

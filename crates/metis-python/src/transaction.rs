@@ -137,7 +137,7 @@ pub fn unsigned_transaction(fields: &Bound<'_, PyAny>) -> PyResult<Transaction> 
 /// What a `metis.types.UnsignedTransaction` asks for, with its sender standing in for a signature.
 pub fn unsigned_call(fields: &Bound<'_, PyAny>) -> PyResult<RecoveredTransaction> {
     let sender = address(fields, SUBJECT, "sender")?;
-    let stand_in = Signature::new(U256::from_be_slice(sender.as_slice()), U256::ONE, false);
+    let stand_in = RecoveredTransaction::stand_in_signature(sender);
     Ok(RecoveredTransaction { envelope: envelope(fields, stand_in)?, sender })
 }
 

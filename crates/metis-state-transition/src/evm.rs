@@ -95,6 +95,8 @@ pub struct Evm<V: StateView, R, P> {
     runner: R,
     pub(crate) fork: crate::Fork,
     base_fee_recipient: Option<Address>,
+    /// EIP-3607 is asked of signed transactions only.
+    pub(crate) unsigned_may_have_code: bool,
 }
 
 type Error<V> = EVMError<ViewError<<V as StateView>::Error>, InvalidTransaction>;
@@ -117,6 +119,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
             runner,
             fork: rules.fork,
             base_fee_recipient: rules.base_fee_recipient,
+            unsigned_may_have_code: rules.development.unsigned_may_have_code,
         }
     }
 
@@ -126,6 +129,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         let config = &mut self.context.cfg;
         config.disable_nonce_check = true;
         config.disable_eip3607 = true;
+        self.unsigned_may_have_code = false;
         config.disable_block_gas_limit = true;
         config.tx_chain_id_check = false;
         config.tx_gas_limit_cap = Some(u64::MAX);
@@ -350,6 +354,10 @@ fn config(rules: &Rules) -> CfgEnv {
         config.max_blobs_per_tx = Some(blob.max_blobs_per_tx);
         // UNWRAP: ChainSpec rejects fractions above 64 bits.
         config.blob_base_fee_update_fraction = Some(u64::try_from(blob.update_fraction).unwrap());
+    }
+    if let Some(size_bytes) = rules.development.code_size_bytes_max {
+        config.limit_contract_code_size = Some(size_bytes);
+        config.limit_contract_initcode_size = Some(size_bytes.saturating_mul(2));
     }
     if rules.fork == crate::Fork::Constantinople {
         config.gas_params.override_gas([

@@ -41,7 +41,7 @@ pub use frame::{EvmFrame, FrameEnd, FrameRunner, FrameStart, Instructions, Inter
 pub use precompiles::{
     EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileOutcome, PrecompileSet, precompile_addresses,
 };
-pub use spec::{ChainSpec, ForkActivation, Rules};
+pub use spec::{ChainSpec, DevelopmentRules, ForkActivation, Rules};
 pub use transaction::{
     Accesses, ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,
     check_transaction,

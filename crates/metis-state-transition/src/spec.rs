@@ -44,6 +44,18 @@ pub struct ChainSpec {
     pub transaction_gas_limit_cap: Option<Option<u64>>,
     /// Receives the base fee that Ethereum burns; `None` burns it.
     pub base_fee_recipient: Option<Address>,
+    /// What a chain for development leaves out of Ethereum's rules.
+    pub development: DevelopmentRules,
+}
+
+/// What a chain for development leaves out of Ethereum's rules; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DevelopmentRules {
+    /// Whoever is impersonated may have code, against EIP-3607: transactions that carry the stand-in
+    /// for a signature ([`RecoveredTransaction::is_unsigned`](crate::RecoveredTransaction::is_unsigned)).
+    pub unsigned_may_have_code: bool,
+    /// Most bytes of a contract's code; its creation may take twice as much. `None`: EIP-170 and EIP-3860.
+    pub code_size_bytes_max: Option<usize>,
 }
 
 /// The rules of one block.
@@ -61,6 +73,8 @@ pub struct Rules {
     pub base_fee_recipient: Option<Address>,
     /// Where deposit logs come from (EIP-6110).
     pub deposit_contract: Address,
+    /// What a chain for development leaves out.
+    pub development: DevelopmentRules,
 }
 
 /// Ethereum mainnet's deposit contract.
@@ -95,6 +109,7 @@ impl ChainSpec {
             deposit_contract: MAINNET_DEPOSIT_CONTRACT,
             transaction_gas_limit_cap: None,
             base_fee_recipient: None,
+            development: DevelopmentRules::default(),
         }
     }
 
@@ -125,6 +140,7 @@ impl ChainSpec {
             transaction_gas_limit_cap: cap.unwrap_or((fork >= Fork::Osaka).then_some(OSAKA_TRANSACTION_GAS_LIMIT_CAP)),
             base_fee_recipient: self.base_fee_recipient,
             deposit_contract: self.deposit_contract,
+            development: self.development,
         }
     }
 

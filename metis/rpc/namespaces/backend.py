@@ -24,6 +24,9 @@ class Signer(Protocol):
     def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
         """Sign as ``transaction.sender``; returns EIP-2718 bytes."""
 
+    def sign_hash(self, address: bytes, digest: bytes) -> bytes:
+        """Sign 32 bytes as they are; returns r, s and v (27 or 28), 65 bytes."""
+
     def sign_message(self, address: bytes, message: bytes) -> bytes:
         """Sign a message of EIP-191 (version 0x45); returns r, s and v (27 or 28), 65 bytes."""
 
@@ -35,7 +38,7 @@ class Backend(Protocol):
     Attributes
     ----------
     node : the engine's. signer : its keys. happenings : blocks and transactions as they came, for filters.
-    client_version : of web3_clientVersion. coinbase : who gets the tips of blocks built here.
+    client_version : of web3_clientVersion.
     call_gas_max : most gas that a call may use; a call without gas gets it.
     genesis : the chain's genesis document; eth_config reads the fork schedule from it.
     """
@@ -44,9 +47,12 @@ class Backend(Protocol):
     signer: Signer
     happenings: Happenings
     client_version: str
-    coinbase: Address
     call_gas_max: int
     genesis: dict[str, Any]
+
+    @property
+    def coinbase(self) -> Address:
+        """Who gets the tips of blocks built here."""
 
     @property
     def is_mining(self) -> bool:
@@ -63,6 +69,12 @@ class Backend(Protocol):
 
     async def send_raw_many(self, raw: list[bytes]) -> list[Hash32 | Exception]:
         """Take signed transactions, in order, as :meth:`send_raw` does; each has its hash, or why it was refused."""
+
+    def impersonates(self, address: bytes) -> bool:
+        """Whether an account may send without its key."""
+
+    async def send_unsigned(self, transaction: UnsignedTransaction) -> Hash32:
+        """Take a transaction in an impersonated account's name; otherwise as :meth:`send_raw`."""
 
     async def mined(self, transaction_hash: bytes, timeout_s: float) -> bool:
         """Wait until a transaction is in a block; False when the time is over before."""

@@ -25,7 +25,6 @@ _ENVIRONMENT = Parameter("block_overrides", block_overrides, None)
 def register_calls(registry: MethodRegistry, backend: Backend) -> None:
     """Add the methods that run code without keeping what it did."""
     node = backend.node
-    chain_id = node.spec.chain_id
 
     @registry.pool("eth_call", _CALL, _BLOCK, _STATE, _ENVIRONMENT)
     def call(
@@ -35,7 +34,7 @@ def register_calls(registry: MethodRegistry, backend: Backend) -> None:
         environment: BlockOverride | None,
     ) -> str:
         """Run a message on the state after a block and return its output; nothing is kept, nobody pays."""
-        message = unsigned_call(fields, chain_id=chain_id, gas_max=backend.call_gas_max)
+        message = unsigned_call(fields, chain_id=node.spec.chain_id, gas_max=backend.call_gas_max)
         outcome = node.call(message, require_block(node, block), state, environment)
         if outcome["status"] != "success":
             raise outcome_error(outcome)
@@ -49,7 +48,7 @@ def register_calls(registry: MethodRegistry, backend: Backend) -> None:
         environment: BlockOverride | None,
     ) -> str:
         """Return the least gas limit with which a transaction succeeds."""
-        message = unsigned_call(fields, chain_id=chain_id, gas_max=backend.call_gas_max)
+        message = unsigned_call(fields, chain_id=node.spec.chain_id, gas_max=backend.call_gas_max)
         return hex(estimate(node, message, require_block(node, block), state, environment))
 
     @registry.pool("eth_createAccessList", _CALL, _BLOCK, _STATE)
@@ -57,7 +56,7 @@ def register_calls(registry: MethodRegistry, backend: Backend) -> None:
         fields: TransactionFields, block: BlockId, state: dict[bytes, AccountOverride] | None
     ) -> dict[str, Any]:
         """Return the addresses and slots that a transaction touches, and its gas with that list (EIP-2930)."""
-        message = unsigned_call(fields, chain_id=chain_id, gas_max=backend.call_gas_max)
+        message = unsigned_call(fields, chain_id=node.spec.chain_id, gas_max=backend.call_gas_max)
         entries, outcome = node.create_access_list(message, require_block(node, block), state)
         shown: dict[str, Any] = {
             "accessList": [

@@ -12,7 +12,7 @@ from metis.rpc.parameters import BadValue, any_json, block_number_or_tag, quanti
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import BlockNumber
 
-__all__ = ["fee_suggestion", "next_base_fee_wei", "register_fees"]
+__all__ = ["fee_suggestion", "register_fees"]
 
 TIP_DEFAULT_WEI = 1_000_000_000
 """Suggested where no recent block has a transaction; anvil suggests the same."""
@@ -23,15 +23,6 @@ HISTORY_BLOCK_COUNT_MAX = 1_024
 PERCENTILE_COUNT_MAX = 100
 
 _count64 = quantity_of(64)
-
-
-def next_base_fee_wei(node: Node) -> int:
-    """Base fee of the next block; 0 before London."""
-    head = node.block(node.head_number)
-    if head is None:
-        return 0
-    timestamp_s = int(head.header_fields()["timestamp_s"]) + 1
-    return node.spec.next_base_fee_wei(head, timestamp_s) or 0
 
 
 def fee_suggestion(node: Node) -> Callable[[], int]:
@@ -64,7 +55,7 @@ def register_fees(registry: MethodRegistry, node: Node) -> None:
     @registry.hot("eth_gasPrice")
     def gas_price() -> str:
         """Price per gas that gets a legacy transaction into the next block: base fee and suggested tip, in wei."""
-        return hex(next_base_fee_wei(node) + suggest_tip_wei())
+        return hex(node.next_base_fee_wei() + suggest_tip_wei())
 
     @registry.hot("eth_maxPriorityFeePerGas")
     def max_priority_fee_per_gas() -> str:
@@ -74,7 +65,7 @@ def register_fees(registry: MethodRegistry, node: Node) -> None:
     @registry.hot("eth_baseFee")
     def base_fee() -> str:
         """Base fee per gas of the next block, in wei."""
-        return hex(next_base_fee_wei(node))
+        return hex(node.next_base_fee_wei())
 
     @registry.hot("eth_blobBaseFee")
     def blob_base_fee() -> str:

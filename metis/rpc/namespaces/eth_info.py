@@ -18,12 +18,11 @@ PROTOCOL_VERSION = 68
 def register_info(registry: MethodRegistry, backend: Backend) -> None:
     """Add the methods about the node itself."""
     node = backend.node
-    chain_id = hex(node.spec.chain_id)
 
     @registry.hot("eth_chainId")
     def get_chain_id() -> str:
         """Chain id (EIP-155)."""
-        return chain_id
+        return hex(node.spec.chain_id)
 
     @registry.hot("eth_syncing")
     def syncing() -> bool:

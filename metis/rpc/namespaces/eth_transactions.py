@@ -11,7 +11,7 @@ from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import number_of_tag
 from metis.rpc.namespaces.encoding import hex_data, json_array, json_or_null
-from metis.rpc.namespaces.eth_fees import fee_suggestion, next_base_fee_wei
+from metis.rpc.namespaces.eth_fees import fee_suggestion
 from metis.rpc.namespaces.filling import FillDefaults, fill_transaction
 from metis.rpc.namespaces.transaction_arguments import TransactionFields, transaction_arguments
 from metis.rpc.parameters import address, block_number_or_tag, data, hash32, quantity, quantity_of
@@ -31,6 +31,14 @@ SYNC_TIMEOUT_MS = 2_000
 SYNC_TIMEOUT_MS_MAX = 20_000
 SYNC_TIMEOUT_CODE = 4
 """EIP-7966: the transaction is in the pool, but was not mined in time."""
+
+
+def _milliseconds(value: Any) -> int:
+    return value if type(value) is int and value > 0 else quantity(value)
+
+
+_TIMEOUT = Parameter("timeout_ms", _milliseconds, SYNC_TIMEOUT_MS)
+_nonce = quantity_of(64)
 
 
 def register_transactions(registry: MethodRegistry, backend: Backend) -> None:
@@ -79,6 +87,11 @@ def register_transactions(registry: MethodRegistry, backend: Backend) -> None:
         raw = node.raw_transaction(bytes.fromhex(orjson.loads(found)["hash"][2:]))
         return None if raw is None else hex_data(raw)
 
+    @registry.pool("eth_getTransactionBySenderAndNonce", Parameter("address", address), Parameter("nonce", _nonce))
+    def by_sender_and_nonce(sender: Address, nonce: int) -> bytes | None:
+        """Return a sender's transaction with a nonce, mined or in the pool, or null."""
+        return node.transaction_of_sender_json(sender, nonce)
+
     @registry.hot("eth_pendingTransactions")
     def pending_transactions() -> bytes:
         """Return the executable transactions in the pool."""
@@ -96,14 +109,16 @@ def register_sending(registry: MethodRegistry, backend: Backend) -> None:
         sent = await backend.send_raw_many([raw for (raw,) in calls])
         return [result if isinstance(result, Exception) else hex_data(result) for result in sent]
 
-    @registry.asynchronous("eth_sendRawTransactionSync", _RAW, Parameter("timeout_ms", _milliseconds, SYNC_TIMEOUT_MS))
+    @registry.asynchronous("eth_sendRawTransactionSync", _RAW, _TIMEOUT)
     async def send_raw_sync(raw: bytes, timeout_ms: int) -> bytes:
         """Take a signed transaction and answer its receipt (EIP-7966)."""
-        sent = await backend.send_raw(raw)
-        if not await backend.mined(sent, min(timeout_ms, SYNC_TIMEOUT_MS_MAX) / 1_000):
+        return await receipt_in_time(await backend.send_raw(raw), timeout_ms)
+
+    async def receipt_in_time(transaction_hash: Hash32, timeout_ms: int) -> bytes:
+        if not await backend.mined(transaction_hash, min(timeout_ms, SYNC_TIMEOUT_MS_MAX) / 1_000):
             words = f"The transaction was added to the mempool but wasn't processed in {timeout_ms} ms"
-            raise RpcError(SYNC_TIMEOUT_CODE, words, hex_data(sent))
-        return json_or_null(node.receipt_json(sent))
+            raise RpcError(SYNC_TIMEOUT_CODE, words, hex_data(transaction_hash))
+        return json_or_null(node.receipt_json(transaction_hash))
 
     @registry.hot("eth_accounts")
     def accounts() -> list[str]:
@@ -113,8 +128,20 @@ def register_sending(registry: MethodRegistry, backend: Backend) -> None:
     @registry.asynchronous("eth_sendTransaction", _FIELDS)
     async def send_transaction(fields: TransactionFields) -> str:
         """Fill in what is missing, sign with one of the node's keys, and send."""
-        transaction = filled(fields)
-        return hex_data(await backend.send_raw(signed(transaction)))
+        return hex_data(await sent(fields))
+
+    @registry.asynchronous("eth_sendTransactionSync", _FIELDS, _TIMEOUT)
+    async def send_transaction_sync(fields: TransactionFields, timeout_ms: int) -> bytes:
+        """Fill in what is missing, sign, send, and answer the receipt."""
+        return await receipt_in_time(await sent(fields), timeout_ms)
+
+    async def sent(fields: TransactionFields) -> Hash32:
+        sender = fields.get("from")
+        if sender is not None and not signer.has(sender):
+            if not backend.impersonates(sender):
+                require_key(sender)
+            return await backend.send_unsigned(filled(fields))
+        return await backend.send_raw(signed(filled(fields)))
 
     @registry.pool("eth_signTransaction", _FIELDS)
     def sign_transaction(fields: TransactionFields) -> str:
@@ -152,7 +179,7 @@ def register_sending(registry: MethodRegistry, backend: Backend) -> None:
     def filled(fields: TransactionFields) -> UnsignedTransaction:
         defaults = FillDefaults(
             chain_id=node.spec.chain_id,
-            base_fee_wei=next_base_fee_wei(node),
+            base_fee_wei=node.next_base_fee_wei(),
             tip_wei=suggest_tip_wei(),
             gas_max=backend.call_gas_max,
             sender=signer.addresses[0] if signer.addresses else None,
@@ -196,10 +223,6 @@ def personal_message_hash(message: bytes) -> bytes:
 
 def _height(backend: Backend, number: BlockNumber | str) -> int:
     return number_of_tag(backend.node, number) if isinstance(number, str) else int(number)
-
-
-def _milliseconds(value: Any) -> int:
-    return value if type(value) is int and value > 0 else quantity(value)
 
 
 def _ignored(_value: Any) -> None:

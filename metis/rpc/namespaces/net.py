@@ -10,12 +10,11 @@ __all__ = ["register_net"]
 
 def register_net(registry: MethodRegistry, node: Node) -> None:
     """Add the net namespace."""
-    network_id = str(node.spec.chain_id)
 
     @registry.hot("net_version")
     def version() -> str:
         """Network id as decimal text; the chain id here."""
-        return network_id
+        return str(node.spec.chain_id)
 
     @registry.hot("net_listening")
     def listening() -> bool:

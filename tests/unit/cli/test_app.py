@@ -13,6 +13,7 @@ import typer
 
 import metis
 from metis.cli import main
+from metis.cli.account import _AccountGroup
 from metis.cli.app import _RootGroup
 from metis.cli.failure import report_failure
 from metis.cli.lazy import LazyGroup
@@ -20,7 +21,7 @@ from metis.cli.vm import _VmGroup
 from metis.types import DecodeError, EngineFault, InvalidTransaction
 from tests.unit.cli.running import run_here, run_process
 
-GROUPS = {(): _RootGroup, ("vm",): _VmGroup}
+GROUPS = {(): _RootGroup, ("account",): _AccountGroup, ("vm",): _VmGroup}
 COMMANDS = [
     pytest.param((*path, name), target, line, id=" ".join((*path, name)))
     for path, group in GROUPS.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metis.node.service import next_gas_limit
+from metis.node.next_block import next_gas_limit
 from metis.rpc.namespaces.fork_config import fork_id
 
 MAINNET_GENESIS_HASH = bytes.fromhex("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3")

@@ -9,8 +9,23 @@ from typing import Any, cast
 
 import pytest
 
+from metis.node.clock import Clock
 from metis.node.mining import Mined, Miner
 from metis.types import BlockAttributes, StateUnavailable, TimestampS
+
+
+class FixedNextBlock:
+    """Every block has the same attributes; the clock stands at zero."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(lambda: 0)
+        self.used_count = 0
+
+    def attributes(self) -> BlockAttributes:
+        return BlockAttributes(timestamp_s=TimestampS(1))
+
+    def used(self, _attributes: BlockAttributes) -> None:
+        self.used_count += 1
 
 
 class CountingNode:
@@ -44,6 +59,14 @@ class CountingNode:
         block = SimpleNamespace(number=len(self.blocks), hash=bytes(32))
         return {"block": block, "transaction_hashes": [bytes(32)] * taken, "dropped": []}
 
+    @property
+    def head_number(self) -> int:
+        return len(self.blocks)
+
+    def mine_empty(self, _attributes: BlockAttributes, block_count: int, _interval_s: int) -> list[bytes]:
+        self.blocks += [0] * block_count
+        return [bytes(32)] * block_count
+
     def sync(self) -> None:
         self.sync_count += 1
 
@@ -57,7 +80,7 @@ def miner_of(
         mode=mode,
         block_time_s=block_time_s,
         fifo=False,
-        attributes=lambda: BlockAttributes(timestamp_s=TimestampS(1)),
+        next_block=cast(Any, FixedNextBlock()),
         on_mined=runs.append,
         syncs=syncs,
     )

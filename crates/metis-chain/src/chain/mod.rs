@@ -24,6 +24,8 @@ mod replay;
 mod tree;
 mod write;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use alloy_primitives::{Address, B256};
 use metis_state_transition::{Block, ChangeSet, ReceiptDetails};
 use parking_lot::{Mutex, RwLock};
@@ -110,6 +112,8 @@ pub struct HeadChange {
 #[derive(Debug)]
 pub struct Chain {
     config: ChainConfig,
+    /// Blocks beside the chain are not forgotten, however old.
+    keeps_side_blocks: AtomicBool,
     identity: ChainIdentity,
     writer: Mutex<write::Writer>,
     index: RwLock<index::Index>,
@@ -121,5 +125,16 @@ impl Chain {
     /// Whose blocks these are.
     pub const fn identity(&self) -> ChainIdentity {
         self.identity
+    }
+
+    /// Whether blocks beside the chain stay known, however old they become.
+    pub fn keep_side_blocks(&self, keeps: bool) {
+        // ORDER: read again at the next change of the chain; a late look forgets, or keeps, a block longer.
+        self.keeps_side_blocks.store(keeps, Ordering::Relaxed);
+    }
+
+    fn side_block_window(&self) -> u64 {
+        // ORDER: as in `keep_side_blocks`.
+        if self.keeps_side_blocks.load(Ordering::Relaxed) { u64::MAX } else { self.config.side_block_window }
     }
 }

@@ -1,6 +1,6 @@
 //! Opens a chain: reads its log once and builds the index from it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use alloy_primitives::keccak256;
 use parking_lot::{Mutex, RwLock};
@@ -104,6 +104,7 @@ impl Chain {
     ) -> Self {
         Self {
             config,
+            keeps_side_blocks: AtomicBool::new(false),
             identity,
             writer: Mutex::new(writer),
             index: RwLock::new(index),

@@ -126,6 +126,13 @@ impl Chain {
         tree.by_hash(hash).map(|block| tree.node(block).state)
     }
 
+    /// The state that a block was executed on: its parent's with the patches on it. `None` for the first block.
+    pub fn state_before(&self, hash: &B256) -> Option<StateId> {
+        let tree = &self.index.read().tree;
+        let block = tree.node(tree.by_hash(hash)?);
+        (block.number > tree.first_number()).then(|| tree.node(block.parent).state)
+    }
+
     /// The block that a state is of.
     pub fn block_of_state(&self, state: StateId) -> Option<BlockRef> {
         let tree = &self.index.read().tree;

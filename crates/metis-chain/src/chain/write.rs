@@ -168,7 +168,7 @@ impl Chain {
             change.added.extend(index.extend(NewNode { state, place, facts, digest }).added);
             hot.put(index.tree.latest(), Arc::new(stored));
         }
-        index.tree.forget_old_branches(self.config.side_block_window);
+        index.tree.forget_old_branches(self.side_block_window());
         Ok(StateChange { state: index.tree.node(index.tree.latest()).state, change })
     }
 
@@ -227,6 +227,30 @@ impl Chain {
         Ok(change)
     }
 
+    /// Makes a state the newest. Blocks that leave the chain stay known.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub fn move_to(&self, to: StateId) -> Result<HeadChange, ChainError> {
+        let mut writer = self.writer.lock();
+        let (plan, record, safe, finalized) = {
+            let index = self.index.read();
+            let tree = &index.tree;
+            let target = tree.by_state(to).ok_or(ChainError::UnknownState { state: to })?;
+            let plan = self.plan(&index, target)?;
+            let (safe, finalized) = index.heads_after(&plan);
+            let hash = |head: Option<NodeIndex>| head.map(|block| tree.node(block).hash);
+            let latest = StateRef { state: to, block_hash: tree.node(target).hash };
+            let record = Record::Head(HeadRecord { latest, safe: hash(safe), finalized: hash(finalized) });
+            (plan, record, safe, finalized)
+        };
+        writer.append(record.kind(), record.encode())?;
+        let mut index = self.index.write();
+        let change = index.perform(&plan);
+        index.tree.set_safe_and_finalized(safe, finalized);
+        Ok(change)
+    }
+
     /// Moves the heads; blocks that leave the chain stay known.
     ///
     /// # Errors
@@ -260,7 +284,7 @@ impl Chain {
         let mut index = self.index.write();
         let change = index.perform(&plan);
         index.tree.set_safe_and_finalized(safe, finalized);
-        index.tree.forget_old_branches(self.config.side_block_window);
+        index.tree.forget_old_branches(self.side_block_window());
         Ok(change)
     }
 

@@ -26,7 +26,7 @@ pub struct Added {
 }
 
 /// Transactions that wait for a block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mempool {
     pub(super) config: MempoolConfig,
     pub(super) head: PoolHead,
@@ -130,7 +130,8 @@ impl Mempool {
 
     fn check_account(&self, new: &PoolTransaction, account: SenderAccount) -> Result<(), Rejection> {
         let SenderAccount { nonce: expected, balance, has_code } = account;
-        if has_code {
+        let may_have_code = self.head.rules.development.unsigned_may_have_code && new.transaction.is_unsigned();
+        if has_code && !may_have_code {
             return Err(TransactionError::SenderNotEoa { sender: new.sender() }.into());
         }
         if new.nonce < expected {

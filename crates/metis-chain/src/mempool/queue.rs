@@ -131,7 +131,9 @@ impl SenderQueue {
                 break;
             }
             let cost = entry.cost.and_then(|cost| self.ready_cost.checked_add(cost));
-            let Some(cost) = cost.filter(|cost| *cost <= self.account.balance && !self.account.has_code) else { break };
+            // Unsigned ones are only here where the rules let them have code.
+            let may_send = !self.account.has_code || entry.transaction.is_unsigned();
+            let Some(cost) = cost.filter(|cost| *cost <= self.account.balance && may_send) else { break };
             self.ready_cost = cost;
             self.ready_count += 1;
             if !slot.was_ready {

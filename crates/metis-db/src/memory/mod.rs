@@ -73,6 +73,11 @@ impl MemoryStore {
         *self.inner.write() = states;
     }
 
+    /// How many older states stay readable.
+    pub const fn kept_block_count(&self) -> usize {
+        self.kept_block_count
+    }
+
     /// An independent store that shares all state. Constant in the size of the state.
     pub fn fork(&self) -> Self {
         Self { inner: RwLock::new(self.inner.read().clone()), kept_block_count: self.kept_block_count }

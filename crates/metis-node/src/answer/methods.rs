@@ -164,7 +164,7 @@ impl Work<'_> {
         let gas_max = self.limits.call_gas_max;
         let value = object.value.map_or(Some(U256::ZERO), values::quantity)?;
         let fields = TxLegacy {
-            chain_id: Some(self.node.spec.chain_id),
+            chain_id: Some(self.node.spec().chain_id),
             gas_limit: if gas_limit == 0 { gas_max } else { gas_limit.min(gas_max) },
             to: TxKind::Call(to),
             value,

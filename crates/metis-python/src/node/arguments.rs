@@ -3,6 +3,7 @@
 use alloy_primitives::B256;
 use metis_chain::{logs::LogFilter, mempool::MempoolConfig};
 use metis_node::BlockId;
+use metis_state_transition::DevelopmentRules;
 use pyo3::{prelude::*, types::PyInt};
 
 use crate::{
@@ -48,6 +49,16 @@ pub fn pool_config(limits: Option<&Bound<'_, PyAny>>) -> PyResult<MempoolConfig>
     config.transaction_bytes_max = attribute(limits, SUBJECT, "transaction_size_bytes_max")?;
     config.price_bump_percent = attribute(limits, SUBJECT, "price_bump_percent")?;
     Ok(config)
+}
+
+/// What a chain for development leaves out of Ethereum's rules; nothing without an object.
+pub fn development_rules(rules: Option<&Bound<'_, PyAny>>) -> PyResult<DevelopmentRules> {
+    const SUBJECT: &str = "development rules";
+    let Some(rules) = rules else { return Ok(DevelopmentRules::default()) };
+    Ok(DevelopmentRules {
+        unsigned_may_have_code: attribute(rules, SUBJECT, "unsigned_may_have_code")?,
+        code_size_bytes_max: attribute(rules, SUBJECT, "code_size_bytes_max")?,
+    })
 }
 
 /// Which logs are wanted.

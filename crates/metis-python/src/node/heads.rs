@@ -1,7 +1,5 @@
 //! `Node`: its chain's rules and heads, and moving them.
 
-use std::sync::Arc;
-
 use alloy_primitives::B256;
 use metis_chain::chain::NewHeads;
 use metis_node::BlockId;
@@ -22,8 +20,7 @@ use crate::{
 impl Node {
     #[getter]
     fn spec(&self) -> PyResult<ChainSpec> {
-        let node = self.get()?;
-        Ok(ChainSpec { inner: Arc::new(node.spec().clone()) })
+        Ok(ChainSpec { inner: self.get()?.spec() })
     }
 
     #[getter]

@@ -3,6 +3,7 @@
 mod answer;
 mod answers;
 mod arguments;
+mod control;
 mod fork;
 mod heads;
 mod keys;

@@ -3,7 +3,10 @@
 use metis_node::{Durability, NodeConfig};
 use pyo3::{prelude::*, types::PyBytes};
 
-use super::{Node, arguments::pool_config};
+use super::{
+    Node,
+    arguments::{development_rules, pool_config},
+};
 use crate::{
     errors::{decode_error, from_node},
     genesis,
@@ -14,7 +17,7 @@ use crate::{
 #[pymethods]
 impl Node {
     #[staticmethod]
-    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None))]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None))]
     fn open(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -23,6 +26,7 @@ impl Node {
         durability: &str,
         kept_block_count: usize,
         pool: Option<&Bound<'_, PyAny>>,
+        development: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let durability = match durability {
             "block" => Durability::EveryBlock,
@@ -33,7 +37,13 @@ impl Node {
         let accounts = alloc_accounts(alloc)?;
         let document = genesis::parse(genesis_json.as_bytes())?;
         let spec = genesis::chain_spec(&document)?;
-        let config = NodeConfig { data_dir, durability, kept_block_count, pool: pool_config(pool)? };
+        let config = NodeConfig {
+            data_dir,
+            durability,
+            kept_block_count,
+            pool: pool_config(pool)?,
+            development: development_rules(development)?,
+        };
         let opened = guard_free(py, || {
             let state = metis_db::MemoryStore::new(accounts.clone(), 0);
             let root = metis_db::StateSnapshot::block(&*metis_db::StateStore::latest(&state)).state_root;

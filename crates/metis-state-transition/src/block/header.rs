@@ -82,7 +82,7 @@ pub(super) fn validate_header<E: core::error::Error>(
     require("parent_hash", "hash of the parent block", &parent_hash, &header.parent_hash)?;
     require("number", "one more than the parent's", &(parent.number + 1), &header.number)?;
     let fork = spec.fork_at(header.number, header.timestamp);
-    validate_choices(spec, parent, header, fork)?;
+    validate_choices(spec, parent, header, fork, false)?;
     if header.gas_used > header.gas_limit {
         return refuse("gas_used", "at most the gas limit", format!("<= {}", header.gas_limit), header.gas_used);
     }
@@ -110,12 +110,16 @@ pub(super) fn validate_choices<E: core::error::Error>(
     parent: &Header,
     header: &Header,
     fork: Fork,
+    is_any_gas_limit: bool,
 ) -> Result<(), BlockError<E>> {
     if header.timestamp <= parent.timestamp {
         return refuse("timestamp_s", "above the parent's", format!("> {}", parent.timestamp), header.timestamp);
     }
     if header.extra_data.len() > EXTRA_DATA_SIZE_BYTES_MAX {
         return refuse("extra_data", "at most 32 bytes", "<= 32".into(), header.extra_data.len());
+    }
+    if is_any_gas_limit && (GAS_LIMIT_MIN..=GAS_LIMIT_MAX).contains(&header.gas_limit) {
+        return Ok(());
     }
     validate_gas_limit(spec, parent, header, fork)
 }

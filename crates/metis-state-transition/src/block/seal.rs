@@ -39,6 +39,10 @@ pub struct BlockAttributes {
     pub withdrawals: Vec<Withdrawal>,
     /// Ancestors that BLOCKHASH may be asked for.
     pub ancestors: Ancestors,
+    /// Base fee instead of the one of EIP-1559. For development chains: other nodes refuse the block.
+    pub base_fee_per_gas: Option<u64>,
+    /// The gas limit need not be within 1/1024 of the parent's. For development chains, too.
+    pub is_any_gas_limit: bool,
 }
 
 /// A candidate that could not be included.
@@ -81,7 +85,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
     let fork = rules.fork;
     let mut header = header_of(spec, parent, parent_hash, &attributes, fork);
-    validate_choices(spec, parent, &header, fork)?;
+    validate_choices(spec, parent, &header, fork, attributes.is_any_gas_limit)?;
 
     let environment = BlockEnvironment::of(&header, attributes.ancestors);
     let withdrawals = (fork >= Fork::Shanghai).then_some(attributes.withdrawals);
@@ -135,7 +139,9 @@ fn header_of(spec: &ChainSpec, parent: &Header, parent_hash: B256, attributes: &
         timestamp: attributes.timestamp,
         extra_data: attributes.extra_data.clone(),
         mix_hash: attributes.prev_randao,
-        base_fee_per_gas: spec.next_base_fee(parent, attributes.timestamp),
+        base_fee_per_gas: spec
+            .next_base_fee(parent, attributes.timestamp)
+            .map(|base_fee| attributes.base_fee_per_gas.unwrap_or(base_fee)),
         excess_blob_gas: spec.next_excess_blob_gas(parent, attributes.timestamp),
         parent_beacon_block_root: (fork >= Fork::Cancun).then_some(attributes.parent_beacon_block_root),
         ..Header::default()

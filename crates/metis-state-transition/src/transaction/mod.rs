@@ -7,7 +7,7 @@ mod outcome;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, Typed2718};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use revm::{
     context::TxEnv,
     context_interface::{
@@ -35,6 +35,19 @@ pub struct RecoveredTransaction {
     pub sender: Address,
 }
 
+impl RecoveredTransaction {
+    /// What stands in place of a signature where the sender is given instead of signed: it makes the
+    /// hash differ by sender, and no signature that recovers to the sender is like it.
+    pub fn stand_in_signature(sender: Address) -> Signature {
+        Signature::new(U256::from_be_slice(sender.as_slice()), U256::ONE, false)
+    }
+
+    /// Whether it carries the stand-in: nobody signed it.
+    pub fn is_unsigned(&self) -> bool {
+        *self.envelope.signature() == Self::stand_in_signature(self.sender)
+    }
+}
+
 /// Accounts that were accessed, each with its accessed slots.
 pub type Accesses = BTreeMap<Address, BTreeSet<U256>>;
 
@@ -56,6 +69,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         transaction: &RecoveredTransaction,
     ) -> Result<(ExecutionResult<HaltReason>, EvmState), TransactionFault<V::Error>> {
         check_signature(transaction, self.fork)?;
+        if self.unsigned_may_have_code {
+            self.context.cfg.disable_eip3607 = transaction.is_unsigned();
+        }
         self.transact(transaction_env(transaction)).map_err(|error| match error {
             EVMError::Transaction(invalid) => {
                 refusal(transaction, invalid, &self.context.block, self.context.cfg.chain_id)
