@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from metis.rpc.errors import ErrorCode, InvalidParameter, RpcError
 from metis.rpc.namespaces.controls import Controls
 from metis.rpc.namespaces.encoding import hex_data
@@ -24,6 +26,7 @@ def register_control_chain(registry: MethodRegistry, controls: Controls) -> None
     _register_going_back(registry, controls)
     _register_files(registry, controls)
     _register_pool(registry, controls)
+    _register_blobs(registry, controls)
     _register_information(registry, controls)
 
 
@@ -119,6 +122,25 @@ def _register_pool(registry: MethodRegistry, controls: Controls) -> None:
     def drop_sender(sender: Address) -> None:
         """Take all transactions of a sender out of the pool."""
         node.drop_sender(sender)
+
+
+def _register_blobs(registry: MethodRegistry, controls: Controls) -> None:
+    node = controls.node
+
+    @registry.pool("anvil_getBlobByHash", Parameter("versioned_hash", hash32))
+    def blob_by_hash(versioned_hash: Hash32) -> str | None:
+        """Return a blob by its versioned hash, or null; blobs are kept while they wait and for 32 blocks."""
+        (found,) = node.blobs([versioned_hash])
+        return None if found is None else hex_data(found[0])
+
+    @registry.pool("anvil_getBlobsByTransactionHash", Parameter("hash", hash32))
+    def blobs_by_transaction(transaction_hash: Hash32) -> list[str] | None:
+        """Return the blobs of a transaction, or null where it or one of them is not here."""
+        shown = orjson.loads(node.transaction_json(transaction_hash) or b"null")
+        if shown is None or not shown.get("blobVersionedHashes"):
+            return None
+        found = node.blobs([bytes.fromhex(name[2:]) for name in shown["blobVersionedHashes"]])
+        return [hex_data(blob[0]) for blob in found if blob is not None] if None not in found else None
 
 
 def _register_information(registry: MethodRegistry, controls: Controls) -> None:

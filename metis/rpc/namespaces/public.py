@@ -14,6 +14,7 @@ from metis.rpc.namespaces.eth_transactions import register_sending, register_tra
 from metis.rpc.namespaces.log_filter import log_selector
 from metis.rpc.namespaces.net import register_net
 from metis.rpc.namespaces.txpool import register_txpool
+from metis.rpc.namespaces.typed_data import register_typed_data
 from metis.rpc.namespaces.web3 import register_web3
 from metis.rpc.parameters import BadValue
 from metis.rpc.registry import MethodRegistry, register_introspection
@@ -34,6 +35,7 @@ def public_registry(backend: Backend, log_limits: LogLimits | None = None) -> Me
     register_blocks(registry, node)
     register_transactions(registry, backend)
     register_sending(registry, backend)
+    register_typed_data(registry, backend)
     register_fees(registry, node)
     register_calls(registry, backend)
     register_filters(registry, backend, log_limits)
