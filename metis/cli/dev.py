@@ -57,6 +57,11 @@ def parser() -> argparse.ArgumentParser:
     add("--accounts", type=int, metavar="N", help="how many development accounts [10]")
     add("--balance", type=int, metavar="COINS", help="of each of them at genesis [10000]")
     add("--mnemonic", metavar="WORDS", help="what their keys are derived from [test test ... junk]")
+    add("--derivation-path", metavar="PATH", help="BIP-32 path that an account's number is added to [m/44'/60'/0'/0/]")
+    add("--load-state", metavar="FILE", help="load a state file, as anvil writes them, at the start")
+    add("--dump-state", metavar="FILE", help="write a state file at the end")
+    add("--state", metavar="FILE", help="both: load it where it exists, and write it at the end")
+    add("--state-interval", type=float, metavar="SECONDS", help="write the state file so often as well")
     add("--no-control", action="store_true", help="serve no anvil_, hardhat_, evm_ and tenderly_ methods")
     add("--auto-impersonate", action="store_true", default=None, help="let any account send without its key")
     add("--code-size-limit", type=int, metavar="BYTES", help="most bytes of a contract's code [24576]")
@@ -125,12 +130,23 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
             base.control,
             **_given(
                 enabled=False if given.no_control else None,
+                load_state=given.load_state or _existing(given.state),
+                dump_state=given.dump_state or given.state,
+                dump_interval_s=given.state_interval,
                 auto_impersonate=given.auto_impersonate,
                 code_size_bytes_max=CODE_SIZE_BYTES_MAX if given.disable_code_size_limit else given.code_size_limit,
             ),
         ),
         storage=replace(base.storage, **_given(path=given.data_dir)),
-        accounts=replace(base.accounts, **_given(count=given.accounts, balance=given.balance, mnemonic=given.mnemonic)),
+        accounts=replace(
+            base.accounts,
+            **_given(
+                count=given.accounts,
+                balance=given.balance,
+                mnemonic=given.mnemonic,
+                derivation_path=given.derivation_path,
+            ),
+        ),
         log=replace(base.log, **_given(format="json" if given.json else None, level=level)),
     )
     check_config(chosen)
@@ -140,6 +156,10 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
 def _given(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _existing(path: str | None) -> str | None:
+    return path if path is not None and Path(path).exists() else None
 
 
 def _mode(given: argparse.Namespace) -> str | None:

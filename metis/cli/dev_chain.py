@@ -43,7 +43,7 @@ def open_chain(settings: NodeConfig) -> DevelopmentChain:
     DecodeError : the mnemonic is not one.
     """
     network = Network.from_preset(settings.preset)
-    keys = derive_accounts(settings.accounts.mnemonic, settings.accounts.count)
+    keys = derive_accounts(settings.accounts.mnemonic, settings.accounts.count, settings.accounts.derivation_path)
     funded = {key.address: Account(balance_wei=Wei(settings.accounts.balance * WEI_PER_COIN)) for key in keys}
     constants = replace(
         network.chain,

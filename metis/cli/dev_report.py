@@ -60,7 +60,7 @@ def started_text(service: NodeService, chain: DevelopmentChain) -> str:
         "Wallet",
         "======",
         f"Mnemonic:         {shown['mnemonic']}",
-        "Derivation path:  m/44'/60'/0'/0/",
+        f"Derivation path:  {service.config.accounts.derivation_path}",
         "",
         "Chain",
         "=====",

@@ -38,22 +38,22 @@ class Account:
     private_key: bytes
 
 
-def derive_accounts(mnemonic: str, count: int) -> tuple[Account, ...]:
+def derive_accounts(mnemonic: str, count: int, path: str = DERIVATION_PATH) -> tuple[Account, ...]:
     """
     Derive the first ``count`` accounts of a mnemonic, as every wallet does.
 
     Raises
     ------
-    DecodeError : the mnemonic is not one.
+    DecodeError : the mnemonic is not one, or the path.
     """
-    keys = [_key(mnemonic, index) for index in range(count)]
+    keys = [_key(mnemonic, path, index) for index in range(count)]
     return tuple(Account(Address(address_of(key)), key) for key in keys)
 
 
-def _key(mnemonic: str, index: int) -> bytes:
-    if mnemonic == TEST_MNEMONIC and index < len(_TEST_KEYS):
+def _key(mnemonic: str, path: str, index: int) -> bytes:
+    if (mnemonic, path) == (TEST_MNEMONIC, DERIVATION_PATH) and index < len(_TEST_KEYS):
         return bytes.fromhex(_TEST_KEYS[index])
-    return derive_private_key(mnemonic, f"{DERIVATION_PATH}{index}")
+    return derive_private_key(mnemonic, f"{path}{index}")
 
 
 class DevelopmentSigner:

@@ -153,11 +153,14 @@ class AccountsConfig:
     """
     Development accounts: ``count`` keys of ``mnemonic``, each with ``balance`` coins at genesis.
 
+    ``derivation_path`` is the path (BIP-32) that an account's number is added to.
+
     Everyone has these keys: never use them elsewhere.
     """
 
     count: int = field(default=10, metadata=_between(0, 10_000))
     mnemonic: str = TEST_MNEMONIC
+    derivation_path: str = "m/44'/60'/0'/0/"
     balance: int = field(default=10_000, metadata=_between(0, 10**50))
 
 
@@ -179,11 +182,17 @@ class ControlConfig:
     enabled : serve the anvil_, hardhat_, evm_ and tenderly_ methods.
     auto_impersonate : any account may send without its key.
     code_size_bytes_max : of contracts; 0 keeps Ethereum's 24,576 (EIP-170).
+    load_state : a state file in anvil's format that is loaded at the start, "" for none.
+    dump_state : where one is written when the node stops, "" for nowhere.
+    dump_interval_s : it is written so often as well; 0 only at the end.
     """
 
     enabled: bool = True
     auto_impersonate: bool = False
     code_size_bytes_max: int = field(default=0, metadata=_between(0, 2**31))
+    load_state: str = ""
+    dump_state: str = ""
+    dump_interval_s: float = field(default=0.0, metadata=_between(0, 86_400))
 
     def rules(self) -> DevelopmentRules:
         """For the engine."""

@@ -12,6 +12,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from metis.engine import Node, unsigned_transaction
@@ -21,7 +22,7 @@ from metis.node.heads import Heads
 from metis.node.mining import Miner
 from metis.node.next_block import HeaderChoices, NextBlock
 from metis.node.reorganising import TIP_WEI, new_blocks
-from metis.node.state_file import decode_state, encode_state, read_state, state_document
+from metis.node.state_file import decode_state, encode_state, read_state, state_document, write_state
 from metis.rpc import ErrorCode, RpcError
 from metis.rpc.namespaces import Signer
 from metis.rpc.namespaces.control_blocks import BLOCK_COUNT_MAX
@@ -333,6 +334,14 @@ class NodeControl:
                 self._host.next_block.clock.choose_next(first_s)
             await self.mine(missing)
         await self.change(lambda: self.node.merge_accounts(state.accounts))
+
+    async def load_file(self, path: str) -> None:
+        """Load a state file; raises GenesisError where it is none, OSError where it cannot be read."""
+        await self.load_state(await asyncio.to_thread(Path(path).read_bytes))
+
+    async def dump_file(self, path: str) -> None:
+        """Write a state file as anvil does, not gzipped; it is there whole or not at all."""
+        await self.change(lambda: write_state(self.node, Path(path)))
 
     def _head_timestamp_s(self) -> int:
         head = self.node.block(self.node.head_number)

@@ -117,6 +117,7 @@ class NodeService:
             self.control = NodeControl(self, impersonates_everyone=config.control.auto_impersonate)
             register_control(registry, self.control, self.call_gas_max)
         self._sync_task: asyncio.Task[None] | None = None
+        self._dump_task: asyncio.Task[None] | None = None
 
     @property
     def coinbase(self) -> Address:
@@ -130,17 +131,24 @@ class NodeService:
 
     async def start(self) -> None:
         """Listen and build; raises ListenError where an address is taken."""
+        if self.control is not None and self.config.control.load_state:
+            await self.control.load_file(self.config.control.load_state)
         await self.server.start()
         self.miner.start()
         if self.config.storage.path and self.config.storage.durability == "group":
             self._sync_task = asyncio.create_task(self._sync_regularly())
+        if self.config.control.dump_interval_s:
+            self._dump_task = asyncio.create_task(self._dump_regularly())
         log.info("node started", extra={"head": self.node.head_number, "endpoint": self.http_url})
 
     async def stop(self) -> None:
         """Finish requests and the block in progress, make everything durable, release the folder."""
         if self._sync_task is not None:
             self._sync_task.cancel()
+        if self._dump_task is not None:
+            self._dump_task.cancel()
         await self.server.stop()
+        await self._dump()
         await self.miner.stop()
         await asyncio.to_thread(self.node.close)
         log.info("node stopped")
@@ -243,6 +251,18 @@ class NodeService:
                 "block",
                 extra={"number": head.number, "hash": head.hash, "transactions": len(head.transaction_hashes)},
             )
+
+    async def _dump(self) -> None:
+        if self.control is not None and self.config.control.dump_state:
+            await self.control.dump_file(self.config.control.dump_state)
+
+    async def _dump_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.control.dump_interval_s)
+            try:
+                await self._dump()
+            except OSError:
+                log.exception("writing the state file failed")
 
     async def _sync_regularly(self) -> None:
         interval_s = self.config.storage.sync_interval_ms / 1_000

@@ -14,6 +14,7 @@ import gzip
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,7 +23,15 @@ from metis.engine import Node
 from metis.types import Account, Address, GenesisError
 from metis.types.units import Wei
 
-__all__ = ["STATE_SIZE_BYTES_MAX", "LoadedState", "decode_state", "encode_state", "read_state", "state_document"]
+__all__ = [
+    "STATE_SIZE_BYTES_MAX",
+    "LoadedState",
+    "decode_state",
+    "encode_state",
+    "read_state",
+    "state_document",
+    "write_state",
+]
 
 STATE_SIZE_BYTES_MAX = 1 << 30
 """Most bytes of a document after decompression: what is larger is not read into memory."""
@@ -199,6 +208,13 @@ def decode_state(content: bytes) -> dict[str, Any]:
 def encode_state(document: dict[str, Any]) -> bytes:
     """Write a document as anvil sends it: gzipped JSON, the same bytes for the same document."""
     return gzip.compress(orjson.dumps(document), mtime=0)
+
+
+def write_state(node: Node, path: Path) -> None:
+    """Write a document to a file, not gzipped, as anvil does: whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_bytes(orjson.dumps(state_document(node)))
+    unfinished.replace(path)
 
 
 def read_state(document: dict[str, Any]) -> LoadedState:

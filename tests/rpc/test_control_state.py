@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +139,26 @@ def test_dump__loaded_into_another_node_of_ours__is_the_same_state(ours: Client)
         assert other.ask("anvil_loadState", dump) is True
         assert observed(other, expected["token"]) == expected
         other.close()
+
+
+def test_state_file__named_at_the_start__is_written_at_the_end_and_loaded_again(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    with running_node("--preset", "ethereum", "--state", str(file)) as node:
+        client = node.client()
+        expected = populate(client)
+        client.close()
+    assert json.loads(file.read_text())["best_block_number"] == expected["height"]
+    with running_node("--preset", "ethereum", "--state", str(file)) as node:
+        client = node.client()
+        assert observed(client, expected["token"]) == expected
+        client.close()
+    with running_anvil("--load-state", str(file)) as client:
+        assert observed(client, expected["token"])["balances"] == expected["balances"]
+
+
+def test_accounts__below_another_path__are_others() -> None:
+    with running_node("--derivation-path", "m/44'/60'/1'/0/") as node:
+        assert f"0x{node.addresses[0].hex()}" != FIRST
+        client = node.client()
+        assert send(client, f"0x{node.addresses[0].hex()}")["status"] == "0x1"
+        client.close()
