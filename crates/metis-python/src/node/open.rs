@@ -17,6 +17,7 @@ use crate::{
 #[pymethods]
 impl Node {
     #[staticmethod]
+    #[allow(clippy::too_many_arguments)] // named ones, in Python
     #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None))]
     fn open(
         py: Python<'_>,
