@@ -184,7 +184,7 @@ pub fn logs_json(logs: &[MatchedLog]) -> Vec<u8> {
             transaction_hash: Some(found.transaction_hash),
             transaction_index: Some(u64::from(found.transaction_index)),
             log_index: Some(u64::from(found.log_index)),
-            removed: found.is_removed,
+            removed: false,
         })
         .collect();
     encode(&logs)

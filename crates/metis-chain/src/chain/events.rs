@@ -1,4 +1,4 @@
-//! What queries for logs and filters ask of the chain.
+//! What queries for logs ask of the chain.
 
 use std::ops::RangeInclusive;
 
@@ -13,17 +13,6 @@ use crate::{
     logs::{LogFilter, MatchedLog},
     record::BlockView,
 };
-
-/// Blocks to leave and to enter between two instants.
-#[derive(Debug)]
-pub(crate) struct BlockDifference {
-    /// Newest first; those that were forgotten are left out.
-    pub removed: Vec<(NodeIndex, BlockRef)>,
-    /// Oldest first.
-    pub added: Vec<(NodeIndex, BlockRef)>,
-    /// The newest state.
-    pub latest: NodeIndex,
-}
 
 impl Index {
     /// Blocks of the chain that may have a log that matches, ascending.
@@ -45,18 +34,6 @@ impl Index {
             None => (first..=last).filter_map(with_ref).collect(),
         }
     }
-
-    fn difference_since(&self, state: NodeIndex) -> BlockDifference {
-        let tree = &self.tree;
-        let route = tree.route_between(state, tree.latest());
-        let with_ref = |block: &NodeIndex| (*block, tree.block_ref(*block));
-        let is_known = |block: &&NodeIndex| tree.by_state(tree.node(**block).state).is_some();
-        BlockDifference {
-            removed: route.removed.iter().filter(is_known).map(with_ref).collect(),
-            added: route.added.iter().map(with_ref).collect(),
-            latest: tree.latest(),
-        }
-    }
 }
 
 impl Chain {
@@ -74,43 +51,12 @@ impl Chain {
         tree.by_hash(hash).map(|block| (block, tree.block_ref(block)))
     }
 
-    /// The newest state.
-    pub(crate) fn latest_node(&self) -> NodeIndex {
-        self.index.read().tree.latest()
-    }
-
-    /// How the chain changed since a state was the newest.
-    pub(crate) fn difference_since(&self, state: NodeIndex) -> BlockDifference {
-        self.index.read().difference_since(state)
-    }
-
-    /// The same, and of the blocks that were added only those that may have a log that matches.
-    pub(crate) fn log_difference_since(
-        &self,
-        state: NodeIndex,
-        numbers: RangeInclusive<u64>,
-        filter: &LogFilter,
-    ) -> BlockDifference {
-        let index = self.index.read();
-        let mut difference = index.difference_since(state);
-        difference.removed.retain(|(_, block)| numbers.contains(&block.number));
-        difference.added = match (difference.added.first(), difference.added.last()) {
-            (Some((_, first)), Some((_, last))) => {
-                let begin = first.number.max(*numbers.start());
-                index.log_candidates(begin..=last.number.min(*numbers.end()), filter)
-            }
-            _ => Vec::new(),
-        };
-        difference
-    }
-
     /// Logs of a block that match.
     pub(crate) fn matching_logs(
         &self,
         node: NodeIndex,
         block: BlockRef,
         filter: &LogFilter,
-        is_removed: bool,
     ) -> Result<Vec<MatchedLog>, ChainError> {
         let mut found = Vec::new();
         let mut log_index = 0;
@@ -122,7 +68,6 @@ impl Chain {
                     transaction_hash: B256::ZERO,
                     transaction_index: transaction_index as u32,
                     log_index,
-                    is_removed,
                 });
             }
             log_index += 1;

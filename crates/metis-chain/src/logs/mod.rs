@@ -1,4 +1,4 @@
-//! Logs (events) of transactions: found by address and topic, and followed by filters.
+//! Logs (events) of transactions: found by address and topic.
 //!
 //! In: a range of blocks, addresses and topics. Out: the logs of the chain that match, in order.
 //!
@@ -6,12 +6,10 @@
 //! microseconds each. A query without address and topic reads every block of the range that has
 //! logs. Limits on both are the caller's ([`LogLimits`]).
 
-mod filters;
 mod postings;
 mod query;
 
 use alloy_primitives::{Address, B256, Log};
-pub use filters::{FilterChanges, FilterError, FilterId, FilterKind, Filters, FiltersConfig};
 pub use query::{LogLimits, LogQuery, LogScan};
 
 pub(crate) use postings::{Postings, address_key, topic_key};
@@ -62,6 +60,4 @@ pub struct MatchedLog {
     pub transaction_index: u32,
     /// Position among the logs of the block.
     pub log_index: u32,
-    /// Its block was on the chain and is no more.
-    pub is_removed: bool,
 }

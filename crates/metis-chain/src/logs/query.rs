@@ -54,7 +54,7 @@ impl Iterator for LogScan<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (node, block) = self.blocks.next()?;
-        Some(self.chain.matching_logs(node, block, &self.filter, false).map(|logs| (block, logs)))
+        Some(self.chain.matching_logs(node, block, &self.filter).map(|logs| (block, logs)))
     }
 }
 
@@ -92,6 +92,6 @@ impl Chain {
     /// [`ChainError::UnknownBlock`], or the block can not be read.
     pub fn logs_of_block(&self, hash: &B256, filter: &LogFilter) -> Result<Vec<MatchedLog>, ChainError> {
         let (node, block) = self.find_node(hash).ok_or(ChainError::UnknownBlock { hash: *hash })?;
-        self.matching_logs(node, block, filter, false)
+        self.matching_logs(node, block, filter)
     }
 }

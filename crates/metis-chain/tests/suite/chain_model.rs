@@ -213,7 +213,6 @@ impl Model {
             }
         }
         let found = chain.logs(LogQuery { blocks, filter }, LogLimits::default()).unwrap();
-        assert!(found.iter().all(|log| !log.is_removed));
         let found: Vec<_> = found
             .into_iter()
             .map(|log| (log.log, log.block, log.transaction_hash, log.transaction_index, log.log_index))

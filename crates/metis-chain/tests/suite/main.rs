@@ -7,7 +7,6 @@ mod chain_model;
 mod codec;
 mod concurrency;
 mod document;
-mod filters;
 mod log_crashes;
 mod log_damage;
 mod log_files;
