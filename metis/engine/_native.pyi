@@ -407,7 +407,7 @@ class Node:
         [GIL free] Run a metis.types.UnsignedTransaction on the state after a block; nonce is ignored.
 
         Keys of TransactionOutcome without logs_hash and state_root. ``overrides``: address → object with nonce,
-        balance_wei, code, storage, storage_diff; ``block_overrides``: object with number, timestamp_s, gas_limit,
+        balance_wei, code, storage, storage_diff, move_precompile_to; ``block_overrides``: object with number, timestamp_s, gas_limit,
         beneficiary, prev_randao, base_fee_per_gas_wei, blob_base_fee_wei; None where nothing is assumed.
         """
     def estimate_gas(
@@ -418,6 +418,78 @@ class Node:
         self, call: Any, block: int | bytes, overrides: Any | None = None
     ) -> tuple[list[tuple[bytes, list[int]]], dict[str, Any]]:
         """[GIL free] The access list as (address, slots), and what the call does with it."""
+    def simulate_blocks(
+        self,
+        blocks: Sequence[Any],
+        block: int | bytes,
+        gas_max: int,
+        *,
+        validates: bool = False,
+        logs_transfers: bool = False,
+        shows_transactions: bool = False,
+    ) -> list[dict[str, Any]]:
+        """
+        [GIL free] Run and seal blocks that nobody sent, on the state after a block; nothing is kept.
+
+        A block has timestamp_s, environment (as ``block_overrides`` of ``call``), parent_beacon_block_root, withdrawals,
+        state (as ``overrides``) and calls (message, has_nonce, has_gas_limit). Returns per block {"block_json", "calls":
+        [{"status", "halt_reason", "output", "gas_used", "gas_used_max", "logs_json"}]}. Raises InvalidTransaction,
+        DecodeError (a precompile that may not be moved), StateUnavailable.
+        """
+    def trace_block_json(self, block: int | bytes, options_json: bytes, size_bytes_max: int) -> bytes | None:
+        """
+        [GIL free] [{"txHash", "result"}] as debug_traceBlockByNumber answers, each transaction run once.
+
+        ``options_json``: {"tracer", "tracerConfig", …} of go-ethereum. Raises DecodeError (the options), InvalidBlock
+        (genesis), StateUnavailable (the state before is no longer kept), LimitExceeded (``size_bytes_max``).
+        """
+    def trace_given_block_json(self, block: Block, options_json: bytes, size_bytes_max: int) -> bytes:
+        """[GIL free] The same for a block that need not be known; raises UnknownParent."""
+    def trace_transaction_json(self, transaction_hash: bytes, options_json: bytes, size_bytes_max: int) -> bytes | None:
+        """[GIL free] The trace of a mined transaction."""
+    def trace_call_json(
+        self,
+        call: Any,
+        block: int | bytes,
+        options_json: bytes,
+        size_bytes_max: int,
+        overrides: Any | None = None,
+        block_overrides: Any | None = None,
+        transaction_count: int | None = None,
+    ) -> bytes:
+        """[GIL free] The trace of what ``call`` does, after so many transactions of the block where a count is given."""
+    def call_traces_json(self, block: int | bytes, size_bytes_max: int) -> bytes | None:
+        """[GIL free] Call traces of a block in Parity's form; raises as trace_block_json."""
+    def transaction_call_traces_json(self, transaction_hash: bytes, size_bytes_max: int) -> bytes | None:
+        """[GIL free] Call traces of a mined transaction in Parity's form."""
+    def filtered_call_traces_json(
+        self,
+        from_block: int,
+        to_block: int,
+        size_bytes_max: int,
+        *,
+        senders: Sequence[bytes] = ...,
+        receivers: Sequence[bytes] = ...,
+        union: bool = False,
+        skip_count: int = 0,
+        count_max: int | None = None,
+    ) -> bytes:
+        """[GIL free] Call traces of a range of blocks by sender and receiver; ``union``: one of both is enough."""
+    def replayed_block_json(self, block: int | bytes, types: Sequence[str], size_bytes_max: int) -> bytes | None:
+        """[GIL free] What a block's transactions did: "trace", "vmTrace", "stateDiff" as asked for."""
+    def replayed_transaction_json(self, transaction_hash: bytes, types: Sequence[str]) -> bytes | None:
+        """[GIL free] The same of a mined transaction."""
+    def replayed_call_json(
+        self,
+        call: Any,
+        block: int | bytes,
+        types: Sequence[str],
+        overrides: Any | None = None,
+        block_overrides: Any | None = None,
+    ) -> bytes:
+        """[GIL free] The same of a call."""
+    def internal_operations_json(self, transaction_hash: bytes) -> bytes | None:
+        """[GIL free] Transfers, creations and self-destructions inside a mined transaction, as Otterscan reads them."""
     def answerer(self, call_gas_max: int, batch_count_max: int, answer_size_bytes_max: int) -> Answerer: ...
     def counters(self) -> dict[str, int]:
         """

@@ -1,4 +1,4 @@
-"""execution-apis' cases: all that are applicable pass; what is left out is listed here with its reason."""
+"""execution-apis' cases: every one passes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,6 @@ from metis.node.conformance_cases import load_cases
 ARCHIVE_NAME = "execution-apis-tests.tar.xz"
 
 CASE_COUNT = 189
-EXCLUDED_COUNTS = {
-    # Simulation of many blocks is not built yet.
-    "eth_simulateV1": 73,
-    # Traces over JSON-RPC are not built yet.
-    "debug_traceBlockByHash": 3,
-    "debug_traceBlockByNumber": 5,
-    "debug_traceTransaction": 3,
-}
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +22,9 @@ def archive(fixtures: Path) -> Path:
     return path
 
 
-def test_conformance__all_applicable_cases__pass_and_none_is_lost(archive: Path) -> None:
+def test_conformance__every_case__passes_and_none_is_lost(archive: Path) -> None:
     report = run_cases(load_cases(archive))
     assert not report.failures, "\n".join(f"{failure.id}: {failure.problem}" for failure in report.failures)
     assert report.counts.total == CASE_COUNT
-    skipped = {method: counts.skipped for method, counts in report.by_method.items() if counts.skipped}
-    assert skipped == EXCLUDED_COUNTS
-    assert set(skipped) == set(EXCLUSIONS)
-    assert report.counts.passed == CASE_COUNT - sum(EXCLUDED_COUNTS.values())
+    assert not EXCLUSIONS
+    assert report.counts.passed == CASE_COUNT

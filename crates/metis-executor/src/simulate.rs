@@ -5,7 +5,7 @@ use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::AddressSet};
 use metis_state_transition::{
     Accesses, BlockEnvironment, ChainSpec, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus, FrameRunner, Overlay,
-    RecoveredTransaction, StateView, TransactionFault, TransactionOutcome, ViewError,
+    PrecompileMoves, RecoveredTransaction, StateView, TransactionFault, TransactionOutcome, ViewError,
 };
 
 /// Gas that a transfer to an account without code takes (Yellow Paper appendix G).
@@ -28,6 +28,8 @@ pub struct Simulation<'a, V> {
     pub view: &'a V,
     /// Changes assumed on top of it (state overrides).
     pub overrides: ChangeSet,
+    /// Precompiles that are assumed to be elsewhere.
+    pub precompiles: PrecompileMoves,
     /// Rules of the chain.
     pub spec: &'a ChainSpec,
     /// The block it happens in.
@@ -56,6 +58,9 @@ impl<V: StateView> Simulation<'_, V> {
         let view = Overlay::with_changes(self.view, self.overrides.clone());
         let mut evm = Evm::new(view, &rules, &self.environment, runner, EthereumPrecompiles);
         evm.relax_for_calls();
+        if !self.precompiles.removed.is_empty() {
+            evm.rearrange_precompiles(self.precompiles.clone());
+        }
         evm
     }
 

@@ -7,7 +7,8 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, h
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
 use metis_executor::{GasEstimate, Simulation};
 use metis_state_transition::{
-    BlockEnvironment, ChainSpec, ChangeSet, ExecutionStatus, Fork, InterpreterRunner, RecoveredTransaction,
+    BlockEnvironment, ChainSpec, ChangeSet, ExecutionStatus, Fork, InterpreterRunner, PrecompileMoves,
+    RecoveredTransaction,
 };
 
 const SENDER: Address = address!("00000000000000000000000000000000000000aa");
@@ -36,7 +37,8 @@ fn call(gas_limit: u64, value: u64) -> RecoveredTransaction {
 fn simulation<'a>(view: &'a MemorySnapshot, spec: &'a ChainSpec) -> Simulation<'a, MemorySnapshot> {
     let environment =
         BlockEnvironment { number: 1, timestamp: 1, gas_limit: 30_000_000, ..BlockEnvironment::default() };
-    Simulation { view, overrides: ChangeSet::default(), spec, environment }
+    let precompiles = PrecompileMoves::default();
+    Simulation { view, overrides: ChangeSet::default(), precompiles, spec, environment }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Why a node could not do what it was asked.
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use metis_chain::chain::ChainError;
 use metis_db::{MissingState, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
+use metis_vm::TracerError;
 
 /// Why a node could not do what it was asked. Its state is then as before.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,26 @@ pub enum NodeError {
     /// The data directory can not be used.
     #[error("data directory: {0}")]
     Directory(std::io::ErrorKind),
+    /// A state override moves what is no precompile, or to where it may not.
+    #[error("account {account} {problem}")]
+    PrecompileMove {
+        /// The account.
+        account: Address,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// There is no such tracer, or not with these options.
+    #[error(transparent)]
+    Tracer(#[from] TracerError),
+    /// Traces together are larger than they may be.
+    #[error("the trace is larger than {limit} bytes")]
+    TraceTooLarge {
+        /// Most bytes of text.
+        limit: usize,
+    },
+    /// Block 0 has no state before it.
+    #[error("genesis is not traceable")]
+    NotTraceable,
     /// No block has this number or hash.
     #[error("block is not known")]
     UnknownBlock,
@@ -71,5 +92,11 @@ impl NodeError {
             | Self::Fault(TransactionFault::View(error)) => of_view(error),
             _ => None,
         }
+    }
+}
+
+impl From<BlockError<MissingState>> for NodeError {
+    fn from(error: BlockError<MissingState>) -> Self {
+        Self::Execute(ExecuteError::Block(error))
     }
 }

@@ -1,6 +1,6 @@
 //! Calls, gas estimates and access lists on the state after a block.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip2930::AccessList;
@@ -8,8 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, map::AddressSet};
 use metis_db::{MemorySnapshot, MissingState};
 use metis_executor::{GasEstimate, Simulation};
 use metis_state_transition::{
-    Account, AccountChange, BlockEnvironment, ChangeSet, Code, RecoveredTransaction, StateView, TransactionOutcome,
-    precompile_addresses,
+    Account, AccountChange, BlockEnvironment, ChangeSet, Code, Fork, Overlay, PrecompileMoves, RecoveredTransaction,
+    StateView, TransactionOutcome, precompile_addresses,
 };
 use metis_vm::{FrameRunnerFactory, VirtualMachine};
 
@@ -28,6 +28,19 @@ pub struct StateOverride {
     pub storage: Option<BTreeMap<U256, U256>>,
     /// Some slots; the others stay.
     pub storage_diff: Option<BTreeMap<U256, U256>>,
+    /// Where the precompile at this address is found instead.
+    pub move_precompile_to: Option<Address>,
+}
+
+impl StateOverride {
+    /// Whether anything is assumed of the account itself: only then is one that is not there made.
+    const fn is_about_account(&self) -> bool {
+        self.nonce.is_some()
+            || self.balance.is_some()
+            || self.code.is_some()
+            || self.storage.is_some()
+            || self.storage_diff.is_some()
+    }
 }
 
 /// What a call assumes of its block. What is `None` is as in the block it runs on.
@@ -44,18 +57,23 @@ pub struct BlockOverrides {
 }
 
 impl Node {
-    /// Runs `work` with the state after a block and a call's assumptions.
-    fn simulate<T>(
+    /// Runs `work` with the state after a block and a call's assumptions, or with the state after the first
+    /// `transaction_count` transactions of the block.
+    pub(crate) fn simulate<T>(
         &self,
         call: &RecoveredTransaction,
         id: BlockId,
+        transaction_count: Option<usize>,
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
         work: impl Fn(Simulation<'_, MemorySnapshot>) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
-        let snapshot = self.snapshot(id)?;
         let found = self.find(id).ok_or(NodeError::UnknownBlock)?;
         let header = self.chain.header(&found.hash)?.ok_or(NodeError::UnknownBlock)?;
+        let (snapshot, changes) = match transaction_count {
+            None => (self.snapshot(id)?, ChangeSet::default()),
+            Some(count) => self.state_within(found.hash, count)?,
+        };
         let mut environment = BlockEnvironment::of(&header, self.ancestors(&header.parent_hash));
         // A call runs in its block, after its transactions. Ancestors end with the block's parent.
         environment.number = block.number.unwrap_or(environment.number);
@@ -69,9 +87,14 @@ impl Node {
         };
         environment.assumed_blob_base_fee = block.blob_base_fee;
         let spec = self.spec();
+        let fork = spec.fork_at(environment.number, environment.timestamp);
+        let precompiles = precompile_moves(fork, overrides)?;
         self.on_state(&snapshot, |snapshot| {
-            let overrides = override_changes(snapshot, overrides)?;
-            work(Simulation { view: snapshot, overrides, spec: &spec, environment: environment.clone() })
+            let mut changes = changes.clone();
+            let assumed = override_changes(&Overlay::with_changes(snapshot, changes.clone()), overrides)?;
+            changes.merge(assumed);
+            let (precompiles, environment) = (precompiles.clone(), environment.clone());
+            work(Simulation { view: snapshot, overrides: changes, precompiles, spec: &spec, environment })
         })
     }
 
@@ -90,6 +113,16 @@ impl Node {
         }
     }
 
+    /// The state before a block, and what its first transactions changed of it.
+    fn state_within(&self, block_hash: B256, count: usize) -> Result<(Arc<MemorySnapshot>, ChangeSet), NodeError> {
+        let stored = self.stored(BlockId::Hash(block_hash))?.ok_or(NodeError::UnknownBlock)?;
+        let changes = self.replay(&stored.block, stored.hash, &stored.senders, 0, |replay| {
+            replay.skip_to(count)?;
+            Ok(replay.changes().clone())
+        })?;
+        Ok((self.snapshot(BlockId::Hash(stored.block.header.parent_hash))?, changes))
+    }
+
     /// Runs a call (`eth_call`).
     ///
     /// # Errors
@@ -101,7 +134,7 @@ impl Node {
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
     ) -> Result<TransactionOutcome, NodeError> {
-        let outcome = self.simulate(call, id, overrides, block, |simulation| {
+        let outcome = self.simulate(call, id, None, overrides, block, |simulation| {
             Ok(simulation.call(call, VirtualMachine::Interpreter.runner())?)
         })?;
         self.note_call(call, outcome.gas_used);
@@ -119,7 +152,7 @@ impl Node {
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
     ) -> Result<GasEstimate, NodeError> {
-        let estimate = self.simulate(call, id, overrides, block, |simulation| {
+        let estimate = self.simulate(call, id, None, overrides, block, |simulation| {
             if simulation.view.is_probe() {
                 // One run finds what it asks for; its result is forgotten.
                 simulation.call(call, VirtualMachine::Interpreter.runner())?;
@@ -149,7 +182,7 @@ impl Node {
         id: BlockId,
         overrides: &[(Address, StateOverride)],
     ) -> Result<(AccessList, TransactionOutcome), NodeError> {
-        self.simulate(call, id, overrides, &BlockOverrides::default(), |simulation| {
+        self.simulate(call, id, None, overrides, &BlockOverrides::default(), |simulation| {
             let fork = self.spec().fork_at(simulation.environment.number, simulation.environment.timestamp);
             let precompiles: AddressSet = precompile_addresses(fork);
             if simulation.view.is_probe() {
@@ -161,13 +194,49 @@ impl Node {
     }
 }
 
-fn override_changes(
-    snapshot: &MemorySnapshot,
+/// Precompiles that overrides take away or put elsewhere, as go-ethereum's `StateOverride.Apply` does: whatever is
+/// assumed of a precompile's account, it is none any more.
+///
+/// # Errors
+/// [`NodeError::PrecompileMove`].
+pub(crate) fn precompile_moves(
+    fork: Fork,
+    overrides: &[(Address, StateOverride)],
+) -> Result<PrecompileMoves, NodeError> {
+    let precompiles = precompile_addresses(fork);
+    let mut moves = PrecompileMoves::default();
+    for (address, assumed) in overrides {
+        let refuse = |account: &Address, problem| Err(NodeError::PrecompileMove { account: *account, problem });
+        let is_precompile = precompiles.contains(address) && !moves.removed.contains(address);
+        if moves.moved.contains_key(address) {
+            return refuse(address, "has already been overridden by a precompile");
+        }
+        if let Some(to) = &assumed.move_precompile_to {
+            if !is_precompile {
+                return refuse(address, "is not a precompile");
+            }
+            if overrides.iter().any(|(other, _)| other == to) {
+                return refuse(to, "is already overridden");
+            }
+            moves.moved.insert(*to, *address);
+        }
+        if is_precompile {
+            moves.removed.insert(*address);
+        }
+    }
+    Ok(moves)
+}
+
+pub(crate) fn override_changes(
+    view: &impl StateView<Error = MissingState>,
     overrides: &[(Address, StateOverride)],
 ) -> Result<ChangeSet, MissingState> {
     let mut changes = ChangeSet::default();
     for (address, assumed) in overrides {
-        let mut account: Account = snapshot.account(address)?.unwrap_or_default();
+        if !assumed.is_about_account() {
+            continue;
+        }
+        let mut account: Account = view.account(address)?.unwrap_or_default();
         account.nonce = assumed.nonce.unwrap_or(account.nonce);
         account.balance = assumed.balance.unwrap_or(account.balance);
         if let Some(code) = &assumed.code {

@@ -13,6 +13,7 @@ use alloy_rpc_types_eth as rpc;
 use metis_chain::logs::MatchedLog;
 use metis_db::AccountProof;
 use metis_state_transition::{Block, ReceiptDetails};
+use metis_vm::IndexedLog;
 use serde::Serialize;
 
 /// Where a transaction stands.
@@ -170,6 +171,21 @@ pub fn proof_json(proof: &AccountProof) -> Vec<u8> {
             })
             .collect(),
     })
+}
+
+/// Logs of one transaction whose indexes in the block are known, as JSON.
+pub fn indexed_logs_json(logs: Vec<IndexedLog>, transaction_hash: B256, position: Position<'_>) -> Vec<u8> {
+    let shown = |(index, inner): IndexedLog| rpc::Log {
+        inner,
+        block_hash: Some(position.block_hash),
+        block_number: Some(position.header.number),
+        block_timestamp: Some(position.header.timestamp),
+        transaction_hash: Some(transaction_hash),
+        transaction_index: Some(position.index as u64),
+        log_index: Some(index),
+        removed: false,
+    };
+    encode(&logs.into_iter().map(shown).collect::<Vec<_>>())
 }
 
 /// Logs of a query as JSON.

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
 use metis_db::{MissingState, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
-use metis_node::{NodeError, SubmitError};
+use metis_node::{NodeError, SubmitError, TracerError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 use pyo3::{
     BoundObject,
@@ -169,12 +169,28 @@ pub fn from_node(error: &NodeError) -> PyErr {
         NodeError::Fault(fault) => from_fault(fault, None),
         NodeError::UnknownParent(parent_hash) => unknown_parent(parent_hash),
         NodeError::Directory(kind) => storage_error("directory", &kind.to_string()),
+        NodeError::PrecompileMove { .. } => {
+            decode_error("state override", "movePrecompileToAddress", &error.to_string(), None)
+        }
+        NodeError::Tracer(error) => from_tracer(error),
+        NodeError::TraceTooLarge { limit } => {
+            Python::attach(|py| raise(py, "LimitExceeded", ("trace bytes", *limit, error.to_string())))
+        }
+        NodeError::NotTraceable => invalid_block("number", &error.to_string(), "", ""),
         NodeError::UnknownBlock => invalid_block("hash", "no block has this number or hash", "", ""),
         NodeError::MissingState(keys) => missing_state(keys),
         NodeError::NoProof { block_number, reason } => {
             Python::attach(|py| raise(py, "NoProof", (*block_number, *reason)))
         }
     }
+}
+
+pub fn from_tracer(error: &TracerError) -> PyErr {
+    let field = match error {
+        TracerError::Unknown(_) => "tracer",
+        TracerError::Config(_) => "tracerConfig",
+    };
+    decode_error("trace options", field, &error.to_string(), None)
 }
 
 pub fn from_submit(error: &SubmitError) -> PyErr {

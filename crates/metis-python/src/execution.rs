@@ -258,18 +258,23 @@ fn call_code(
     evm.message_call(CALLER_ADDRESS, CODE_ADDRESS, calldata, value, gas_limit)
 }
 
-pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> {
-    const SUBJECT: &str = "block attributes";
+/// The withdrawals that an object has.
+pub fn withdrawals(object: &Bound<'_, PyAny>, subject: &str) -> PyResult<Vec<Withdrawal>> {
     let mut withdrawals = Vec::new();
     for entry in object.getattr("withdrawals")?.try_iter()? {
         let entry = entry?;
         withdrawals.push(Withdrawal {
-            index: attribute(&entry, SUBJECT, "index")?,
-            validator_index: attribute(&entry, SUBJECT, "validator_index")?,
-            address: address(&entry, SUBJECT, "address")?,
-            amount: attribute(&entry, SUBJECT, "amount_gwei")?,
+            index: attribute(&entry, subject, "index")?,
+            validator_index: attribute(&entry, subject, "validator_index")?,
+            address: address(&entry, subject, "address")?,
+            amount: attribute(&entry, subject, "amount_gwei")?,
         });
     }
+    Ok(withdrawals)
+}
+
+pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> {
+    const SUBJECT: &str = "block attributes";
     Ok(BlockAttributes {
         timestamp: attribute(object, SUBJECT, "timestamp_s")?,
         beneficiary: address(object, SUBJECT, "beneficiary")?,
@@ -277,7 +282,7 @@ pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> 
         prev_randao: hash(object, SUBJECT, "prev_randao")?,
         extra_data: attribute::<Blob>(object, SUBJECT, "extra_data")?.0,
         parent_beacon_block_root: hash(object, SUBJECT, "parent_beacon_block_root")?,
-        withdrawals,
+        withdrawals: withdrawals(object, SUBJECT)?,
         // The store knows the ancestors.
         ancestors: Ancestors::default(),
         // The node is told by its own method.

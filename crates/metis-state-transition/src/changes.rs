@@ -188,3 +188,11 @@ impl<V: StateView> StateView for Overlay<V> {
         Ok(!change.storage_cleared && self.base.has_storage(address)?)
     }
 }
+
+impl<V: StateCommitment> StateCommitment for Overlay<V> {
+    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, Self::Error> {
+        let mut all = self.changes.clone();
+        all.merge(changes.clone());
+        self.base.state_root_after(&all)
+    }
+}

@@ -2,15 +2,15 @@
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256};
 use revm::{
-    Database, Journal,
+    Database, DatabaseRef, Journal,
     bytecode::{Bytecode, opcode},
     context::{BlockEnv, CfgEnv, Context, TxEnv},
     context_interface::{
-        Block as _, FrameStack, JournalTr,
+        Block as _, FrameStack, JournalTr, Transaction as _,
         cfg::GasId,
         context::ContextError,
         journaled_state::account::JournaledAccountTr,
-        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, ResultAndState},
     },
     database_interface::DBErrorMarker,
     handler::{
@@ -26,8 +26,8 @@ use revm::{
 };
 
 use crate::{
-    Account, Ancestors, BlockEnvironment, FrameEnd, FrameRunner, FrameStart, Instructions, PrecompileSet, Rules,
-    StateView, frame::EvmFrame, precompiles::Precompiles,
+    Account, Ancestors, BlockEnvironment, ConcludedTransaction, FrameRunner, Instructions, PrecompileMoves,
+    PrecompileSet, Rules, StateView, frame::EvmFrame, precompiles::Precompiles,
 };
 
 /// What opcodes see of the world: block, transaction, rules, journal over the state view.
@@ -56,10 +56,10 @@ pub enum ViewError<E: core::error::Error> {
 
 impl<E: core::error::Error + Send + Sync + 'static> DBErrorMarker for ViewError<E> {}
 
-impl<V: StateView> Database for ViewDatabase<V> {
+impl<V: StateView> DatabaseRef for ViewDatabase<V> {
     type Error = ViewError<V::Error>;
 
-    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
         let account = self.view.account(&address).map_err(ViewError::State)?;
         Ok(account.map(|Account { nonce, balance, code_hash }| {
             let mut info = AccountInfo::from_balance(balance).with_nonce(nonce);
@@ -70,16 +70,36 @@ impl<V: StateView> Database for ViewDatabase<V> {
         }))
     }
 
-    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, Self::Error> {
         Ok(self.view.code(&code_hash).map_err(ViewError::State)?.0)
     }
 
-    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, Self::Error> {
         self.view.storage(&address, &slot).map_err(ViewError::State)
     }
 
-    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
         self.ancestors.hash(number).ok_or(ViewError::UnknownAncestor(number))
+    }
+}
+
+impl<V: StateView> Database for ViewDatabase<V> {
+    type Error = ViewError<V::Error>;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        self.basic_ref(address)
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+        self.code_by_hash_ref(code_hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
+        self.storage_ref(address, slot)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
+        self.block_hash_ref(number)
     }
 }
 
@@ -135,6 +155,19 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         config.tx_gas_limit_cap = Some(u64::MAX);
     }
 
+    /// Drops what [`Self::relax_for_calls`] drops for a transaction of a simulated block. One that `validates`
+    /// keeps the rules about nonces and the base fee.
+    pub fn relax_for_simulation(&mut self, validates: bool) {
+        self.relax_for_calls();
+        self.context.cfg.disable_nonce_check = !validates;
+        self.context.cfg.disable_base_fee = !validates;
+    }
+
+    /// Takes precompiles away or puts them elsewhere.
+    pub fn rearrange_precompiles(&mut self, moves: PrecompileMoves) {
+        self.precompiles.rearrange(moves);
+    }
+
     /// The view, for a caller that layers changes onto it between transactions.
     pub fn view_mut(&mut self) -> &mut V {
         &mut self.context.journaled_state.database.view
@@ -143,6 +176,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     /// The view.
     pub fn view(&self) -> &V {
         &self.context.journaled_state.database.view
+    }
+
+    /// Who runs the frames.
+    pub const fn runner_mut(&mut self) -> &mut R {
+        &mut self.runner
     }
 
     /// Gives the view back.
@@ -156,7 +194,14 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         let result =
             Rulebook { base_fee_recipient: self.base_fee_recipient, machine: core::marker::PhantomData }.run(self);
         let state = self.context.journaled_state.finalize();
-        Ok((result?, state))
+        let done = ResultAndState::new(result?, state);
+        if R::OBSERVES_FRAMES {
+            let Context { tx: transaction, block, journaled_state, .. } = &self.context;
+            let before = &journaled_state.database;
+            let concluded = ConcludedTransaction { transaction, block, result: &done, before };
+            self.runner.conclude(concluded).map_err(EVMError::Database)?;
+        }
+        Ok((done.result, done.state))
     }
 
     /// Calls a contract as the protocol does: no fees, no nonce, no intrinsic gas.
@@ -233,10 +278,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Self::Frame>, ContextError<ViewError<V::Error>>> {
-        if R::OBSERVES_FRAMES
-            && let Some(start) = FrameStart::of(&init)
-        {
-            self.runner.enter(&start);
+        let input = R::OBSERVES_FRAMES.then(|| init.frame_input.clone());
+        if R::OBSERVES_FRAMES {
+            self.runner.enter(&mut self.context, &init);
         }
         let collision = self.storage_collision(&init)?;
         if let Some(target) = collision {
@@ -249,10 +293,8 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
         if let Some(target) = collision {
             self.set_loaded_nonce(target, 0);
         }
-        if R::OBSERVES_FRAMES
-            && let ItemOrResult::Result(result) = &started
-        {
-            self.runner.exit(&FrameEnd::of(result));
+        if let (Some(input), ItemOrResult::Result(result)) = (&input, &started) {
+            self.runner.exit(&mut self.context, input, result);
         }
         Ok(started.map_item(|token| {
             if is_first {
@@ -262,7 +304,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
                 // SAFETY: `token` comes from the frame that `get_next` handed out above.
                 unsafe { self.frames.push(token) };
             }
-            self.frames.get()
+            let frame = self.frames.get();
+            if R::OBSERVES_FRAMES {
+                self.runner.started(&mut self.context, frame);
+            }
+            frame
         }))
     }
 
@@ -285,7 +331,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
         if self.frames.get().is_finished() {
             // A frame that never ran was reported when its start failed.
             if R::OBSERVES_FRAMES {
-                self.runner.exit(&FrameEnd::of(&result));
+                self.runner.exit(&mut self.context, &self.frames.get().input, &result);
             }
             self.frames.pop();
         }
@@ -314,8 +360,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Handler for Rulebook<Evm<V,
         // DEVIATES: EIP-1559 burns the base fee; a chain may name a recipient (FeePolicy), as
         // rollups do to fund their operation.
         if let Some(recipient) = self.base_fee_recipient {
-            let base_fee = U256::from(evm.context.block.basefee());
-            let fee = base_fee * U256::from(gas.used());
+            let base_fee = u128::from(evm.context.block.basefee());
+            // In a simulation nobody may have paid the base fee: then there is none to pass on.
+            let paid = base_fee.min(evm.context.tx.effective_gas_price(base_fee));
+            let fee = U256::from(paid) * U256::from(gas.used());
             evm.context.journaled_state.load_account_mut(recipient)?.incr_balance(fee);
         }
         Ok(())

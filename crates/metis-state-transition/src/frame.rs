@@ -5,7 +5,10 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 use revm::{
+    context::{BlockEnv, TxEnv},
+    context_interface::{ContextTr, result::ResultAndState},
     handler::{EthFrame, FrameResult},
+    inspector::JournalExt,
     interpreter::{
         CallScheme, CreateScheme, FrameInput, Host, InstructionResult, InterpreterAction,
         instructions::{GasTable, InstructionTable},
@@ -13,6 +16,8 @@ use revm::{
         interpreter_action::FrameInit,
     },
 };
+
+use crate::{StateView, ViewDatabase, ViewError};
 
 /// The frame a runner gets: interpreter (code, stack, memory, gas), call data, checkpoint.
 pub type EvmFrame = EthFrame<EthInterpreter>;
@@ -60,27 +65,90 @@ pub struct FrameEnd<'a> {
     pub created: Option<Address>,
 }
 
+/// What lies around a frame: the opcodes' host and, for those who only watch, the journal.
+pub trait FrameHost: Host + ContextTr<Journal: JournalExt> {}
+
+impl<T: Host + ContextTr<Journal: JournalExt>> FrameHost for T {}
+
+/// A transaction that has ended, before its changes leave the journal.
+#[derive(Debug)]
+pub struct ConcludedTransaction<'a, V> {
+    /// The transaction as it was run.
+    pub transaction: &'a TxEnv,
+    /// The block it ran in.
+    pub block: &'a BlockEnv,
+    /// What it did, with every account it loaded as it is afterwards.
+    pub result: &'a ResultAndState,
+    /// The world as it was before.
+    pub before: &'a ViewDatabase<V>,
+}
+
 /// Runs frames.
 ///
 /// Implementations must leave the frame exactly as the interpreter would: same stack, memory,
 /// gas, refund, logs, state accesses and final action, in the same order of failures.
+///
+/// ```text
+/// (enter → [started → run … ] → exit)*  → conclude      frames nest; system calls are not concluded
+/// ```
 pub trait FrameRunner {
     /// Runs the frame until it returns, halts, or wants to call or create.
-    fn run<H: Host>(
+    fn run<H: FrameHost>(
         &mut self,
         frame: &mut EvmFrame,
         instructions: Instructions<'_, H>,
         host: &mut H,
     ) -> InterpreterAction;
 
-    /// Whether [`Self::enter`] and [`Self::exit`] want to be called.
+    /// Whether the methods below want to be called.
     const OBSERVES_FRAMES: bool = false;
 
     /// A frame is about to start (precompile calls and failing calls included).
-    fn enter(&mut self, _start: &FrameStart) {}
+    fn enter<H: FrameHost>(&mut self, _host: &mut H, _init: &FrameInit) {}
+
+    /// The frame entered last has code to run and is ready for it.
+    fn started<H: FrameHost>(&mut self, _host: &mut H, _frame: &mut EvmFrame) {}
 
     /// The frame entered last has ended.
-    fn exit(&mut self, _end: &FrameEnd<'_>) {}
+    fn exit<H: FrameHost>(&mut self, _host: &mut H, _input: &FrameInput, _result: &FrameResult) {}
+
+    /// The transaction has ended.
+    ///
+    /// # Errors
+    /// When the state before it cannot be read.
+    fn conclude<V: StateView>(&mut self, _concluded: ConcludedTransaction<'_, V>) -> Result<(), ViewError<V::Error>> {
+        Ok(())
+    }
+}
+
+/// A runner that its owner looks at again afterwards.
+impl<R: FrameRunner> FrameRunner for &mut R {
+    fn run<H: FrameHost>(
+        &mut self,
+        frame: &mut EvmFrame,
+        instructions: Instructions<'_, H>,
+        host: &mut H,
+    ) -> InterpreterAction {
+        (**self).run(frame, instructions, host)
+    }
+
+    const OBSERVES_FRAMES: bool = R::OBSERVES_FRAMES;
+
+    fn enter<H: FrameHost>(&mut self, host: &mut H, init: &FrameInit) {
+        (**self).enter(host, init);
+    }
+
+    fn started<H: FrameHost>(&mut self, host: &mut H, frame: &mut EvmFrame) {
+        (**self).started(host, frame);
+    }
+
+    fn exit<H: FrameHost>(&mut self, host: &mut H, input: &FrameInput, result: &FrameResult) {
+        (**self).exit(host, input, result);
+    }
+
+    fn conclude<V: StateView>(&mut self, concluded: ConcludedTransaction<'_, V>) -> Result<(), ViewError<V::Error>> {
+        (**self).conclude(concluded)
+    }
 }
 
 /// Tier 0: revm's interpreter, one opcode after the other.
@@ -89,7 +157,7 @@ pub struct InterpreterRunner;
 
 impl FrameRunner for InterpreterRunner {
     #[inline]
-    fn run<H: Host>(
+    fn run<H: FrameHost>(
         &mut self,
         frame: &mut EvmFrame,
         instructions: Instructions<'_, H>,
@@ -100,7 +168,8 @@ impl FrameRunner for InterpreterRunner {
 }
 
 impl FrameStart {
-    pub(crate) fn of(init: &FrameInit) -> Option<Self> {
+    /// What tracers want to know of a frame that is about to start.
+    pub fn of(init: &FrameInit) -> Option<Self> {
         let depth = init.depth;
         match &init.frame_input {
             FrameInput::Call(call) => Some(Self {
@@ -137,7 +206,8 @@ impl FrameStart {
 }
 
 impl<'a> FrameEnd<'a> {
-    pub(crate) fn of(result: &'a FrameResult) -> Self {
+    /// What tracers want to know of how a frame ended.
+    pub fn of(result: &'a FrameResult) -> Self {
         let interpreter_result = result.interpreter_result();
         Self {
             result: interpreter_result.result,

@@ -31,15 +31,18 @@ mod view;
 
 pub use block::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock, ReceiptDetails,
-    SkippedTransaction, build_block, genesis_header, receipts_root, verify_block,
+    SkippedTransaction, build_block, genesis_header, receipts_root, seal_block, verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
 pub use evm::{Evm, EvmContext, ViewDatabase, ViewError};
 pub use fork::{Fork, UnknownFork};
-pub use frame::{EvmFrame, FrameEnd, FrameRunner, FrameStart, Instructions, InterpreterRunner};
+pub use frame::{
+    ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameStart, Instructions, InterpreterRunner,
+};
 pub use precompiles::{
-    EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileOutcome, PrecompileSet, precompile_addresses,
+    EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileMoves, PrecompileOutcome, PrecompileSet,
+    precompile_addresses,
 };
 pub use spec::{ChainSpec, DevelopmentRules, ForkActivation, Rules};
 pub use transaction::{

@@ -2,7 +2,10 @@
 
 use alloc::string::{String, ToString};
 
-use alloy_primitives::{Address, Bytes, Log, U256, map::AddressSet};
+use alloy_primitives::{
+    Address, Bytes, Log, U256,
+    map::{AddressMap, AddressSet},
+};
 use revm::{
     context_interface::{ContextTr, JournalTr},
     handler::{EthPrecompiles, PrecompileProvider},
@@ -91,6 +94,15 @@ pub fn precompile_addresses(fork: Fork) -> AddressSet {
     EthPrecompiles::new(fork.spec_id()).warm_addresses().clone()
 }
 
+/// Precompiles that a simulation takes away or finds elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrecompileMoves {
+    /// Addresses that are no precompiles any more.
+    pub removed: AddressSet,
+    /// New addresses, with the address each had before.
+    pub moved: AddressMap<Address>,
+}
+
 /// The fork's precompiles and a chain's own, as revm wants them.
 #[derive(Debug)]
 pub struct Precompiles<P> {
@@ -98,6 +110,7 @@ pub struct Precompiles<P> {
     own: P,
     own_addresses: AddressSet,
     warm: AddressSet,
+    moves: PrecompileMoves,
 }
 
 impl<P: PrecompileSet> Precompiles<P> {
@@ -106,7 +119,12 @@ impl<P: PrecompileSet> Precompiles<P> {
         let own_addresses: AddressSet = own.addresses(fork).iter().copied().collect();
         let mut warm = ethereum.warm_addresses().clone();
         warm.extend(own_addresses.iter().copied());
-        Self { ethereum, own, own_addresses, warm }
+        Self { ethereum, own, own_addresses, warm, moves: PrecompileMoves::default() }
+    }
+
+    /// What is warm stays so: an access list knows the fork's precompiles, as in go-ethereum.
+    pub(crate) fn rearrange(&mut self, moves: PrecompileMoves) {
+        self.moves = moves;
     }
 }
 
@@ -147,6 +165,15 @@ where
     }
 
     fn run(&mut self, context: &mut CTX, inputs: &CallInputs) -> Result<Option<InterpreterResult>, String> {
+        let address = inputs.bytecode_address;
+        let mut inputs = inputs;
+        let elsewhere;
+        if let Some(origin) = self.moves.moved.get(&address) {
+            elsewhere = CallInputs { bytecode_address: *origin, ..inputs.clone() };
+            inputs = &elsewhere;
+        } else if self.moves.removed.contains(&address) {
+            return Ok(None);
+        }
         if !self.own_addresses.contains(&inputs.bytecode_address) {
             return PrecompileProvider::<CTX>::run(&mut self.ethereum, context, inputs);
         }

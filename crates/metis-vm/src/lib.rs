@@ -10,10 +10,17 @@
 //! the only crate that names revm types.
 
 mod machine;
+mod struct_log;
 mod trace;
+mod tracing;
+mod transfer_logs;
 
 pub use metis_state_transition::{FrameRunner, InterpreterRunner};
+pub use struct_log::StructLogger;
 pub use trace::{TraceRunner, TraceSink, TraceStep};
+pub use tracing::{Traced, TracedPlace, Tracer, TracerError, TracingRunner};
+pub use transfer_logs::{IndexedLog, TransferLogs};
+
 /// Version of the interpreter behind tier 0.
 pub const REVM_VERSION: &str = "43.0.3";
 

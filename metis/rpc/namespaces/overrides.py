@@ -17,7 +17,8 @@ class AccountOverride:
     """
     What replaces an account's own values; None leaves them.
 
-    ``storage`` replaces all slots, ``storage_diff`` only those named.
+    ``storage`` replaces all slots, ``storage_diff`` only those named. A precompile at the address is none any more;
+    ``move_precompile_to`` is where it is found instead.
     """
 
     balance_wei: int | None = None
@@ -25,6 +26,7 @@ class AccountOverride:
     code: bytes | None = None
     storage: Mapping[int, int] | None = None
     storage_diff: Mapping[int, int] | None = None
+    move_precompile_to: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,13 @@ def state_overrides(value: Any) -> dict[bytes, AccountOverride]:
         fields = _account(member)
         if "state" in fields and "stateDiff" in fields:
             raise BadValue(f"account {key} has both 'state' and 'stateDiff'")
-        if "movePrecompileToAddress" in fields:
-            raise BadValue("movePrecompileToAddress is not supported")
         overrides[account] = AccountOverride(
             balance_wei=fields.get("balance"),
             nonce=fields.get("nonce"),
             code=fields.get("code"),
             storage=fields.get("state"),
             storage_diff=fields.get("stateDiff"),
+            move_precompile_to=fields.get("movePrecompileToAddress"),
         )
     return overrides
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.debug_raw import register_debug_raw
+from metis.rpc.namespaces.debug_trace import register_debug_traces
 from metis.rpc.namespaces.eth_blocks import register_blocks
 from metis.rpc.namespaces.eth_calls import register_calls
 from metis.rpc.namespaces.eth_fees import register_fees
 from metis.rpc.namespaces.eth_filters import LogLimits, register_filters
 from metis.rpc.namespaces.eth_info import register_info
+from metis.rpc.namespaces.eth_simulate import register_simulation
 from metis.rpc.namespaces.eth_state import register_state
 from metis.rpc.namespaces.eth_transactions import register_sending, register_transactions
 from metis.rpc.namespaces.log_filter import log_selector
 from metis.rpc.namespaces.net import register_net
+from metis.rpc.namespaces.ots import register_otterscan
+from metis.rpc.namespaces.trace import register_trace
 from metis.rpc.namespaces.txpool import register_txpool
 from metis.rpc.namespaces.typed_data import register_typed_data
 from metis.rpc.namespaces.web3 import register_web3
@@ -38,11 +42,15 @@ def public_registry(backend: Backend, log_limits: LogLimits | None = None) -> Me
     register_typed_data(registry, backend)
     register_fees(registry, node)
     register_calls(registry, backend)
+    register_simulation(registry, backend)
     register_filters(registry, backend, log_limits)
     register_net(registry, node)
     register_web3(registry, backend.client_version)
     register_txpool(registry, node)
     register_debug_raw(registry, node)
+    register_debug_traces(registry, backend)
+    register_trace(registry, backend)
+    register_otterscan(registry, node)
     return registry
 
 

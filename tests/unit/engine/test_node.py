@@ -244,6 +244,7 @@ def test_call__with_overrides__sees_them_and_changes_nothing() -> None:
         nonce = None
         balance_wei = None
         storage = None
+        move_precompile_to = None
 
         def __init__(self) -> None:
             self.code = code

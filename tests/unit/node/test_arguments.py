@@ -12,6 +12,7 @@ from metis.rpc.namespaces.log_filter import LogFilter, log_filter, log_selector
 from metis.rpc.namespaces.overrides import AccountOverride, BlockOverride, block_overrides, state_overrides
 from metis.rpc.namespaces.transaction_arguments import transaction_arguments, unsigned_call
 from metis.rpc.parameters import BadValue
+from metis.types import Address
 
 ONE = "0x" + "11" * 20
 HASH = "0x" + "22" * 32
@@ -84,12 +85,13 @@ def test_authorization__with_words_of_32_bytes__is_read() -> None:
 
 
 def test_state_overrides__with_every_field__are_read() -> None:
-    given = {ONE: {"balance": "0x1", "nonce": "0x2", "code": "0x03", "stateDiff": {"0x4": HASH}}}
-    expected = AccountOverride(1, 2, b"\x03", None, {4: int(HASH, 16)})
+    plain = {"balance": "0x1", "nonce": "0x2", "code": "0x03", "stateDiff": {"0x4": HASH}}
+    given = {ONE: plain | {"movePrecompileToAddress": ONE}}
+    expected = AccountOverride(1, 2, b"\x03", None, {4: int(HASH, 16)}, Address(bytes.fromhex(ONE[2:])))
     assert state_overrides(given) == {bytes.fromhex(ONE[2:]): expected}
 
 
-@pytest.mark.parametrize("entry", [{"state": {}, "stateDiff": {}}, {"movePrecompileToAddress": ONE}, {"nonce": 1}])
+@pytest.mark.parametrize("entry", [{"state": {}, "stateDiff": {}}, {"movePrecompileToAddress": "0x1"}, {"nonce": 1}])
 def test_state_overrides__that_cannot_be__are_refused(entry: dict[str, Any]) -> None:
     with pytest.raises(BadValue):
         state_overrides({ONE: entry})

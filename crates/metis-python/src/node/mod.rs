@@ -8,9 +8,12 @@ mod fork;
 mod heads;
 mod keys;
 mod open;
+mod parity;
 mod pool;
 mod read;
 mod simulate;
+mod simulate_blocks;
+mod trace;
 mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};

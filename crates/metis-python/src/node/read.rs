@@ -19,9 +19,12 @@ use crate::{
     guard::{guard, guard_free},
 };
 
-type Json<'py> = Option<Bound<'py, PyBytes>>;
+pub(super) type Json<'py> = Option<Bound<'py, PyBytes>>;
 
-fn json<'py>(py: Python<'py>, encoded: Result<Option<Vec<u8>>, metis_node::NodeError>) -> PyResult<Json<'py>> {
+pub(super) fn json<'py>(
+    py: Python<'py>,
+    encoded: Result<Option<Vec<u8>>, metis_node::NodeError>,
+) -> PyResult<Json<'py>> {
     Ok(encoded.map_err(|error| from_node(&error))?.map(|bytes| to_bytes(py, bytes)))
 }
 

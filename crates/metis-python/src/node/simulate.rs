@@ -82,7 +82,7 @@ impl Node {
     }
 }
 
-fn state_overrides(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(Address, StateOverride)>> {
+pub(super) fn state_overrides(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(Address, StateOverride)>> {
     const SUBJECT: &str = "state override";
     let Some(overrides) = overrides else { return Ok(Vec::new()) };
     let mut changes = Vec::new();
@@ -102,13 +102,15 @@ fn state_overrides(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(Addres
                 code: attribute::<Option<Blob>>(&assumed, SUBJECT, "code")?.map(|Blob(code)| code),
                 storage: words("storage")?,
                 storage_diff: words("storage_diff")?,
+                move_precompile_to: attribute::<Option<Fixed<20>>>(&assumed, SUBJECT, "move_precompile_to")?
+                    .map(|Fixed(address)| address.into()),
             },
         ));
     }
     Ok(changes)
 }
 
-fn block_assumptions(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<BlockOverrides> {
+pub(super) fn block_assumptions(overrides: Option<&Bound<'_, PyAny>>) -> PyResult<BlockOverrides> {
     const SUBJECT: &str = "block override";
     let Some(assumed) = overrides else { return Ok(BlockOverrides::default()) };
     Ok(BlockOverrides {

@@ -148,6 +148,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         Self { evm, rules, environment, receipts: Vec::new(), gas_used: 0, blob_gas_used: 0 }
     }
 
+    /// The machine that runs the transactions, for who watches them or drops checks.
+    pub const fn evm_mut(&mut self) -> &mut Evm<Overlay<V>, R, P> {
+        &mut self.evm
+    }
+
     /// Makes the calls the protocol makes before the first transaction.
     ///
     /// # Errors
@@ -188,11 +193,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         self.evm.view().base()
     }
 
-    /// Runs the next transaction and adds its receipt.
+    /// Runs the next transaction and adds its receipt; gives back the gas that was refunded.
     ///
     /// # Errors
     /// [`TransactionFault`]; the block so far is unchanged by a transaction that fails.
-    pub fn execute(&mut self, transaction: &RecoveredTransaction) -> Result<(), TransactionFault<V::Error>>
+    pub fn execute(&mut self, transaction: &RecoveredTransaction) -> Result<u64, TransactionFault<V::Error>>
     where
         V: StateCommitment,
     {
@@ -227,7 +232,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             },
             output: outcome.output,
         });
-        Ok(())
+        Ok(outcome.gas_refunded)
     }
 
     /// Runs the next transaction and keeps its changes, without a receipt.

@@ -14,5 +14,5 @@ mod verify;
 pub use environment::{Ancestors, BlockEnvironment};
 pub use executor::{BlockError, BlockExecutor, BlockOutcome, ReceiptDetails};
 pub use header::{genesis_header, receipts_root};
-pub use seal::{BlockAttributes, BuiltBlock, SkippedTransaction, build_block};
+pub use seal::{BlockAttributes, BuiltBlock, SkippedTransaction, build_block, seal_block};
 pub use verify::verify_block;

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header, proofs};
+use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, EthereumTxEnvelope, Header, TxEip4844, proofs};
 use alloy_eips::{
     eip2718::Encodable2718,
     eip4895::{Withdrawal, Withdrawals},
@@ -84,7 +84,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     let parent_hash = parent.hash_slow();
     let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
     let fork = rules.fork;
-    let mut header = header_of(spec, parent, parent_hash, &attributes, fork);
+    let header = header_of(spec, parent, parent_hash, &attributes, fork);
     validate_choices(spec, parent, &header, fork, attributes.is_any_gas_limit)?;
 
     let environment = BlockEnvironment::of(&header, attributes.ancestors);
@@ -115,7 +115,23 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
 
     let (outcome, view) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;
     let transactions: Vec<_> = included.iter().map(|index| candidates[*index].envelope.clone()).collect();
-    header.state_root = view.state_root_after(&outcome.changes).map_err(BlockError::state)?;
+    let block = seal_block(header, fork, &view, &outcome, transactions, withdrawals)?;
+    Ok(BuiltBlock { block, included, outcome, skipped })
+}
+
+/// Completes a header with what the block's transactions did to the state before it.
+///
+/// # Errors
+/// [`BlockError::View`].
+pub fn seal_block<V: StateCommitment>(
+    mut header: Header,
+    fork: Fork,
+    before: &V,
+    outcome: &BlockOutcome,
+    transactions: Vec<EthereumTxEnvelope<TxEip4844>>,
+    withdrawals: Option<Vec<Withdrawal>>,
+) -> Result<Block, BlockError<V::Error>> {
+    header.state_root = before.state_root_after(&outcome.changes).map_err(BlockError::state)?;
     header.transactions_root = proofs::calculate_transaction_root(&transactions);
     header.receipts_root = receipts_root(&outcome.receipts);
     header.logs_bloom = outcome.logs_bloom();
@@ -124,7 +140,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     header.blob_gas_used = (fork >= Fork::Cancun).then_some(outcome.blob_gas_used);
     header.requests_hash = outcome.requests.clone().map(|requests| Requests::new(requests).requests_hash());
     let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: withdrawals.map(Withdrawals::new) };
-    Ok(BuiltBlock { block: Block { header, body }, included, outcome, skipped })
+    Ok(Block { header, body })
 }
 
 fn header_of(spec: &ChainSpec, parent: &Header, parent_hash: B256, attributes: &BlockAttributes, fork: Fork) -> Header {
