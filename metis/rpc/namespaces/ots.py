@@ -39,9 +39,15 @@ SEARCH_BLOCK_COUNT_MAX = 10_000
 _CALL_TRACER = b'{"tracer":"callTracer"}'
 _SELECTOR_TEXT_SIZE = 10
 
+
+def _height_or_tag(value: Any) -> BlockNumber | str:
+    """Read a height, which Otterscan writes as a JSON number, or a tag."""
+    return BlockNumber(number_or_quantity(value)) if type(value) is int else block_number_or_tag(value)
+
+
 _HASH = Parameter("hash", hash32)
 _ADDRESS = Parameter("address", address)
-_NUMBER = Parameter("number", block_number_or_tag)
+_NUMBER = Parameter("number", _height_or_tag)
 _SEARCH_BLOCK = Parameter("block_number", number_or_quantity)
 _PAGE_SIZE = Parameter("page_size", number_or_quantity)
 
@@ -250,7 +256,7 @@ def _search(node: Node, account: bytes, numbers: Iterable[int], page_size: int) 
         timestamp = block[0]["timestamp"]
         for transaction, receipt in zip(block[0]["transactions"], block[1], strict=True):
             if transaction["hash"] in touching:
-                found.append((transaction, receipt | {"timestamp": int(timestamp, 16)}))
+                found.append((transaction, receipt | {"timestamp": timestamp}))
     return found, True
 
 
