@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metis.node.config import NodeConfig
+    from metis.node.fork import ForkService
     from metis.node.service import NodeService
 
 __all__ = ["parser", "run_dev", "settings_of"]
@@ -71,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
     add("--ipc", metavar="PATH", help="also serve on a Unix socket")
     add("--engine-port", type=int, metavar="PORT", help="also serve the Engine API, with a JWT")
     add("--jwt-secret", metavar="FILE", help="its secret; made where missing [jwt.hex]")
+    add("--fork-url", metavar="URL", help="go on from the chain of another node")
+    add("--fork-block-number", type=int, metavar="N", help="from this block instead of its newest")
+    add("--fork-transaction-hash", metavar="HASH", help="from right after this transaction")
+    add("--fork-header", action="append", metavar="'NAME: VALUE'", help="sent to that node; may be given again")
+    add("--no-fork-cache", action="store_true", help="keep nothing of that chain on disk")
     add("--config", metavar="FILE", help="settings in TOML")
     add("--log-level", choices=("debug", "info", "warning", "error"), help="least level of log lines [info]")
     add("--silent", action="store_true", help="print nothing but errors")
@@ -113,6 +119,7 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
     except OSError as problem:
         raise ConfigError("file", f"cannot be read: {problem}") from problem
     level = "error" if given.silent else given.log_level
+    is_fork = bool(given.fork_url or base.fork.url)
     chosen = replace(
         base,
         **_given(preset=given.preset, chain_id=given.chain_id),
@@ -147,9 +154,22 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
                 derivation_path=given.derivation_path,
             ),
         ),
+        fork=replace(
+            base.fork,
+            **_given(
+                url=given.fork_url,
+                block_number=given.fork_block_number,
+                transaction_hash=given.fork_transaction_hash,
+                headers=tuple(given.fork_header) if given.fork_header else None,
+                rules=given.preset if is_fork else None,
+                cache=False if given.no_fork_cache else None,
+            ),
+        ),
         log=replace(base.log, **_given(format="json" if given.json else None, level=level)),
     )
     check_config(chosen)
+    if not is_fork and (chosen.fork.block_number >= 0 or chosen.fork.transaction_hash):
+        raise ConfigError("fork.url", "is missing: of which chain?")
     return chosen
 
 
@@ -179,10 +199,17 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
     from metis.node.service import NodeService
 
     configure_logging(settings.log.format, settings.log.level)
-    chain = open_chain(settings)
+    make_fork: Callable[[], ForkService] | None = None
+    if settings.fork.url:
+        from metis.cli.dev_fork import open_fork
+
+        chain, make_fork = open_fork(settings)
+    else:
+        chain = open_chain(settings)
 
     def make() -> NodeService:
-        return NodeService(settings, chain.genesis, chain.accounts, chain.signer, chain.client_version)
+        fork = None if make_fork is None else make_fork()
+        return NodeService(settings, chain.genesis, chain.accounts, chain.signer, chain.client_version, fork)
 
     def on_started(service: NodeService) -> None:
         if as_json:

@@ -38,6 +38,7 @@ def started_object(service: NodeService, chain: DevelopmentChain) -> dict[str, A
         "mining": service.miner.mode,
         "data_dir": service.config.storage.path or None,
         "head_number": service.node.head_number,
+        "forked_from": _forked_from(service),
         "mnemonic": service.config.accounts.mnemonic,
         "accounts": [
             {"address": checksum_address(key.address), "private_key": f"0x{key.private_key.hex()}"}
@@ -72,12 +73,27 @@ def started_text(service: NodeService, chain: DevelopmentChain) -> str:
         f"Head:             {shown['head_number']:,}",
         "",
     ]
+    if shown["forked_from"]:
+        forked = shown["forked_from"]
+        lines[-1:] = [f"Forked from:      {forked['endpoint']} at block {forked['block_number']:,}", ""]
     if shown["ipc"]:
         lines.append(f"IPC:              {shown['ipc']}")
     if shown["engine_api"]:
         lines.append(f"Engine API:       {shown['engine_api']}")
     lines.append(f"Listening on {shown['http']} (HTTP and WebSocket)")
     return "\n".join(lines)
+
+
+def _forked_from(service: NodeService) -> dict[str, Any] | None:
+    """Where a fork begins; the endpoint without the keys in its URL."""
+    if service.fork is None:
+        return None
+    origin = service.fork.origin
+    return {
+        "endpoint": origin.endpoint.shown,
+        "block_number": origin.block_number,
+        "block_hash": f"0x{origin.block_hash.hex()}",
+    }
 
 
 def _mining(service: NodeService) -> str:

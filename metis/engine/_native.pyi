@@ -239,6 +239,7 @@ class Node:
         accounts: Mapping[Any, Any],
         kept_block_count: int = 1024,
         pool: Any | None = None,
+        development: Any | None = None,
     ) -> Node:
         """
         [GIL free] Begin a chain, in memory, at a block of another chain.

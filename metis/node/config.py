@@ -21,6 +21,7 @@ __all__ = [
     "AccountsConfig",
     "ControlConfig",
     "EngineApiConfig",
+    "ForkSection",
     "LogConfig",
     "MiningConfig",
     "NodeConfig",
@@ -208,6 +209,36 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkSection:
+    """
+    The chain that this one goes on from; none without ``url``.
+
+    Attributes
+    ----------
+    url : of a node's JSON-RPC over HTTP. headers : "Name: value" sent with each request.
+    block_number : to begin at; -1 is the newest. transaction_hash : begin after this transaction instead.
+    rules : preset whose rules hold; "" is the one with the chain's id, else ethereum.
+    timeout_ms, retry_count, retry_pause_ms : of one request; pauses double.
+    batch_count_max : calls in one request. requests_per_second_max : 0 is no limit.
+    cache, cache_path, cache_size_bytes_max : what was fetched is kept in a folder; "" is the user's cache folder.
+    """
+
+    url: str = ""
+    headers: tuple[str, ...] = ()
+    block_number: int = field(default=-1, metadata=_between(-1, 2**53))
+    transaction_hash: str = ""
+    rules: str = ""
+    timeout_ms: int = field(default=10_000, metadata=_between(1, 600_000))
+    retry_count: int = field(default=5, metadata=_between(0, 100))
+    retry_pause_ms: int = field(default=250, metadata=_between(0, 60_000))
+    batch_count_max: int = field(default=100, metadata=_between(1, 10_000))
+    requests_per_second_max: float = field(default=0.0, metadata=_between(0, 1_000_000))
+    cache: bool = True
+    cache_path: str = ""
+    cache_size_bytes_max: int = field(default=1024**3, metadata=_between(0, 2**53))
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """
     Everything about one node but its chain.
@@ -226,6 +257,7 @@ class NodeConfig:
     pool: PoolLimits = field(default_factory=PoolLimits)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
+    fork: ForkSection = field(default_factory=ForkSection)
     log: LogConfig = field(default_factory=LogConfig)
 
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from metis.engine import Node, unsigned_transaction
 from metis.node.clock import ClockSetting
@@ -28,6 +28,9 @@ from metis.rpc.namespaces import Signer
 from metis.rpc.namespaces.control_blocks import BLOCK_COUNT_MAX
 from metis.rpc.namespaces.happenings import HeadChange
 from metis.types import Address, Hash32, UnsignedTransaction
+
+if TYPE_CHECKING:
+    from metis.node.fork import ForkService
 
 __all__ = ["Host", "NodeControl"]
 
@@ -46,6 +49,7 @@ class Host(Protocol):
     miner: Miner
     next_block: NextBlock
     is_logging_blocks: bool
+    fork: ForkService | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +289,18 @@ class NodeControl:
                 "gasLimit": hex(self._host.next_block.gas_limit(int(header["gas_limit"]))),
                 "gasPrice": hex(base_fee_wei + TIP_WEI),
             },
-            "forkConfig": {"forkUrl": None, "forkBlockNumber": None, "forkRetryBackoff": None},
+            "forkConfig": self._fork_config(),
+        }
+
+    def _fork_config(self) -> dict[str, Any]:
+        fork = self._host.fork
+        if fork is None:
+            return {"forkUrl": None, "forkBlockNumber": None, "forkRetryBackoff": None}
+        return {
+            # Without the keys that its path may hold.
+            "forkUrl": fork.endpoint.shown,
+            "forkBlockNumber": fork.block_number,
+            "forkRetryBackoff": self._host.config.fork.retry_pause_ms,
         }
 
     def metadata(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from metis.engine import Node
 from metis.node.next_block import NextBlock
-from metis.types import Hash32
+from metis.types import BlockAttributes, Hash32
 
 __all__ = ["BuiltHead", "Mined", "Miner"]
 
@@ -57,6 +57,7 @@ class Miner:
     next_block : decides about the next block; called on the builder's thread.
     on_mined : told about every run, on the event loop, before the senders are.
     syncs : whether to make blocks durable before senders are told (durability "group").
+    ask : runs what asks the engine, on the builder's thread; a fork's asks again until no state is missing.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Miner:
         next_block: NextBlock,
         on_mined: Callable[[Mined], None],
         syncs: bool = False,
+        ask: Callable[[Callable[[], Any]], Any] = lambda work: work(),
     ) -> None:
         self._node = node
         self._mode = mode
@@ -77,6 +79,7 @@ class Miner:
         self._next_block = next_block
         self._on_mined = on_mined
         self._syncs = syncs
+        self._ask = ask
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metis-mining")
         self._waiters: list[asyncio.Future[None]] = []
         self._is_due = False
@@ -143,7 +146,8 @@ class Miner:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run something on the builder's thread, between blocks: imports and changes of the head."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        done: T = await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, work)
+        return done
 
     @property
     def _is_instant(self) -> bool:
@@ -224,8 +228,11 @@ class Miner:
         return mined
 
     def _build_one(self, *, allow_empty: bool) -> BuiltHead | None:
-        attributes = self._next_block.attributes()
-        built: dict[str, Any] = self._node.build(attributes, None, self._fifo, allow_empty)
+        def build() -> tuple[BlockAttributes, dict[str, Any]]:
+            attributes = self._next_block.attributes()
+            return attributes, self._node.build(attributes, None, self._fifo, allow_empty)
+
+        attributes, built = self._ask(build)
         for transaction_hash, reason in built["dropped"]:
             log.warning("transaction dropped from the pool", extra={"hash": transaction_hash, "reason": str(reason)})
         block = built["block"]

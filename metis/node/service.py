@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metis.engine import Node, decode_block, decode_transaction
 from metis.node.clock import Clock
@@ -35,6 +35,9 @@ from metis.rpc.namespaces.happenings import Happenings, HeadChange
 from metis.rpc.namespaces.public import register_topics
 from metis.types import Account, Address, Gas, Hash32, MetisError, UnsignedTransaction
 
+if TYPE_CHECKING:
+    from metis.node.fork import ForkService
+
 __all__ = ["NodeService"]
 
 log = logging.getLogger("metis.node")
@@ -54,6 +57,7 @@ class NodeService:
     accounts : everything that exists at genesis.
     signer : keys that the node signs with.
     client_version : what web3_clientVersion answers.
+    fork : where the chain goes on from, or None where it begins with ``accounts`` alone.
 
     Raises
     ------
@@ -68,7 +72,9 @@ class NodeService:
         accounts: Mapping[Address, Account],
         signer: Signer,
         client_version: str,
+        fork: ForkService | None = None,
     ) -> None:
+        self.fork = fork
         self.config = config
         self.genesis = genesis
         self.signer = signer
@@ -77,15 +83,19 @@ class NodeService:
         self.happenings = Happenings()
         self.started_s = time.time()
         storage = config.storage
-        self.node = Node.open(
-            json.dumps(genesis).encode(),
-            accounts,
-            storage.path or None,
-            storage.durability,
-            storage.kept_block_count,
-            config.pool,
-            config.control.rules(),
-        )
+        document, rules = json.dumps(genesis).encode(), config.control.rules()
+        if fork is not None:
+            self.node = fork.open_node(document, accounts, storage.kept_block_count, config.pool, rules)
+        else:
+            self.node = Node.open(
+                document,
+                accounts,
+                storage.path or None,
+                storage.durability,
+                storage.kept_block_count,
+                config.pool,
+                rules,
+            )
         self.is_logging_blocks = True
         self.next_block = NextBlock(
             self.node,
@@ -97,8 +107,12 @@ class NodeService:
         log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
         registry = public_registry(self, log_limits)
         self.registry = registry
-        registry.shortcut = self.node.answerer(
-            config.rpc.call_gas_max, config.rpc.batch_count_max, RpcLimits().response_size_bytes_max
+        registry.shortcut = (
+            None
+            if fork is not None
+            else self.node.answerer(
+                config.rpc.call_gas_max, config.rpc.batch_count_max, RpcLimits().response_size_bytes_max
+            )
         )
         self.server = RpcServer(registry, self._rpc_config(registry))
         register_topics(registry, self.server.hub)
@@ -111,11 +125,14 @@ class NodeService:
             next_block=self.next_block,
             on_mined=self._on_mined,
             syncs=bool(storage.path) and storage.durability == "group",
+            **({} if fork is None else {"ask": fork.until_supplied_from_thread}),
         )
         self.control: NodeControl | None = None
         if config.control.enabled:
             self.control = NodeControl(self, impersonates_everyone=config.control.auto_impersonate)
             register_control(registry, self.control, self.call_gas_max)
+        if fork is not None:
+            fork.take_over(registry, self)
         self._sync_task: asyncio.Task[None] | None = None
         self._dump_task: asyncio.Task[None] | None = None
 
@@ -131,6 +148,8 @@ class NodeService:
 
     async def start(self) -> None:
         """Listen and build; raises ListenError where an address is taken."""
+        if self.fork is not None:
+            await self.fork.start(self)
         if self.control is not None and self.config.control.load_state:
             await self.control.load_file(self.config.control.load_state)
         await self.server.start()
@@ -149,6 +168,8 @@ class NodeService:
             self._dump_task.cancel()
         await self.server.stop()
         await self._dump()
+        if self.fork is not None:
+            await self.fork.stop()
         await self.miner.stop()
         await asyncio.to_thread(self.node.close)
         log.info("node stopped")

@@ -203,6 +203,17 @@ class MethodRegistry:
         parsers = tuple(parameter.parse for parameter in parameters)
         self._methods[name] = Method(name, kind, handler, parameters, summary, parsers)
 
+    def replace(self, name: str, kind: Kind, handler: Callable[..., Any], *parameters: Parameter) -> None:
+        """
+        Give a method another handler.
+
+        Raises
+        ------
+        KeyError : there is no such method yet.
+        """
+        del self._methods[name]
+        self.add(name, kind, handler, *parameters)
+
     def alias(self, name: str, of: str) -> None:
         """
         Register another name of a method, such as hardhat_mine for anvil_mine.

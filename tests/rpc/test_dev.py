@@ -11,7 +11,7 @@ import pytest
 
 from tests.rpc.running_node import Client, RunningNode, running_node
 
-NEVER_IMPORTED = ("web3", "eth_account", "numpy", "llvmlite", "rich", "hypothesis")
+NEVER_IMPORTED = ("web3", "eth_account", "numpy", "llvmlite", "rich", "hypothesis", "httpx", "metis.node.fork")
 
 
 def test_dev__at_its_start__names_accounts_endpoints_and_preset(node: RunningNode, client: Client) -> None:

@@ -8,13 +8,14 @@
 use std::sync::Arc;
 
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256};
+use alloy_eips::{eip2935, eip4788};
+use alloy_primitives::{Address, B256, U256};
 use metis_chain::chain::{Chain, ChainConfig, Genesis};
 use metis_db::{
-    CommittedBlock, ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, StateKey, StateSnapshot, StateStore,
-    Supply,
+    CommittedBlock, ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, MissingState, StateKey, StateSnapshot,
+    StateStore, Supply,
 };
-use metis_state_transition::{Block, ChainSpec};
+use metis_state_transition::{Account, Block, ChainSpec, ChangeSet, Code, StateCommitment, StateView};
 
 use crate::{BlockId, Node, NodeConfig, NodeError, node::alloc_changes};
 
@@ -155,4 +156,62 @@ pub(crate) fn check_provable(snapshot: &MemorySnapshot) -> Result<(), NodeError>
     }
     let reason = "its state root commits only to what changed since the fork, the rest is not here";
     Err(NodeError::NoProof { block_number: snapshot.block().number, reason })
+}
+
+/// A state that a block is executed on, without the old values of the slots that the block's own
+/// system calls overwrite before anything can read them (EIP-2935, EIP-4788). Each block writes
+/// others of them: a fork that fetched them would go upstream for every block.
+pub(crate) struct BlockView<'a> {
+    snapshot: &'a MemorySnapshot,
+    overwritten: [(Address, &'static [u8], U256); 3],
+}
+
+impl<'a> BlockView<'a> {
+    /// The view for a block that follows block `parent_number`.
+    pub(crate) fn new(snapshot: &'a MemorySnapshot, parent_number: u64, timestamp: u64) -> Self {
+        const RING: u64 = eip2935::HISTORY_SERVE_WINDOW as u64;
+        let beacon = |slot| (eip4788::BEACON_ROOTS_ADDRESS, &eip4788::BEACON_ROOTS_CODE[..], U256::from(slot));
+        let history = U256::from(parent_number % RING);
+        let history = (eip2935::HISTORY_STORAGE_ADDRESS, &eip2935::HISTORY_STORAGE_CODE[..], history);
+        Self { snapshot, overwritten: [history, beacon(timestamp % RING), beacon(timestamp % RING + RING)] }
+    }
+
+    /// Whether the slot is overwritten: the contract there must be the one that the EIP gives.
+    fn is_overwritten(&self, address: &Address, slot: &U256) -> Result<bool, MissingState> {
+        let Some((_, code, _)) = self.overwritten.iter().find(|(at, _, own)| at == address && own == slot) else {
+            return Ok(false);
+        };
+        let Some(account) = self.snapshot.account(address)? else { return Ok(false) };
+        Ok(self.snapshot.code(&account.code_hash)?.bytes()[..] == **code)
+    }
+}
+
+impl StateView for BlockView<'_> {
+    type Error = MissingState;
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, MissingState> {
+        self.snapshot.account(address)
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Code, MissingState> {
+        self.snapshot.code(code_hash)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, MissingState> {
+        if self.snapshot.origin().is_some() && self.is_overwritten(address, slot)? {
+            // Not zero: what is written over it, be it zero, must count as a change.
+            return Ok(U256::MAX);
+        }
+        self.snapshot.storage(address, slot)
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, MissingState> {
+        self.snapshot.has_storage(address)
+    }
+}
+
+impl StateCommitment for BlockView<'_> {
+    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, MissingState> {
+        self.snapshot.state_root_after(changes)
+    }
 }

@@ -15,7 +15,7 @@ use metis_state_transition::{
 };
 use metis_vm::{FrameRunnerFactory, VirtualMachine};
 
-use crate::{Node, NodeError, pool::Changed, states};
+use crate::{Node, NodeError, fork::BlockView, pool::Changed, states};
 
 /// A block that was built and became the newest.
 #[derive(Debug)]
@@ -88,7 +88,8 @@ impl Node {
         attributes.ancestors = self.ancestors(&head.hash);
         let built = self.on_state(&snapshot, |snapshot| {
             let attributes = attributes.clone();
-            let built = SequentialExecutor.build(snapshot, &spec, &parent, attributes, candidates, runner());
+            let view = BlockView::new(snapshot, parent.number, attributes.timestamp);
+            let built = SequentialExecutor.build(view, &spec, &parent, attributes, candidates, runner());
             Ok(built.map_err(ExecuteError::Block)?)
         })?;
         Ok(Draft { snapshot, built })
@@ -149,7 +150,8 @@ impl Node {
         let sealed = Sealed { parent_hash, parent: &parent, block, transactions: &transactions, ancestors };
         let spec = self.spec();
         let outcome = self.on_state(&snapshot, |snapshot| {
-            let outcome = SequentialExecutor.verify(snapshot, &spec, sealed.clone(), runner());
+            let view = BlockView::new(snapshot, parent.number, block.header.timestamp);
+            let outcome = SequentialExecutor.verify(view, &spec, sealed.clone(), runner());
             Ok(outcome.map_err(ExecuteError::Block)?)
         })?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();

@@ -8,7 +8,10 @@ use pyo3::{
     types::{PyBytes, PyDict},
 };
 
-use super::{Node, arguments::pool_config};
+use super::{
+    Node,
+    arguments::{development_rules, pool_config},
+};
 use crate::{
     convert::{Blob, Fixed, Word},
     errors::{decode_error, from_node},
@@ -20,7 +23,7 @@ use crate::{
 #[pymethods]
 impl Node {
     #[staticmethod]
-    #[pyo3(signature = (genesis_json, header_json, accounts, kept_block_count=1024, pool=None))]
+    #[pyo3(signature = (genesis_json, header_json, accounts, kept_block_count=1024, pool=None, development=None))]
     fn open_fork(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -28,13 +31,15 @@ impl Node {
         accounts: &Bound<'_, PyAny>,
         kept_block_count: usize,
         pool: Option<&Bound<'_, PyAny>>,
+        development: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let accounts = alloc_accounts(accounts)?.into_iter().collect();
         let spec = genesis::chain_spec(&genesis::parse(genesis_json.as_bytes())?)?;
         let header = metis_node::header_from_json(header_json.as_bytes())
             .map_err(|problem| decode_error("header", problem.field(), &problem.to_string(), None))?;
         let fork = ForkBlock { block: genesis::block(header), accounts };
-        let config = NodeConfig { kept_block_count, pool: pool_config(pool)?, ..NodeConfig::default() };
+        let (pool, development) = (pool_config(pool)?, development_rules(development)?);
+        let config = NodeConfig { kept_block_count, pool, development, ..NodeConfig::default() };
         let node =
             guard_free(py, || metis_node::Node::open_fork(spec, fork, &config))?.map_err(|error| from_node(&error))?;
         Ok(Self::new(node))
