@@ -8,7 +8,6 @@ export default defineConfig({
   plugins: [viem, ignition, testRunner],
   // The compiler from npm: hardhat would download one.
   solidity: { version: '0.8.37', path: fileURLToPath(import.meta.resolve('solc/soljson.js')), settings: { evmVersion: 'osaka' } },
-  ignition: { requiredConfirmations: 1 },
   networks: {
     metis: { type: 'http', chainType: 'l1', url: configVariable('METIS_URL') },
     metisWithKey: {
