@@ -97,7 +97,9 @@ def test_hardhat__ignition__deploys_a_module(node: RunningNode, client: Client, 
 def test_titanoboa__network_mode__works(node: RunningNode, tmp_path: Path) -> None:
     boa = require("boa")
     script = CLIENTS / "boa" / "boa_client.pyw"
-    assert "ok" in run(boa, tmp_path, boa.python, "-W", "error::UserWarning", script, node.http, key(node, 2), CLIENTS / "Ledger.vy")
+    assert "ok" in run(
+        boa, tmp_path, boa.python, "-W", "error::UserWarning", script, node.http, key(node, 2), CLIENTS / "Ledger.vy"
+    )
 
 
 @pytest.mark.long
