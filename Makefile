@@ -88,7 +88,7 @@ lint: lint-format setup lint-types lint-rust lint-supply ## Formats, lints, type
 .PHONY: lock
 lock: $(TOOLS) ## Renew requirements-dev.lock from pyproject.toml, newest versions allowed
 	$(call say,"Resolving (some seconds)")
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra ai --extra dev \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    pyproject.toml --output-file requirements-dev.lock
 

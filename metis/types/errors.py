@@ -7,6 +7,7 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
 
     MetisError
     ├── DecodeError              bytes that are not a transaction, header, block or file we know
+    │   └── GraphDecodeError     bytes that are not a model's graph in its one encoding
     ├── GenesisError             a genesis or preset document with a bad or missing field
     ├── InvalidTransaction       a well-formed transaction that may not be in this block
     ├── InvalidBlock             a well-formed block that breaks a consensus rule
@@ -19,6 +20,9 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── LimitExceeded            a query that finds or reads more than it may
     ├── StorageError             the block log can not be opened, read or written
     ├── FixtureError             a state-test file that does not follow the format
+    ├── InvalidGraph             a model's graph that breaks a rule, may overflow, or costs more than it may
+    ├── InvalidWeights           weights that are not those of the model, or not in the ranges its graph declares
+    ├── InvalidInput             an input of a model that is missing or not what its graph declares
     ├── CompositionError         a network names a part that does not exist or does not fit
     └── EngineFault              a bug: the engine stopped itself instead of going on
 """
@@ -33,8 +37,12 @@ __all__ = [
     "EngineFault",
     "FixtureError",
     "GenesisError",
+    "GraphDecodeError",
     "InvalidBlock",
+    "InvalidGraph",
+    "InvalidInput",
     "InvalidTransaction",
+    "InvalidWeights",
     "LimitExceeded",
     "MetisError",
     "MissingState",
@@ -75,6 +83,25 @@ class DecodeError(MetisError):
         self.field = field
         self.problem = problem
         self.index = index
+
+
+class GraphDecodeError(DecodeError):
+    """
+    Bytes are not a model's graph in its one encoding (docs/ai-graph.md).
+
+    Attributes
+    ----------
+    field : path of the first field that is wrong, such as "nodes[3].inputs[0]".
+    problem : what is wrong with it.
+    offset : where in the bytes that field begins.
+    """
+
+    slug = "graph-decode"
+
+    def __init__(self, field: str, problem: str, offset: int) -> None:
+        super().__init__("graph", field, f"{problem} (byte {offset})")
+        self.problem = problem
+        self.offset = offset
 
 
 class GenesisError(MetisError):
@@ -312,6 +339,59 @@ class FixtureError(MetisError):
         super().__init__(f"{path}{': ' + test if test else ''}: {problem}")
         self.path = path
         self.test = test
+        self.problem = problem
+
+
+class InvalidGraph(MetisError):
+    """
+    A model's graph breaks a rule of its format, may overflow, or costs more than it may.
+
+    Attributes
+    ----------
+    field : path of what is wrong: "nodes[3]", "inputs[0].shape", "macs", …
+    problem : the rule with the values that break it.
+    """
+
+    slug = "invalid-graph"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"graph: field {field!r}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidWeights(MetisError):
+    """
+    Weights are not those of the model, or leave the ranges that its graph declares.
+
+    Attributes
+    ----------
+    field : "length", "root", "chunks[3]", "constants[2]", "padding".
+    problem : what is wrong with it.
+    """
+
+    slug = "invalid-weights"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"weights: field {field!r}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidInput(MetisError):
+    """
+    An input or a state given to a model is missing, unknown, or not what its graph declares. Nothing has run.
+
+    Attributes
+    ----------
+    name : which one. problem : what is wrong with it.
+    """
+
+    slug = "invalid-input"
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"model input {name!r}: {problem}")
+        self.name = name
         self.problem = problem
 
 
