@@ -12,7 +12,7 @@ from metis.node.config import NodeConfig
 from metis.sdk import Network
 from metis.sdk.chain_constants import ChainConstants
 from metis.sdk.genesis import genesis_accounts, genesis_document
-from metis.types import Account, Address
+from metis.types import Account, Address, Gas
 from metis.types.units import Wei
 
 __all__ = ["DevelopmentChain", "open_chain"]
@@ -48,6 +48,8 @@ def open_chain(settings: NodeConfig) -> DevelopmentChain:
     constants = replace(
         network.chain,
         chain_id=settings.chain_id or network.chain.chain_id,
+        # Blocks may change it by 1/1024 only, so that a large one has to be there from the start.
+        block_gas_limit=Gas(settings.mining.gas_limit or network.chain.block_gas_limit),
         # The preset's own accounts are those of the well-known mnemonic; with another one they would be strangers.
         accounts={**_others(network.chain.accounts), **funded},
     )
