@@ -82,7 +82,7 @@ impl<V: StateView> Simulation<'_, V> {
     pub fn estimate_gas<R: FrameRunner>(
         &self,
         call: &RecoveredTransaction,
-        mut runner: impl FnMut() -> R,
+        runner: impl FnOnce() -> R,
     ) -> Result<GasEstimate, Fault<V>> {
         let mut call = call.clone();
         let Some(mut high) = self.affordable_gas(&call)? else {
@@ -91,9 +91,11 @@ impl<V: StateView> Simulation<'_, V> {
         high = high.min(call.envelope.gas_limit());
         let is_transfer = self.is_transfer(&call)?;
 
+        // One machine for all runs: each leaves it as it was, for nobody keeps the changes.
+        let mut evm = self.evm(runner());
         let mut run = |gas_limit: u64| {
             set_gas_limit(&mut call, gas_limit);
-            self.evm(runner()).execute(&call).map(|(outcome, _)| outcome)
+            evm.execute(&call).map(|(outcome, _)| outcome)
         };
         // A transfer to an account without code needs just this: no search, and no tolerance.
         if is_transfer
