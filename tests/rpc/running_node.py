@@ -79,6 +79,11 @@ class Client:
         self._connection = http.client.HTTPConnection(host, port, timeout=PROMPT_S)
         self._id = 0
 
+    @property
+    def url(self) -> str:
+        """Where it is connected to."""
+        return f"http://{self._connection.host}:{self._connection.port}"
+
     def post(self, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
         """Send a body; returns status and answer."""
         self._connection.request("POST", "/", body, {"Content-Type": content_type})

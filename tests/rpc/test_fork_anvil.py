@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from metis.types import Gas, Wei
+from tests.rpc import anvil
 from tests.rpc.running_node import PROMPT_S, Client, RunningNode, running_node
 from tests.rpc.test_fork import DEPLOY, RECEIVER, word
 
 CHAIN_ID = 31_337
 
 
-def anvil() -> str:
-    """Path of anvil; the test is skipped where there is none."""
-    found = os.environ.get("METIS_ANVIL") or shutil.which("anvil")
-    if found is None or not Path(found).is_file():
-        pytest.skip("anvil is not there: put it on PATH, or name it in METIS_ANVIL (npm: @foundry-rs/anvil)")
-    return found
-
-
 @contextmanager
 def running_anvil(*options: str) -> Iterator[tuple[str, Client]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [anvil(), "--port", str(port), "--silent", "--hardfork", "osaka", *options]
-    process = subprocess.Popen(command)
-    client = Client("127.0.0.1", port)
-    try:
-        deadline_s = time.monotonic() + PROMPT_S
-        while True:
-            try:
-                client.ask("eth_chainId")
-                break
-            except (OSError, http.client.HTTPException):
-                client.close()
-                assert time.monotonic() < deadline_s, "anvil does not answer"
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", client
-    finally:
-        client.close()
-        process.terminate()
-        process.wait(PROMPT_S)
+    """Run anvil with the rules that a node has; gives its URL and a connection."""
+    with anvil.running_anvil("--hardfork", "osaka", *options) as client:
+        yield client.url, client
 
 
 def receipt_of(client: Client, transaction_hash: str) -> Any:
