@@ -62,7 +62,10 @@ class GraphBuilder:
 
     def constant(self, dtype: DType, values: npt.ArrayLike, lo: int | None = None, hi: int | None = None) -> int:
         """Add a constant, by default with its values' own range; raises :class:`metis.types.InvalidGraph`."""
-        array = np.asarray(values, np.int64)
+        given = np.asarray(values)
+        if given.dtype.kind != "i" or not given.size:
+            raise InvalidGraph(f"constants[{len(self._constants)}]", f"{given.dtype} {given.shape} are no integers")
+        array = given.astype(np.int64)
         bounds = (int(array.min()) if lo is None else lo, int(array.max()) if hi is None else hi)
         tensor = Declaration("", dtype, array.shape, *bounds)
         check_declaration(f"constants[{len(self._constants)}]", tensor)

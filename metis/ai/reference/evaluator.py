@@ -103,7 +103,10 @@ def _taken(what: str, declared: tuple[Declaration, ...], given: Mapping[str, npt
     for tensor in declared:
         if tensor.name not in given:
             raise InvalidInput(tensor.name, "it is missing")
-        array = np.asarray(given[tensor.name])
+        try:
+            array = np.asarray(given[tensor.name])
+        except (ValueError, TypeError) as error:
+            raise InvalidInput(tensor.name, f"it is no array: {error}") from None
         if array.dtype.kind != "i" or array.shape != tensor.shape:
             problem = f"{array.dtype} {array.shape} is not {tensor.dtype.name.lower()} {tensor.shape}"
             raise InvalidInput(tensor.name, problem)

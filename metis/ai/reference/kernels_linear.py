@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,59 +20,71 @@ def _matmul(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...
     return (np.matmul(a, np.swapaxes(b, -1, -2) if attributes.integer("transpose_b") else b),)
 
 
-def _windows(x: Array, extents: tuple[int, int], attributes: Attributes, padding: int) -> tuple[Array, int, int]:
-    """The padded image, and how many windows it has in each direction."""
+def _inside(size: int, count: int, offset: int, stride: int) -> tuple[slice, slice]:
+    """
+    The windows whose element at an offset is inside an image, and where in the image those elements are.
+
+    Padding is never made: it may be far larger than the image.
+    """
+    first = max(0, -(offset // stride))
+    last = min(count - 1, (size - 1 - offset) // stride)
+    if last < first:
+        return slice(0, 0), slice(0, 0)
+    return slice(first, last + 1), slice(first * stride + offset, last * stride + offset + 1, stride)
+
+
+def _counts(x: Array, extents: tuple[int, int], attributes: Attributes) -> tuple[int, int]:
+    """How many windows there are in each direction."""
     top, left, bottom, right = attributes.integers("pads")
-    strides = attributes.integers("strides")
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=padding)
-    rows = (padded.shape[2] - extents[0]) // strides[0] + 1
-    columns = (padded.shape[3] - extents[1]) // strides[1] + 1
-    return padded, rows, columns
+    down, across = attributes.integers("strides")
+    rows = (x.shape[2] + top + bottom - extents[0]) // down + 1
+    return rows, (x.shape[3] + left + right - extents[1]) // across + 1
 
 
-def _at(padded: Array, row: int, column: int, rows: int, columns: int, attributes: Attributes) -> Array:
-    """The element that each window has at one place."""
-    down, right = attributes.integers("strides")
-    return padded[:, :, row : row + (rows - 1) * down + 1 : down, column : column + (columns - 1) * right + 1 : right]
+def _places(
+    x: Array, kernel: tuple[int, int], dilations: tuple[int, int], counts: tuple[int, int], attributes: Attributes
+) -> Iterator[tuple[int, int, tuple[slice, slice], Array]]:
+    """For each place of the kernel: the windows for which it is inside the image, and what they have there."""
+    (top, left, _, _), (down, across) = attributes.integers("pads"), attributes.integers("strides")
+    for row in range(kernel[0]):
+        rows, y = _inside(x.shape[2], counts[0], row * dilations[0] - top, down)
+        for column in range(kernel[1]):
+            columns, z = _inside(x.shape[3], counts[1], column * dilations[1] - left, across)
+            part = x[:, :, y, z]
+            if part.size:
+                yield row, column, (rows, columns), part
 
 
 def _conv2d(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
     x, weights = inputs
-    groups, (down, right) = attributes.integer("groups"), attributes.integers("dilations")
+    groups, (deep, wide) = attributes.integer("groups"), attributes.integers("dilations")
     filters, depth, height, width = weights.shape
-    extents = ((height - 1) * down + 1, (width - 1) * right + 1)
-    padded, rows, columns = _windows(x, extents, attributes, 0)
+    counts = _counts(x, ((height - 1) * deep + 1, (width - 1) * wide + 1), attributes)
     batch = x.shape[0]
-    total = np.zeros((batch, groups, filters // groups, rows * columns), np.int64)
-    for row in range(height):
-        for column in range(width):
-            part = _at(padded, row * down, column * right, rows, columns, attributes)
-            part = part.reshape(batch, groups, depth, rows * columns)
-            total += np.matmul(weights[:, :, row, column].reshape(1, groups, filters // groups, depth), part)
-    return (total.reshape(batch, filters, rows, columns),)
+    total = np.zeros((batch, filters, *counts), np.int64)
+    for row, column, (rows, columns), part in _places(x, (height, width), (deep, wide), counts, attributes):
+        factors = weights[:, :, row, column].reshape(1, groups, filters // groups, depth)
+        products = np.matmul(factors, part.reshape(batch, groups, depth, -1))
+        total[:, :, rows, columns] += products.reshape(batch, filters, *part.shape[2:])
+    return (total,)
 
 
-def _pool(inputs: Sequence[Array], attributes: Attributes, padding: int) -> list[Array]:
+def _pool(x: Array, start: int, together: Callable[[Array, Array], Array], attributes: Attributes) -> tuple[Array, ...]:
     height, width = attributes.integers("kernel")
-    padded, rows, columns = _windows(inputs[0], (height, width), attributes, padding)
-    return [_at(padded, row, column, rows, columns, attributes) for row in range(height) for column in range(width)]
+    counts = _counts(x, (height, width), attributes)
+    pooled = np.full((*x.shape[:2], *counts), start, np.int64)
+    for _, _, (rows, columns), part in _places(x, (height, width), (1, 1), counts, attributes):
+        pooled[:, :, rows, columns] = together(pooled[:, :, rows, columns], part)
+    return (pooled,)
 
 
 def _max_pool2d(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
-    # Padding is never the greatest: each window holds an element, and none is below the least of all.
-    places = _pool(inputs, attributes, int(inputs[0].min()))
-    greatest = places[0]
-    for place in places[1:]:
-        greatest = np.maximum(greatest, place)
-    return (greatest,)
+    # Each window holds an element of the image, and none is below the least of all.
+    return _pool(inputs[0], int(inputs[0].min()), np.maximum, attributes)
 
 
 def _sum_pool2d(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
-    places = _pool(inputs, attributes, 0)
-    total = np.zeros(places[0].shape, np.int64)
-    for place in places:
-        total += place
-    return (total,)
+    return _pool(inputs[0], 0, np.add, attributes)
 
 
 def _reduce_sum(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:

@@ -98,6 +98,19 @@ def test_document__table_of_limits__is_the_codes(document: str) -> None:
     assert f"magic `{GRAPH_MAGIC.decode()}`, u16 version = {GRAPH_FORMAT_VERSION}" in document
 
 
+def test_document__coefficients_of_softmax__are_a_power_of_two_and_proven(document: str) -> None:
+    found = re.search(r"coefficients \((\d+), (-?\d+), (-?\d+), (-?\d+)\)", document)
+    assert found
+    c0, c1, c2, c3 = map(int, found.groups())
+    builder = GraphBuilder()
+    x = builder.input("x", DType.INT16, (8,))
+    builder.node("softmax", x, multiplier=1, shift=0, exp2=(c0, c1, c2, c3), dtype=DType.INT16)
+
+    for fraction in range(0, 1 << 16, 97):
+        power = c0 + ((c1 + ((c2 + (c3 * fraction >> 16)) * fraction >> 16)) * fraction >> 16)
+        assert abs(power / 2 ** (24 - fraction / 65_536) - 1) < 2e-4
+
+
 def example() -> Model:
     builder = GraphBuilder()
     x = builder.input("x", DType.INT8, (1, 2), -100, 100)

@@ -29,6 +29,9 @@ from tests.unit.ai.small_models import counter
         ({"x": [[-101, 1]]}, "x"),
         ({"x": [[True, False]]}, "x"),
         ({"x": "text"}, "x"),
+        ({"x": [[1, 2], [3]]}, "x"),
+        ({"x": [[1, 1 << 70]]}, "x"),
+        ({"x": None}, "x"),
     ],
 )
 def test_run__input_that_does_not_fit__is_refused_by_name(inputs: dict[str, npt.ArrayLike], name: str) -> None:
@@ -59,6 +62,28 @@ def test_run__observed__shows_every_tensor_once_in_order() -> None:
     evaluator.run({"x": [[1, 1]]}, observe=lambda number, _: seen.append(number))
 
     assert seen == list(range(len(evaluator.proven.tensors)))
+
+
+def test_convolution__padded_far_beyond_the_image__needs_no_memory_for_padding() -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", DType.INT8, (1, 1, 1, 2))
+    weights = builder.constant(DType.INT8, [[[[3, 5], [7, 11]]]])
+    y = builder.node(
+        "conv2d",
+        x,
+        weights,
+        strides=(1 << 16, 1 << 16),
+        pads=(1 << 16,) * 4,
+        dilations=(1 << 16, 1 << 16),
+        groups=1,
+        accumulator=DType.INT32,
+    )
+    builder.output("y", y)
+
+    run = ReferenceEvaluator(builder.model()).run({"x": [[[[1, 2]]]]})
+
+    # Windows begin at -65536 and 0; the image is at the last place of the first of them, at the first of the last.
+    assert run.outputs["y"].tolist() == [[[[11, 7], [5, 3]]]]
 
 
 def test_sample__with_every_weight_on_one_place__chooses_it_for_every_seed() -> None:

@@ -198,6 +198,12 @@ def test_builder__attributes_of_another_operator__are_refused() -> None:
         node("sine", int8(1))
 
 
+@pytest.mark.parametrize("values", [[1.5], [], [1 << 70], ["1"], [True], [[200]]])
+def test_builder__constant_of_other_than_its_integers__is_refused(values: list[Any]) -> None:
+    with pytest.raises(InvalidGraph, match="constants"):
+        GraphBuilder().constant(DType.INT8, values)
+
+
 def test_builder__state_without_an_update__is_refused() -> None:
     builder = GraphBuilder()
     builder.output("h", builder.state("h", DType.INT8, (1,)))
