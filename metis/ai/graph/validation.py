@@ -36,7 +36,7 @@ class Cost:
     Attributes
     ----------
     macs : multiplications with addition, or their equivalent.
-    moved_bytes : of all operands read and results written, each tensor once for each node that uses it.
+    moved_bytes : of all operands that nodes read and all results that they write.
     memory_bytes : the most that inputs, states and results take at one time, each padded to 64 bytes.
     weights_bytes : of all constants, each padded to 64 bytes.
     """
