@@ -1,0 +1,97 @@
+"""
+Compile workers: processes that the node starts, limits, kills and replaces.
+
+The node never imports LLVM; a worker that crashes, hangs or eats memory costs one contract its machine
+code and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import IO, Final, cast
+
+from metis.vm.tiering.messages import Answer, Request, read_answer, write_request
+
+__all__ = ["CPU_LIMIT_S", "Worker"]
+
+CPU_LIMIT_S: Final = 10
+"""CPU seconds for one contract; the kernel kills the worker beyond it."""
+
+WALL_LIMIT_S: Final = 60
+"""Seconds for one contract by the clock, for a worker that hangs without using CPU."""
+
+
+class Worker:
+    """One process that compiles one contract at a time; it is started when it is first needed."""
+
+    def __init__(self, *, level: int = 2, cpu_limit_s: int = CPU_LIMIT_S, wall_limit_s: float = WALL_LIMIT_S) -> None:
+        self._level = level
+        self._cpu_limit_s = cpu_limit_s
+        self._wall_limit_s = wall_limit_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, None while none runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def compile(self, code: bytes, fork: str) -> Answer:
+        """
+        Compile a contract; never raises for what the contract or the worker does.
+
+        A worker that dies or is killed gives an answer without artifact, and the next call starts another.
+        """
+        process = self._running()
+        timer = threading.Timer(self._wall_limit_s, process.kill)
+        timer.start()
+        try:
+            write_request(cast(IO[bytes], process.stdin), Request(code, fork, self._level, self._cpu_limit_s))
+            answer = read_answer(cast(IO[bytes], process.stdout))
+        except OSError:
+            answer = None
+        finally:
+            timer.cancel()
+        if answer is None:
+            self._discard()
+            return Answer(None, "the compile worker was killed: too much time or memory", self._cpu_limit_s * 1000)
+        return answer
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "metis.vm.compiler.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                )
+            return self._process
+
+    def _discard(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def close(self) -> None:
+        """End the process; a compilation in progress ends with an answer without artifact."""
+        self._discard()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
