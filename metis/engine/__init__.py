@@ -14,6 +14,7 @@ Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
     rules.py         which rules hold at which block
     transactions.py  bytes → transaction handles
     state.py         stores, accounts, proofs
+    compiled.py      compiled code, and what compilers must know
     execution.py     running transactions and code without sealing a block
     blocks.py        building, importing and reading blocks
 """
@@ -28,6 +29,7 @@ from metis.engine.blocks import (
     genesis_block,
     import_block,
 )
+from metis.engine.compiled import CodeRegistry, compiled_code_abi, machine_target, opcode_table
 from metis.engine.execution import BatchOutcome, execute_transaction, execute_transactions, run_code
 from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
 from metis.engine.rules import ChainSpec, build_info, fork_names
@@ -56,6 +58,7 @@ __all__ = [
     "BlockHandle",
     "BuiltBlock",
     "ChainSpec",
+    "CodeRegistry",
     "MemoryStore",
     "Node",
     "SkippedTransaction",
@@ -65,6 +68,7 @@ __all__ = [
     "address_of",
     "build_block",
     "build_info",
+    "compiled_code_abi",
     "decode_block",
     "decode_transaction",
     "decode_transactions",
@@ -77,6 +81,8 @@ __all__ = [
     "genesis_block",
     "import_block",
     "keccak256",
+    "machine_target",
+    "opcode_table",
     "prove",
     "run_code",
     "sign_hash",

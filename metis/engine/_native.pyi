@@ -14,12 +14,14 @@ __all__ = [
     "Answerer",
     "Block",
     "ChainSpec",
+    "CodeRegistry",
     "MemoryStore",
     "Node",
     "Transaction",
     "address_of",
     "build_block",
     "build_info",
+    "compiled_code_abi",
     "decode_transaction",
     "decode_transactions",
     "derive_private_key",
@@ -29,6 +31,8 @@ __all__ = [
     "import_block",
     "inject_panic",
     "keccak256",
+    "machine_target",
+    "opcode_table",
     "run_code",
     "sign_hash",
     "sign_transaction",
@@ -39,6 +43,24 @@ __all__ = [
 
 def build_info() -> dict[str, str]:
     """Version, cargo profile, target, CPU features and revm version of this build."""
+
+def machine_target() -> str:
+    """
+    System and CPU that compiled code may be made for: "x86_64-linux x86-64-v3", the level that this machine reaches.
+
+    The second word is LLVM's name of the CPU. Empty where the engine loads no compiled code.
+    """
+
+def compiled_code_abi() -> dict[str, int]:
+    """Every constant of docs/metisvm-abi.md by name; offsets in the context as "offset_<field>"."""
+
+def opcode_table(fork: str) -> list[tuple[str, int, int, int, bool]]:
+    """
+    What each of the 256 opcodes is under a fork's rules; raises GenesisError for an unknown name.
+
+    Name (empty where the byte is no opcode), gas charged before anything else of it happens, words it takes from
+    or looks at on the stack, words it leaves in their place, whether the fork has it.
+    """
 
 def keccak256(data: bytes) -> bytes: ...
 def inject_panic(message: str, detached: bool = False) -> None:
@@ -74,6 +96,39 @@ class ChainSpec:
 
 def fork_names() -> list[str]:
     """Every fork the engine implements, oldest first, by its canonical name."""
+
+@final
+class CodeRegistry:
+    """
+    What is known of each contract's code: its heat, and its machine code where there is some. Thread-safe.
+
+    Executions that are given a registry feed it and use it; results are the same as without it.
+    """
+
+    def __new__(cls, mode: str, hot_gas: int | None = None, code_bytes_max: int | None = None) -> CodeRegistry:
+        """
+        ``mode``: "off", "auto" (hot after ``hot_gas``, default 1,000,000 gas in tier 0) or "eager" (hot when first
+        met, init code included). ``code_bytes_max``: memory for machine code, default 256 MiB; beyond it what
+        spent least gas goes. Raises DecodeError for another mode.
+        """
+    @property
+    def mode(self) -> str: ...
+    def take_hot(self, timeout_ms: int, count_max: int) -> list[tuple[bytes, str, bytes]]:
+        """[GIL free] Hot codes, hottest first, as (code hash, fork, code); waits until there is one or time is over."""
+    def install(self, artifact: bytes) -> None:
+        """[GIL free] Take compiled code (docs/metisvm-abi.md) that came from a compile worker or the authenticated cache; raises ArtifactRejected."""
+    def refuse(self, code_hash: bytes, fork: str, reason: str) -> None:
+        """Remember that a code is not compiled; it is interpreted from now on. Raises GenesisError for an unknown fork."""
+    def report(self) -> list[dict[str, Any]]:
+        """
+        What is known of each code, by gas, most first.
+
+        Keys: code_hash, fork, state ("cold", "hot", "compiled", "refused"), refusal (str or None), gas_interpreted,
+        gas_compiled, frames_interpreted, frames_compiled, deoptimisations (cause → count: "section-gas", "stack",
+        "grow", "jump", "dynamic-gas", "other"), code_bytes.
+        """
+    def counters(self) -> dict[str, int]:
+        """codes, compiled, refused, queued, code_bytes, installed, rejected, evicted."""
 
 @final
 class Transaction:
@@ -153,6 +208,7 @@ def execute_transaction(
     environment: Any,
     transaction: Transaction,
     trace: Callable[[bytes], None] | None = None,
+    registry: CodeRegistry | None = None,
 ) -> dict[str, Any]:
     """
     [GIL free without trace] Run one transaction on the newest state without keeping the result.
@@ -164,7 +220,12 @@ def execute_transaction(
     """
 
 def execute_transactions(
-    store: MemoryStore, spec: ChainSpec, environment: Any, transactions: Sequence[Transaction], commit: bool = False
+    store: MemoryStore,
+    spec: ChainSpec,
+    environment: Any,
+    transactions: Sequence[Transaction],
+    commit: bool = False,
+    registry: CodeRegistry | None = None,
 ) -> dict[str, Any]:
     """
     [GIL free] Run transactions in order as one block without sealing it.
@@ -181,11 +242,17 @@ def run_code(
     gas_limit: int,
     value_wei: int | None = None,
     trace: Callable[[bytes], None] | None = None,
+    registry: CodeRegistry | None = None,
 ) -> dict[str, Any]:
     """Run bytecode as one message call in an empty world (no transaction cost). Same result keys as execute_transaction."""
 
 def build_block(
-    store: MemoryStore, spec: ChainSpec, parent: Block, attributes: Any, transactions: Sequence[Transaction]
+    store: MemoryStore,
+    spec: ChainSpec,
+    parent: Block,
+    attributes: Any,
+    transactions: Sequence[Transaction],
+    registry: CodeRegistry | None = None,
 ) -> dict[str, Any]:
     """
     [GIL free] Build and commit the next block from candidates, in order.
@@ -195,7 +262,9 @@ def build_block(
     InvalidTransaction)]}. Raises InvalidBlock when the attributes break a rule.
     """
 
-def import_block(store: MemoryStore, spec: ChainSpec, parent: Block, block: Block) -> list[dict[str, Any]]:
+def import_block(
+    store: MemoryStore, spec: ChainSpec, parent: Block, block: Block, registry: CodeRegistry | None = None
+) -> list[dict[str, Any]]:
     """
     [GIL free] Execute a block, check every field and root, commit it; returns the receipts.
 
@@ -218,13 +287,15 @@ class Node:
         kept_block_count: int = 1024,
         pool: Any | None = None,
         development: Any | None = None,
+        registry: CodeRegistry | None = None,
     ) -> Node:
         """
         [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
 
         ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
         sender_count_max, transaction_size_bytes_max, price_bump_percent. ``development`` has unsigned_may_have_code
-        and code_size_bytes_max; None keeps Ethereum's rules. Raises GenesisError, StorageError.
+        and code_size_bytes_max; None keeps Ethereum's rules. ``registry``: used for blocks and calls.
+        Raises GenesisError, StorageError.
         """
     def close(self) -> None:
         """
@@ -240,6 +311,7 @@ class Node:
         kept_block_count: int = 1024,
         pool: Any | None = None,
         development: Any | None = None,
+        registry: CodeRegistry | None = None,
     ) -> Node:
         """
         [GIL free] Begin a chain, in memory, at a block of another chain.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metis.engine import _native
+from metis.engine.compiled import CodeRegistry
 from metis.engine.results import receipt_from
 from metis.engine.rules import ChainSpec
 from metis.engine.state import MemoryStore
@@ -89,6 +90,8 @@ def build_block(
     parent: BlockHandle,
     attributes: BlockAttributes,
     transactions: Sequence[TransactionHandle],
+    *,
+    registry: CodeRegistry | None = None,
 ) -> BuiltBlock:
     """
     Build, seal and commit the next block from candidates, taken in order.
@@ -98,6 +101,7 @@ def build_block(
     store : holds ``parent``'s state as its newest.
     attributes : what the builder decides; the engine derives the rest of the header.
     transactions : candidates. One that may not be included is skipped, with its reason.
+    registry : compiled code to use and to feed; the block is the same without it.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def build_block(
 
     Cost: releases the interpreter lock.
     """
-    fields = _native.build_block(store, spec, parent, attributes, transactions)
+    fields = _native.build_block(store, spec, parent, attributes, transactions, registry)
     return BuiltBlock(
         block=fields["block"],
         receipts=tuple(receipt_from(receipt) for receipt in fields["receipts"]),
@@ -114,13 +118,21 @@ def build_block(
     )
 
 
-def import_block(store: MemoryStore, spec: ChainSpec, parent: BlockHandle, block: BlockHandle) -> tuple[Receipt, ...]:
+def import_block(
+    store: MemoryStore,
+    spec: ChainSpec,
+    parent: BlockHandle,
+    block: BlockHandle,
+    *,
+    registry: CodeRegistry | None = None,
+) -> tuple[Receipt, ...]:
     """
     Execute a block somebody else built, check every field and root, and commit it.
 
     Parameters
     ----------
     store : holds ``parent``'s state as its newest.
+    registry : as for :func:`build_block`.
 
     Returns
     -------
@@ -132,7 +144,7 @@ def import_block(store: MemoryStore, spec: ChainSpec, parent: BlockHandle, block
 
     Cost: releases the interpreter lock.
     """
-    return tuple(receipt_from(receipt) for receipt in _native.import_block(store, spec, parent, block))
+    return tuple(receipt_from(receipt) for receipt in _native.import_block(store, spec, parent, block, registry))
 
 
 def describe_block(block: BlockHandle) -> Block:

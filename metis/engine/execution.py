@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metis.engine import _native
+from metis.engine.compiled import CodeRegistry
 from metis.engine.results import outcome_from, receipt_from
 from metis.engine.rules import ChainSpec
 from metis.engine.state import MemoryStore
@@ -50,6 +51,7 @@ def execute_transaction(
     transaction: TransactionHandle,
     *,
     trace: Callable[[bytes], None] | None = None,
+    registry: CodeRegistry | None = None,
 ) -> TransactionOutcome:
     """
     Run one transaction on the newest state; the store stays as it is.
@@ -59,6 +61,7 @@ def execute_transaction(
     environment : the block it runs in.
     trace : called with one EIP-3155 JSON line (UTF-8, no newline) per step. Slow: it runs Python
         at every opcode.
+    registry : compiled code to use and to feed; the outcome is the same without it. A trace uses none.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def execute_transaction(
 
     Cost: releases the interpreter lock, unless ``trace`` is given.
     """
-    fields = _native.execute_transaction(store, spec, environment, transaction, trace)
+    fields = _native.execute_transaction(store, spec, environment, transaction, trace, registry)
     return outcome_from(fields)
 
 
@@ -77,6 +80,7 @@ def execute_transactions(
     transactions: Sequence[TransactionHandle],
     *,
     commit: bool = False,
+    registry: CodeRegistry | None = None,
 ) -> BatchOutcome:
     """
     Run transactions in order, each on what the ones before it left, as one block.
@@ -85,6 +89,7 @@ def execute_transactions(
     ----------
     commit : keep the result: the store's newest block becomes ``environment.number``. Otherwise the
         store stays as it is.
+    registry : as for :func:`execute_transaction`.
 
     Raises
     ------
@@ -92,7 +97,9 @@ def execute_transactions(
 
     Cost: releases the interpreter lock.
     """
-    fields: dict[str, Any] = _native.execute_transactions(store, spec, environment, transactions, commit)
+    fields: dict[str, Any] = _native.execute_transactions(
+        store, spec, environment, transactions, commit, registry
+    )
     fields["receipts"] = tuple(receipt_from(receipt) for receipt in fields["receipts"])
     return BatchOutcome(**fields)
 
@@ -105,6 +112,7 @@ def run_code(
     gas_limit: Gas,
     value_wei: Wei = Wei(0),
     trace: Callable[[bytes], None] | None = None,
+    registry: CodeRegistry | None = None,
 ) -> TransactionOutcome:
     """
     Run bytecode as one message call in an empty world; no transaction cost is charged.
@@ -113,8 +121,8 @@ def run_code(
     ----------
     code : runtime bytecode. calldata : its input.
     gas_limit : gas the call starts with.
-    trace : as for :func:`execute_transaction`.
+    trace, registry : as for :func:`execute_transaction`.
 
     Cost: releases the interpreter lock, unless ``trace`` is given; bounded by ``gas_limit``.
     """
-    return outcome_from(_native.run_code(spec, code, calldata, gas_limit, value_wei, trace))
+    return outcome_from(_native.run_code(spec, code, calldata, gas_limit, value_wei, trace, registry))

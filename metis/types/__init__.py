@@ -8,6 +8,7 @@ import. Source: Yellow Paper §4 and the EIPs named at each field.
 from metis.types.account import Account
 from metis.types.block import Block, BlockAttributes, BlockEnvironment, Header, Withdrawal
 from metis.types.errors import (
+    ArtifactRejected,
     CompositionError,
     DecodeError,
     EngineFault,
@@ -43,6 +44,7 @@ __all__ = [
     "AccessListEntry",
     "Account",
     "Address",
+    "ArtifactRejected",
     "Authorization",
     "Block",
     "BlockAttributes",

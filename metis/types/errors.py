@@ -6,6 +6,7 @@ wrong and, where the reader can act, what to do. Outcomes are not errors: a tran
 reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`).
 
     MetisError
+    ├── ArtifactRejected         compiled code that the engine does not load
     ├── DecodeError              bytes that are not a transaction, header, block or file we know
     │   └── GraphDecodeError     bytes that are not a model's graph in its one encoding
     ├── GenesisError             a genesis or preset document with a bad or missing field
@@ -32,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "ArtifactRejected",
     "CompositionError",
     "DecodeError",
     "EngineFault",
@@ -59,6 +61,25 @@ class MetisError(Exception):
     """Root of every error that this package raises on purpose."""
 
     slug = "metis-error"
+
+
+class ArtifactRejected(MetisError):
+    """
+    Compiled code was not taken; the contract is interpreted as before.
+
+    Attributes
+    ----------
+    reason : stable slug: "truncated", "trailing-bytes", "magic", "version", "reserved", "fork", "target",
+        "entry", "region", "object", "too-large", "memory" or "off".
+    detail : what is wrong, with the values.
+    """
+
+    slug = "artifact-rejected"
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"compiled code: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 class DecodeError(MetisError):

@@ -12,11 +12,9 @@ use metis_chain::{
 use metis_db::{CommittedBlock, MemoryStore, StateStore};
 use metis_executor::{ExecuteError, Executor, SequentialExecutor};
 use metis_state_transition::{BlockAttributes, ChainSpec};
+use metis_vm::FrameRunnerFactory;
 
-use crate::{
-    Node, NodeError, states,
-    write::{new_block, runner},
-};
+use crate::{Node, NodeError, states, write::new_block};
 
 /// Names a snapshot; the first is 0.
 pub type SnapshotId = u64;
@@ -211,7 +209,8 @@ impl Node {
         for index in 0..block_count {
             let snapshot = ahead.latest();
             let built = self.on_state(&snapshot, |snapshot| {
-                let built = SequentialExecutor.build(snapshot, &spec, &parent, attributes.clone(), &[], runner());
+                let built =
+                    SequentialExecutor.build(snapshot, &spec, &parent, attributes.clone(), &[], self.machine.runner());
                 Ok(built.map_err(ExecuteError::Block)?)
             })?;
             let header = built.block.header.clone();

@@ -12,6 +12,7 @@ use metis_chain::{
 };
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
 use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code, DevelopmentRules};
+use metis_vm::VirtualMachine;
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
@@ -46,12 +47,15 @@ pub struct NodeConfig {
     pub pool: MempoolConfig,
     /// What is left out of Ethereum's rules.
     pub development: DevelopmentRules,
+    /// What runs code, in blocks and in calls.
+    pub machine: VirtualMachine,
 }
 
 /// One node's hot state.
 #[derive(Debug)]
 pub struct Node {
     spec: RwLock<Arc<ChainSpec>>,
+    pub(crate) machine: VirtualMachine,
     pub(crate) chain: Chain,
     pub(crate) store: MemoryStore,
     pub(crate) pool: Mutex<Mempool>,
@@ -105,6 +109,7 @@ impl Node {
         let pool = Mutex::new(Mempool::new(config.pool, head));
         Ok(Self {
             spec: RwLock::new(Arc::new(spec)),
+            machine: config.machine.clone(),
             chain,
             store,
             pool,

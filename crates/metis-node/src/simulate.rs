@@ -11,7 +11,7 @@ use metis_state_transition::{
     Account, AccountChange, BlockEnvironment, ChangeSet, Code, Fork, Overlay, PrecompileMoves, RecoveredTransaction,
     StateView, TransactionOutcome, precompile_addresses,
 };
-use metis_vm::{FrameRunnerFactory, VirtualMachine};
+use metis_vm::FrameRunnerFactory;
 
 use crate::{BlockId, Node, NodeError};
 
@@ -135,7 +135,7 @@ impl Node {
         block: &BlockOverrides,
     ) -> Result<TransactionOutcome, NodeError> {
         let outcome = self.simulate(call, id, None, overrides, block, |simulation| {
-            Ok(simulation.call(call, VirtualMachine::Interpreter.runner())?)
+            Ok(simulation.call(call, self.machine.runner())?)
         })?;
         self.note_call(call, outcome.gas_used);
         Ok(outcome)
@@ -155,10 +155,10 @@ impl Node {
         let estimate = self.simulate(call, id, None, overrides, block, |simulation| {
             if simulation.view.is_probe() {
                 // One run finds what it asks for; its result is forgotten.
-                simulation.call(call, VirtualMachine::Interpreter.runner())?;
+                simulation.call(call, self.machine.runner())?;
                 return Ok(GasEstimate::Gas(0));
             }
-            Ok(simulation.estimate_gas(call, || VirtualMachine::Interpreter.runner())?)
+            Ok(simulation.estimate_gas(call, || self.machine.runner())?)
         })?;
         if let GasEstimate::Gas(gas) = estimate {
             self.note_call(call, gas);
@@ -187,9 +187,9 @@ impl Node {
             let precompiles: AddressSet = precompile_addresses(fork);
             if simulation.view.is_probe() {
                 // As for an estimate.
-                return Ok((AccessList::default(), simulation.call(call, VirtualMachine::Interpreter.runner())?));
+                return Ok((AccessList::default(), simulation.call(call, self.machine.runner())?));
             }
-            Ok(simulation.create_access_list(call, || VirtualMachine::Interpreter.runner(), &precompiles)?)
+            Ok(simulation.create_access_list(call, || self.machine.runner(), &precompiles)?)
         })
     }
 }

@@ -13,7 +13,7 @@ use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
     SkippedTransaction, StateView,
 };
-use metis_vm::{FrameRunnerFactory, VirtualMachine};
+use metis_vm::FrameRunnerFactory;
 
 use crate::{Node, NodeError, fork::BlockView, pool::Changed, states};
 
@@ -56,10 +56,6 @@ enum Placement {
     Beside,
 }
 
-pub(crate) fn runner() -> <VirtualMachine as FrameRunnerFactory>::Runner {
-    VirtualMachine::Interpreter.runner()
-}
-
 impl Node {
     /// Builds the next block from candidates, in order, and makes it the newest.
     ///
@@ -89,7 +85,7 @@ impl Node {
         let built = self.on_state(&snapshot, |snapshot| {
             let attributes = attributes.clone();
             let view = BlockView::new(snapshot, parent.number, attributes.timestamp);
-            let built = SequentialExecutor.build(view, &spec, &parent, attributes, candidates, runner());
+            let built = SequentialExecutor.build(view, &spec, &parent, attributes, candidates, self.machine.runner());
             Ok(built.map_err(ExecuteError::Block)?)
         })?;
         Ok(Draft { snapshot, built })
@@ -151,7 +147,7 @@ impl Node {
         let spec = self.spec();
         let outcome = self.on_state(&snapshot, |snapshot| {
             let view = BlockView::new(snapshot, parent.number, block.header.timestamp);
-            let outcome = SequentialExecutor.verify(view, &spec, sealed.clone(), runner());
+            let outcome = SequentialExecutor.verify(view, &spec, sealed.clone(), self.machine.runner());
             Ok(outcome.map_err(ExecuteError::Block)?)
         })?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();

@@ -6,6 +6,7 @@ use metis_db::{MissingState, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
 use metis_node::{NodeError, SubmitError, TracerError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
+use metis_vm::compiled::ArtifactError;
 use pyo3::{
     BoundObject,
     prelude::*,
@@ -64,6 +65,10 @@ pub fn from_fault(fault: &TransactionFault<MissingState>, index: Option<usize>) 
         }
         other => engine_fault(&other.to_string()),
     }
+}
+
+pub fn from_artifact(error: &ArtifactError) -> PyErr {
+    Python::attach(|py| raise(py, "ArtifactRejected", (error.slug(), error.to_string())))
 }
 
 fn invalid_block(field: &str, problem: &str, expected: &str, actual: &str) -> PyErr {

@@ -10,7 +10,7 @@ use metis_state_transition::{
     FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
     receipts_root,
 };
-use metis_vm::{FrameRunnerFactory, VirtualMachine};
+use metis_vm::FrameRunnerFactory;
 use pyo3::{
     prelude::*,
     types::{PyDict, PyList},
@@ -18,6 +18,7 @@ use pyo3::{
 
 use crate::{
     block::Block,
+    code_registry::{CodeRegistry, virtual_machine},
     convert::{Blob, Fixed, Word, address, attribute, hash, to_bytes, to_logs, word},
     errors::{decode_error, engine_fault, from_execute, from_fault, from_store, from_transaction},
     guard::{guard, guard_free},
@@ -30,10 +31,6 @@ use crate::{
 /// Where `run_code` puts the code, and who calls it.
 const CODE_ADDRESS: Address = address!("000000000000000000000000000000000000c0de");
 const CALLER_ADDRESS: Address = address!("00000000000000000000000000000000000ca11e");
-
-fn runner() -> impl FrameRunner + Send {
-    VirtualMachine::Interpreter.runner()
-}
 
 fn block_environment(object: &Bound<'_, PyAny>) -> PyResult<BlockEnvironment> {
     const SUBJECT: &str = "block environment";
@@ -116,7 +113,7 @@ type Ran = Result<(TransactionOutcome, ChangeSet), TransactionFault<MissingState
 
 /// Runs one transaction on the newest state without keeping the result.
 #[pyfunction]
-#[pyo3(signature = (store, spec, environment, transaction, trace=None))]
+#[pyo3(signature = (store, spec, environment, transaction, trace=None, registry=None))]
 pub fn execute_transaction<'py>(
     py: Python<'py>,
     store: &MemoryStore,
@@ -124,6 +121,7 @@ pub fn execute_transaction<'py>(
     environment: &Bound<'py, PyAny>,
     transaction: &Transaction,
     trace: Option<&Bound<'py, PyAny>>,
+    registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let environment = block_environment(environment)?;
     let snapshot = store.inner.latest();
@@ -139,8 +137,9 @@ pub fn execute_transaction<'py>(
         let (outcome, changes) = ran.map_err(|fault| from_fault(&fault, None))?;
         (outcome, known(snapshot.state_root_after(&changes)))
     } else {
+        let machine = virtual_machine(registry);
         let ran = guard_free(py, || {
-            execute_one(&snapshot, spec, environment, transaction, runner())
+            execute_one(&snapshot, spec, environment, transaction, machine.runner())
                 .map(|(outcome, changes)| (outcome, known(snapshot.state_root_after(&changes))))
         })?;
         ran.map_err(|fault| from_fault(&fault, None))?
@@ -164,7 +163,7 @@ fn execute_one(
 
 /// Runs transactions in order as one block without sealing it.
 #[pyfunction]
-#[pyo3(signature = (store, spec, environment, transactions, commit=false))]
+#[pyo3(signature = (store, spec, environment, transactions, commit=false, registry=None))]
 pub fn execute_transactions<'py>(
     py: Python<'py>,
     store: &MemoryStore,
@@ -172,15 +171,16 @@ pub fn execute_transactions<'py>(
     environment: &Bound<'py, PyAny>,
     transactions: Vec<PyRef<'py, Transaction>>,
     commit: bool,
+    registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let environment = block_environment(environment)?;
     let transactions: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
-    let (store, spec) = (&store.inner, &spec.inner);
+    let (store, spec, machine) = (&store.inner, &spec.inner, virtual_machine(registry));
     let ran = guard_free(py, || {
         let snapshot = store.latest();
         let number = environment.number;
         let rules = spec.rules_at(number, environment.timestamp);
-        let mut executor = BlockExecutor::new(&*snapshot, rules, environment, runner(), EthereumPrecompiles);
+        let mut executor = BlockExecutor::new(&*snapshot, rules, environment, machine.runner(), EthereumPrecompiles);
         for (index, transaction) in transactions.iter().enumerate() {
             executor.execute(transaction).map_err(|fault| from_fault(&fault, Some(index)))?;
         }
@@ -207,7 +207,8 @@ pub fn execute_transactions<'py>(
 
 /// Runs bytecode as one message call in a world that holds nothing else.
 #[pyfunction]
-#[pyo3(signature = (spec, code, calldata, gas_limit, value_wei=None, trace=None))]
+#[pyo3(signature = (spec, code, calldata, gas_limit, value_wei=None, trace=None, registry=None))]
+#[allow(clippy::too_many_arguments)] // the Python signature
 pub fn run_code<'py>(
     py: Python<'py>,
     spec: &ChainSpec,
@@ -216,6 +217,7 @@ pub fn run_code<'py>(
     gas_limit: u64,
     value_wei: Option<Word>,
     trace: Option<&Bound<'py, PyAny>>,
+    registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let value = value_wei.map_or(U256::ZERO, |Word(value)| value);
     let world = [
@@ -235,7 +237,10 @@ pub fn run_code<'py>(
             }
             ran
         }
-        None => guard_free(py, || call_code(&snapshot, spec, calldata.0, value, gas_limit, runner()))?,
+        None => {
+            let machine = virtual_machine(registry);
+            guard_free(py, || call_code(&snapshot, spec, calldata.0, value, gas_limit, machine.runner()))?
+        }
     };
     let (outcome, changes) = ran.map_err(|fault| engine_fault(&fault.to_string()))?;
     let root = known(snapshot.state_root_after(&changes));
@@ -293,6 +298,7 @@ pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> 
 
 /// Builds and commits the next block from candidates.
 #[pyfunction]
+#[pyo3(signature = (store, spec, parent, attributes, transactions, registry=None))]
 pub fn build_block<'py>(
     py: Python<'py>,
     store: &MemoryStore,
@@ -300,12 +306,14 @@ pub fn build_block<'py>(
     parent: &Block,
     attributes: &Bound<'py, PyAny>,
     transactions: Vec<PyRef<'py, Transaction>>,
+    registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let attributes = block_attributes(attributes)?;
     let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
     let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
+    let machine = virtual_machine(registry);
     let built = guard_free(py, || {
-        build_and_commit(&SequentialExecutor, &**store, spec, parent, attributes, &candidates, runner())
+        build_and_commit(&SequentialExecutor, &**store, spec, parent, attributes, &candidates, machine.runner())
     })?
     .map_err(|error| from_execute(&error))?
     .built;
@@ -322,15 +330,19 @@ pub fn build_block<'py>(
 
 /// Executes a block, checks every field and root, and commits it.
 #[pyfunction]
+#[pyo3(signature = (store, spec, parent, block, registry=None))]
 pub fn import_block<'py>(
     py: Python<'py>,
     store: &MemoryStore,
     spec: &ChainSpec,
     parent: &Block,
     block: &Block,
+    registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyList>> {
     let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
-    let outcome = guard_free(py, || import_and_commit(&SequentialExecutor, &**store, spec, parent, block, runner()))?
-        .map_err(|error| from_execute(&error))?;
+    let machine = virtual_machine(registry);
+    let outcome =
+        guard_free(py, || import_and_commit(&SequentialExecutor, &**store, spec, parent, block, machine.runner()))?
+            .map_err(|error| from_execute(&error))?;
     receipt_list(py, &outcome.receipts)
 }

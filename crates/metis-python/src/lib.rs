@@ -7,6 +7,7 @@
 
 mod block;
 mod build;
+mod code_registry;
 mod convert;
 mod errors;
 mod execution;
@@ -31,6 +32,7 @@ mod _native {
     use super::{
         block::Block,
         build::{build_info, inject_panic, keccak256, transaction_error_slugs},
+        code_registry::{CodeRegistry, compiled_code_abi, machine_target, opcode_table},
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
         node::{Answerer, Node, address_of, derive_private_key, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},

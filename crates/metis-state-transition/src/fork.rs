@@ -89,7 +89,7 @@ impl Fork {
 
     /// The rule set of the interpreter. Constantinople is Petersburg plus the SSTORE metering of
     /// EIP-1283, which `evm.rs` adds back.
-    pub(crate) const fn spec_id(self) -> SpecId {
+    pub const fn spec_id(self) -> SpecId {
         match self {
             Self::Frontier => SpecId::FRONTIER,
             Self::Homestead => SpecId::HOMESTEAD,

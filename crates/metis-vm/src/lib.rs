@@ -1,15 +1,18 @@
 //! MetisVM: how the frames of a transaction are run.
 //!
 //! A virtual machine is a choice of [`FrameRunner`]: tier 0 is
-//! [`InterpreterRunner`](metis_state_transition::InterpreterRunner), the only tier that exists.
-//! Compiled tiers will be further runners behind the same trait; everything outside a frame is
-//! shared, so tiers can differ only inside one. [`TraceRunner`] is tier 0 that reports every step.
+//! [`InterpreterRunner`](metis_state_transition::InterpreterRunner); [`TieredRunner`] runs the
+//! machine code that a [`Registry`] holds, and goes on in tier 0 where there is none. Everything
+//! outside a frame is shared, so tiers can differ only inside one. [`TraceRunner`] is tier 0 that
+//! reports every step.
 //!
 //! In: a frame (code, stack, memory, gas) and its host. Out: the action the frame ends with.
 //! Invariant: any runner leaves the frame exactly as tier 0 would. With `metis-state-transition`
 //! the only crate that names revm types.
 
+pub mod compiled;
 mod machine;
+mod opcodes;
 mod struct_log;
 mod trace;
 mod tracing;
@@ -24,4 +27,6 @@ pub use transfer_logs::{IndexedLog, TransferLogs};
 /// Version of the interpreter behind tier 0.
 pub const REVM_VERSION: &str = "43.0.3";
 
+pub use compiled::{Registry, TieredRunner};
 pub use machine::{FrameRunnerFactory, VirtualMachine};
+pub use opcodes::{OpcodeDescription, opcode_table};

@@ -1,11 +1,15 @@
 //! Which tiers a virtual machine uses.
 
-use metis_state_transition::{FrameRunner, InterpreterRunner};
+use std::sync::Arc;
+
+use metis_state_transition::FrameRunner;
+
+use crate::compiled::{Registry, TieredRunner};
 
 /// Makes a frame runner for each execution.
 ///
-/// Runners are per execution because they may hold state of it (pinned code, a trace); what they
-/// share (a code cache) lives in the factory.
+/// Runners are per execution because they hold state of it (pinned code, a trace); what they share
+/// (a code registry) lives in the factory.
 pub trait FrameRunnerFactory: Send + Sync {
     /// The runner.
     type Runner: FrameRunner;
@@ -15,19 +19,22 @@ pub trait FrameRunnerFactory: Send + Sync {
 }
 
 /// The virtual machine of a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum VirtualMachine {
     /// Tier 0 for every frame.
     #[default]
     Interpreter,
+    /// Tier 1 for what a registry holds compiled, tier 0 for the rest.
+    Compiled(Arc<Registry>),
 }
 
 impl FrameRunnerFactory for VirtualMachine {
-    type Runner = InterpreterRunner;
+    type Runner = TieredRunner;
 
-    fn runner(&self) -> InterpreterRunner {
+    fn runner(&self) -> TieredRunner {
         match self {
-            Self::Interpreter => InterpreterRunner,
+            Self::Interpreter => TieredRunner::interpreter(),
+            Self::Compiled(registry) => TieredRunner::new(registry),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     arguments::{development_rules, pool_config},
 };
 use crate::{
+    code_registry::{CodeRegistry, virtual_machine},
     convert::{Blob, Fixed, Word},
     errors::{decode_error, from_node},
     genesis,
@@ -23,7 +24,8 @@ use crate::{
 #[pymethods]
 impl Node {
     #[staticmethod]
-    #[pyo3(signature = (genesis_json, header_json, accounts, kept_block_count=1024, pool=None, development=None))]
+    #[allow(clippy::too_many_arguments)] // named ones, in Python
+    #[pyo3(signature = (genesis_json, header_json, accounts, kept_block_count=1024, pool=None, development=None, registry=None))]
     fn open_fork(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -32,6 +34,7 @@ impl Node {
         kept_block_count: usize,
         pool: Option<&Bound<'_, PyAny>>,
         development: Option<&Bound<'_, PyAny>>,
+        registry: Option<&CodeRegistry>,
     ) -> PyResult<Self> {
         let accounts = alloc_accounts(accounts)?.into_iter().collect();
         let spec = genesis::chain_spec(&genesis::parse(genesis_json.as_bytes())?)?;
@@ -39,7 +42,8 @@ impl Node {
             .map_err(|problem| decode_error("header", problem.field(), &problem.to_string(), None))?;
         let fork = ForkBlock { block: genesis::block(header), accounts };
         let (pool, development) = (pool_config(pool)?, development_rules(development)?);
-        let config = NodeConfig { kept_block_count, pool, development, ..NodeConfig::default() };
+        let machine = virtual_machine(registry);
+        let config = NodeConfig { kept_block_count, pool, development, machine, ..NodeConfig::default() };
         let node =
             guard_free(py, || metis_node::Node::open_fork(spec, fork, &config))?.map_err(|error| from_node(&error))?;
         Ok(Self::new(node))

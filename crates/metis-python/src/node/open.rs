@@ -8,6 +8,7 @@ use super::{
     arguments::{development_rules, pool_config},
 };
 use crate::{
+    code_registry::{CodeRegistry, virtual_machine},
     errors::{decode_error, from_node},
     genesis,
     guard::guard_free,
@@ -18,7 +19,7 @@ use crate::{
 impl Node {
     #[staticmethod]
     #[allow(clippy::too_many_arguments)] // named ones, in Python
-    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None))]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None))]
     fn open(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -28,6 +29,7 @@ impl Node {
         kept_block_count: usize,
         pool: Option<&Bound<'_, PyAny>>,
         development: Option<&Bound<'_, PyAny>>,
+        registry: Option<&CodeRegistry>,
     ) -> PyResult<Self> {
         let durability = match durability {
             "block" => Durability::EveryBlock,
@@ -44,6 +46,7 @@ impl Node {
             kept_block_count,
             pool: pool_config(pool)?,
             development: development_rules(development)?,
+            machine: virtual_machine(registry),
         };
         let opened = guard_free(py, || {
             let state = metis_db::MemoryStore::new(accounts.clone(), 0);
