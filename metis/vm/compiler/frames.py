@@ -20,12 +20,8 @@ from metis.vm.compiler.opcodes import Op, OpcodeTable
 __all__ = ["Frame", "Placed", "place", "stack_use"]
 
 
-@dataclass(slots=True)
 class Frame:
-    """Lowest slot that its nodes touch, and the height (one above the highest slot) that they reach."""
-
-    lowest: int = 0
-    highest: int = 0
+    """Nodes whose heights are known relative to each other; only its identity matters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +36,8 @@ class Placed:
     used : slots read before they are written.
     written : slots that the node leaves changed.
     popped_to : lowest height on the way; slots from there up are not what they were.
+    lowest : lowest slot that this node, or one that can follow it in the frame, looks at or takes.
+    highest : largest height that any of them reaches.
     live : slots whose values must be known at the start.
     dirty : slots whose memory may be stale at the start.
     predecessors : edges from nodes of the same frame, one per edge.
@@ -53,6 +51,8 @@ class Placed:
     used: frozenset[int] = frozenset()
     written: frozenset[int] = frozenset()
     popped_to: int = 0
+    lowest: int = 0
+    highest: int = 0
     live: frozenset[int] = frozenset()
     dirty: frozenset[int] = frozenset()
     predecessors: list[Placed] = field(default_factory=list)
@@ -96,6 +96,7 @@ def place(flow: Flow, table: OpcodeTable) -> list[Placed]:
         _connect(item, placed)
         item.is_entered |= item.node.is_external
         _summarise(item, table)
+    _flow_bounds(order)
     _flow_dirty(order)
     _flow_live(order)
     return order
@@ -161,8 +162,7 @@ def _summarise(item: Placed, table: OpcodeTable) -> None:
     used: set[int] = set()
     written: set[int] = set()
     clean: set[int] = set()
-    frame = item.frame
-    lowest, highest = min(frame.lowest, height), max(frame.highest, height)
+    lowest = highest = height
     for instruction in item.instructions():
         opcode = instruction.opcode
         looks, takes, gives = stack_use(opcode, table)
@@ -190,10 +190,21 @@ def _summarise(item: Placed, table: OpcodeTable) -> None:
             # A step leaves its results in memory.
             written -= given
             clean |= given
-    frame.lowest, frame.highest = lowest, highest
+    item.lowest, item.highest = lowest, highest
     item.used = frozenset(used)
     item.written = frozenset(slot for slot in written if slot < height)
     item.popped_to = lowest_height
+
+
+def _flow_bounds(order: list[Placed]) -> None:
+    pending = list(order)
+    while pending:
+        item = pending.pop()
+        for predecessor in item.predecessors:
+            if item.lowest < predecessor.lowest or item.highest > predecessor.highest:
+                predecessor.lowest = min(predecessor.lowest, item.lowest)
+                predecessor.highest = max(predecessor.highest, item.highest)
+                pending.append(predecessor)
 
 
 def _flow_dirty(order: list[Placed]) -> None:

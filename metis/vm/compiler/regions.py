@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metis.vm.compiler.frames import Frame, Placed
+from metis.vm.compiler.frames import Placed
 
 __all__ = ["Region", "partition"]
 
@@ -48,7 +48,6 @@ def partition(nodes: list[Placed], size_max: int) -> list[Region]:
 def _units(nodes: list[Placed]) -> list[list[Placed]]:
     """Frames, joined where a node that is no entry of the contract is entered from another frame."""
     leader: dict[int, int] = {}
-    frames: dict[int, Frame] = {id(item.frame): item.frame for item in nodes}
 
     def find(frame: int) -> int:
         while leader.setdefault(frame, frame) != frame:
@@ -63,5 +62,4 @@ def _units(nodes: list[Placed]) -> list[list[Placed]]:
     units: dict[int, list[Placed]] = {}
     for item in nodes:
         units.setdefault(find(id(item.frame)), []).append(item)
-    assert frames
     return sorted(units.values(), key=lambda unit: unit[0].node.pc)

@@ -15,10 +15,17 @@ from typing import Final
 from metis.vm.compiler.frames import Placed
 from metis.vm.compiler.opcodes import OpcodeTable
 
-__all__ = ["COVER_MAX", "Sections", "find_sections"]
+__all__ = ["COVER_MAX", "MEMORY_RESERVE", "RESERVED_MEMORY_BYTES", "Sections", "find_sections"]
 
 COVER_MAX: Final = 3000
 """BOUND: static gas that one check covers."""
+
+
+RESERVED_MEMORY_BYTES: Final = 1024
+"""Memory below this, at known offsets, is paid for by what every check holds in reserve."""
+
+MEMORY_RESERVE: Final = 3 * (RESERVED_MEMORY_BYTES // 32) + (RESERVED_MEMORY_BYTES // 32) ** 2 // 512
+"""SPEC: Yellow Paper, eq. for C_mem: gas to grow memory from nothing to the reserved size."""
 
 
 @dataclass(frozen=True, slots=True)

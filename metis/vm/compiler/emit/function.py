@@ -206,16 +206,16 @@ class FunctionEmitter:
             self._check_bounds(item, top, gas)
             base = writer.let(f"getelementptr inbounds i8, ptr {top}, i64 {-WORD_BYTES * item.height}")
             machine.state = fresh_state(item.height, gas, base)
-            machine.pc, machine.static_gas = item.node.pc, 0
+            machine.begin_instruction(item.node.pc, 0)
             if id(item) not in self.sections.checked:
                 machine.check_cover(self.sections.head[id(item)])
             self.edge_to(item)
 
     def _check_bounds(self, item: Placed, top: str, gas: str) -> None:
         """Leave to tier 0 where the frame could take too much from the stack, or put too much on it."""
-        machine, writer, frame = self.machine, self.machine.writer, item.frame
-        below = (item.height - frame.lowest) * WORD_BYTES
-        above = (frame.highest - item.height) * WORD_BYTES
+        machine, writer = self.machine, self.machine.writer
+        below = (item.height - item.lowest) * WORD_BYTES
+        above = (item.highest - item.height) * WORD_BYTES
         room = STACK_WORDS_MAX * WORD_BYTES - above - below
         if room < 0:
             machine.leave(top, gas, str(item.node.pc), CAUSE_STACK)
@@ -290,29 +290,27 @@ class FunctionEmitter:
         machine.is_ended = False
         instructions = item.instructions()
         costs = section_costs(item, table)
-        machine.pc, machine.static_gas = instructions[0].pc, 0
+        machine.begin_instruction(instructions[0].pc, 0)
         machine.state.cover = self.sections.head[id(item)]
         if id(item) in self.sections.checked:
             machine.check_cover(machine.state.cover)
         section, last = 0, len(instructions) - 1
         for position, instruction in enumerate(instructions):
-            machine.pc, opcode = instruction.pc, instruction.opcode
+            opcode = instruction.opcode
             if table.is_open_coded(opcode):
-                machine.static_gas = table.static_gas[opcode]
-                machine.state.spent += machine.static_gas
-                machine.state.cover -= machine.static_gas
+                machine.begin_instruction(instruction.pc, table.static_gas[opcode])
                 self._emit_one(instruction, is_last=position == last)
                 if machine.is_ended:
                     return
                 continue
-            machine.static_gas = 0
+            machine.begin_instruction(instruction.pc, 0)
             if table.ends_block(opcode):
                 leaving_step(machine, opcode)
                 return
             step(machine, opcode)
             section += 1
             # Where the node ends here, the check is about what follows it.
-            machine.pc = instruction.next_pc
+            machine.begin_instruction(instruction.next_pc, 0)
             machine.check_cover(costs[section] + (self.sections.tail[id(item)] if section == len(costs) - 1 else 0))
         end_node(self, item)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from metis.vm.compiler.abi import CAUSE_DYNAMIC_GAS, CAUSE_SECTION_GAS, STATUS_DEOPTIMISE, STATUS_LEFT, WORD_BYTES
 from metis.vm.compiler.emit.writer import Writer
 from metis.vm.compiler.opcodes import OpcodeTable
+from metis.vm.compiler.sections import MEMORY_RESERVE
 from metis.vm.compiler.values import COMPUTED, UNKNOWN, Fact, constant_fact
 
 __all__ = ["Machine", "State", "Word", "constant_word"]
@@ -98,6 +99,8 @@ class Machine:
         self.pc = 0
         self.static_gas = 0
         """Of the current instruction; part of ``spent`` already."""
+        self.dynamic_gas = ""
+        """LLVM value: charged for the current instruction beyond that."""
         self.is_ended = False
         """Nothing can follow: the code here always leaves."""
         self.deoptimised_from: list[_Leaving] = []
@@ -171,8 +174,9 @@ class Machine:
         """Store every word of the stack whose memory is stale."""
         state = self.state
         for slot, word in state.stack.items():
-            if slot < state.height and state.stored.get(slot) is not word:
+            if state.stored.get(slot) is not word:
                 self.store_slot(slot, word)
+                state.stored[slot] = word
 
     def store_slot(self, slot: int, word: Word) -> None:
         """Store one word to the stack's memory."""
@@ -201,7 +205,14 @@ class Machine:
 
     def gas_before(self) -> str:
         """Gas as tier 0 has it before the current instruction."""
-        return self._gas_less(self.state.spent - self.static_gas)
+        gas = self._gas_less(self.state.spent - self.static_gas)
+        return self.writer.let(f"add i64 {gas}, {self.dynamic_gas}") if self.dynamic_gas else gas
+
+    def begin_instruction(self, pc: int, static_gas: int) -> None:
+        """Go to an instruction whose static gas is spent from here on."""
+        self.pc, self.static_gas, self.dynamic_gas = pc, static_gas, ""
+        self.state.spent += static_gas
+        self.state.cover -= static_gas
 
     def _gas_less(self, spent: int) -> str:
         return self.writer.let(f"sub i64 {self.state.gas}, {spent}") if spent else self.state.gas
@@ -213,7 +224,9 @@ class Machine:
 
     def deoptimise(self, cause: int) -> None:
         """Leave to tier 0 before the current instruction; ends the block."""
+        stored = dict(self.state.stored)
         self.write_back()
+        self.state.stored = stored
         self.leave(self.top(), self.gas_before(), str(self.pc), cause)
 
     def leave(self, top: str, gas: str, pc: str, cause: int) -> None:
@@ -237,16 +250,17 @@ class Machine:
     def charge(self, amount: str) -> None:
         """Charge dynamic gas, deoptimising where less than the covered static gas would remain."""
         state, writer = self.state, self.writer
-        needed = writer.let(f"add i64 {amount}, {state.spent + state.cover}")
+        needed = writer.let(f"add i64 {amount}, {state.spent + state.cover + MEMORY_RESERVE}")
         self.deoptimise_if(writer.let(f"icmp ult i64 {state.gas}, {needed}"), CAUSE_DYNAMIC_GAS)
         state.gas = writer.let(f"sub i64 {state.gas}, {amount}")
+        self.dynamic_gas = amount
 
     def check_cover(self, cover: int) -> None:
         """Check that gas covers all ways from here to the next check."""
         state = self.state
         state.cover = cover
         if cover:
-            condition = self.writer.let(f"icmp ult i64 {state.gas}, {state.spent + cover}")
+            condition = self.writer.let(f"icmp ult i64 {state.gas}, {state.spent + cover + MEMORY_RESERVE}")
             self.deoptimise_if(condition, CAUSE_SECTION_GAS)
 
     def finish(self) -> None:

@@ -12,6 +12,7 @@ from metis.vm.compiler.abi import CAUSE_GROW, STATUS_LEFT
 from metis.vm.compiler.emit.machine import Machine, Word
 from metis.vm.compiler.emit.step import call_step
 from metis.vm.compiler.opcodes import Op
+from metis.vm.compiler.sections import MEMORY_RESERVE, RESERVED_MEMORY_BYTES
 from metis.vm.compiler.values import COMPUTED, result_fact
 
 __all__ = ["keccak256", "load", "size", "store", "store_byte"]
@@ -68,7 +69,7 @@ def _address(machine: Machine, opcode: int, offset: Word, length: int) -> str | 
             machine.deoptimise_always(CAUSE_GROW)
             return None
         if end > state.active:
-            _activate(machine, opcode, str(end))
+            _activate(machine, opcode, end)
             state.active = (end + 31) // 32 * 32
         return writer.let(f"getelementptr inbounds i8, ptr {writer.load_field('memory', 'ptr')}, i64 {constant}")
     # A root below 2**31 plus an offset below 2**32 does not wrap, so only the root's upper bits are looked at.
@@ -88,43 +89,49 @@ def _address(machine: Machine, opcode: int, offset: Word, length: int) -> str | 
     return writer.let(f"getelementptr inbounds i8, ptr {base}, i64 {position}")
 
 
-def _activate(machine: Machine, opcode: int, end: str) -> None:
+def _activate(machine: Machine, opcode: int, end: int | str) -> None:
     """
     Grow memory where ``end`` lies behind its active size.
 
     Only gas lives in an SSA value across this; the address of memory is loaded again by whoever needs it.
+    Only gas lives in an SSA value across this; the address of memory is loaded again by whoever needs it.
     """
     writer, state = machine.writer, machine.state
+    is_reserved = isinstance(end, int) and end <= RESERVED_MEMORY_BYTES
     active = writer.load_field("memory_length")
     is_behind = writer.let(f"icmp ugt i64 {end}, {active}")
-    grow, following = writer.new_label(), writer.new_label()
+    grow, following, unpaid, paid = (writer.new_label() for _ in range(4))
     before = writer.label
     writer.line(f"br i1 {is_behind}, label %{grow}, label %{following}, !prof !1")
     with writer.rarely(grow):
-        rounded = writer.let(f"and i64 {writer.let(f'add i64 {end}, 31')}, -32")
+        if isinstance(end, int):
+            rounded = str((end + 31) // 32 * 32)
+        else:
+            rounded = writer.let(f"and i64 {writer.let(f'add i64 {end}, 31')}, -32")
         writer.store_field("gas", machine.gas_now())
         helper = writer.load_field("grow", "ptr", constant=True)
         failed = writer.let(f"call i32 {helper}(ptr %context, i64 {rounded}) #2")
-        unpaid, paid, enough, short = (writer.new_label() for _ in range(4))
-        writer.line(f"br i1 {writer.let(f'icmp ne i32 {failed}, 0')}, label %{unpaid}, label %{paid}")
-        writer.begin(paid)
+        cannot = writer.let(f"icmp ne i32 {failed}, 0")
         remaining = writer.load_field("gas")
         gas = writer.let(f"add i64 {remaining}, {state.spent}") if state.spent else remaining
-        is_short = writer.let(f"icmp ult i64 {remaining}, {state.cover}")
-        writer.line(f"br i1 {is_short}, label %{short}, label %{enough}")
-        writer.begin(enough)
+        if not is_reserved:
+            # What was paid stays paid: tier 0 finds the memory large enough and charges no more for it.
+            is_short = writer.let(f"icmp ult i64 {remaining}, {state.cover + MEMORY_RESERVE}")
+            cannot = writer.let(f"or i1 {cannot}, {is_short}")
+        writer.line(f"br i1 {cannot}, label %{unpaid}, label %{paid}, !prof !1")
+        writer.begin(paid)
         writer.line(f"br label %{following}")
-        # The growth is paid: tier 0 finds the memory large enough and charges no more for it.
-        writer.begin(short)
-        gas_before_growth, state.gas = state.gas, gas
-        machine.deoptimise(CAUSE_GROW)
-        state.gas = gas_before_growth
-        # Tier 0 is sure to run out of gas at this opcode; the stack below its operands is never seen again.
         writer.begin(unpaid)
-        call_step(machine, machine.table.inputs[opcode])
-        writer.line(f"ret i32 {STATUS_LEFT}")
+        if is_reserved:
+            # The last check holds the gas for it in reserve; were it not so, the frame would end here.
+            call_step(machine, machine.table.inputs[opcode])
+            writer.line(f"ret i32 {STATUS_LEFT}")
+        else:
+            gas_before_growth, state.gas = state.gas, gas
+            machine.deoptimise(CAUSE_GROW)
+            state.gas = gas_before_growth
     writer.begin(following)
-    state.gas = writer.let(f"phi i64 [ {state.gas}, %{before} ], [ {gas}, %{enough} ]")
+    state.gas = writer.let(f"phi i64 [ {state.gas}, %{before} ], [ {gas}, %{paid} ]")
 
 
 def keccak256(machine: Machine) -> None:

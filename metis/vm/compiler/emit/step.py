@@ -1,8 +1,8 @@
 """
 Opcodes that tier 0 executes: a call of the engine's `step`.
 
-Only the operands are written to the stack's memory, unless the frame is suspended: an opcode that fails
-ends the frame, and nobody looks at its stack any more.
+Before it the whole stack is written to its memory: a step costs far more than the stores, and what is in
+memory need not be written again wherever compiled code may leave.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def call_step(machine: Machine, inputs: int) -> str:
 def step(machine: Machine, opcode: int) -> None:
     """Emit an opcode after which the frame goes on here, unless it fails."""
     writer, table = machine.writer, machine.table
+    machine.write_back()
     status = call_step(machine, table.inputs[opcode])
     machine.has_left = True
     writer.branch_unlikely(writer.let(f"icmp ne i32 {status}, 0"), "left")
@@ -39,7 +40,7 @@ def step(machine: Machine, opcode: int) -> None:
 
 
 def leaving_step(machine: Machine, opcode: int) -> None:
-    """Emit an opcode that ends or suspends the frame."""
+    """Emit an opcode that ends or suspends the frame; one that ends it needs its operands alone."""
     if opcode in CALLS and machine.table.active[opcode]:
         machine.write_back()
     inputs = machine.table.inputs[opcode] if machine.table.active[opcode] else 0

@@ -1,0 +1,1 @@
+"""Programs that look for differences without end: one module per pair of things that must be equal."""
