@@ -33,7 +33,7 @@ from metis.vm.refusals import is_expected, refusal_name
 from metis.vm.statetest import StateCase, StateTest
 from metis.vm.template import template_sender, unsigned_transaction
 
-__all__ = ["CaseFailure", "CaseRunner", "execute_case", "run_case"]
+__all__ = ["CaseFailure", "CaseRunner", "Prepared", "execute_case", "run_case"]
 
 BLOCKHASH_WINDOW = 256
 
@@ -73,11 +73,28 @@ class _Result:
     refusal: InvalidTransaction | DecodeError | None = None
 
 
-class CaseRunner:
-    """Runs the cases of one test; they share one store, since running a transaction keeps nothing."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A case's transaction with the state, rules and block that it runs in."""
 
-    def __init__(self, test: StateTest) -> None:
+    store: engine.MemoryStore
+    spec: engine.ChainSpec
+    environment: BlockEnvironment
+    transaction: engine.TransactionHandle
+
+
+class CaseRunner:
+    """
+    Runs the cases of one test; they share one store, since running a transaction keeps nothing.
+
+    Parameters
+    ----------
+    registry : compiled code to run; None interprets everything.
+    """
+
+    def __init__(self, test: StateTest, registry: engine.CodeRegistry | None = None) -> None:
         self.test = test
+        self._registry = registry
         self._environments: dict[tuple[bool, bool], BlockEnvironment] = {}
 
     @functools.cached_property
@@ -127,9 +144,34 @@ class CaseRunner:
             return _Result(self._root_after_refusal(case), _NO_LOGS_HASH, refusal)
         return _Result(outcome.state_root, outcome.logs_hash)
 
+    def prepare(self, case: StateCase, *, transaction_gas_cap: bool = True) -> Prepared:
+        """
+        Return what the engine needs to run a case's transaction.
+
+        Raises
+        ------
+        InvalidTransaction, DecodeError : its signed bytes are refused.
+        FixtureError : the file's fields do not make a transaction, or its fork is unknown.
+        """
+        try:
+            return self._prepared(case, transaction_gas_cap=transaction_gas_cap)
+        except (MalformedField, GenesisError, _WrongSender) as error:
+            raise FixtureError(self.test.path, self.test.name, str(error)) from error
+
     def _outcome(
         self, case: StateCase, trace: Callable[[bytes], None] | None, *, transaction_gas_cap: bool
     ) -> TransactionOutcome:
+        prepared = self._prepared(case, transaction_gas_cap=transaction_gas_cap)
+        return engine.execute_transaction(
+            prepared.store,
+            prepared.spec,
+            prepared.environment,
+            prepared.transaction,
+            trace=trace,
+            registry=self._registry,
+        )
+
+    def _prepared(self, case: StateCase, *, transaction_gas_cap: bool) -> Prepared:
         fork = canonical_fork(case.fork)
         if fork is None:
             raise MalformedField("post", f"fork {case.fork!r} is not one of the engine's")
@@ -137,8 +179,7 @@ class CaseRunner:
         if not transaction_gas_cap:
             spec = spec.without_transaction_gas_limit_cap()
         transaction = self._transaction(case)
-        environment = self._environment(fork)
-        return engine.execute_transaction(self._store, spec, environment, transaction, trace=trace)
+        return Prepared(self._store, spec, self._environment(fork), transaction)
 
     def _transaction(self, case: StateCase) -> engine.TransactionHandle:
         if case.transaction_rlp is None:

@@ -8,13 +8,14 @@ workers, so that an archive of any size runs in constant memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from metis import engine
 from metis.types import CompositionError, FixtureError, GenesisError
 from metis.vm.case import CaseFailure, CaseRunner
+from metis.vm.eager import CompiledRun, compile_met
 from metis.vm.fixtures import FixtureFile, read_fixture
 from metis.vm.forks import canonical_fork
 from metis.vm.statetest import StateTest, parse_state_tests
@@ -47,12 +48,14 @@ class Report:
 
     Attributes
     ----------
+    compiled : what mode "eager" compiled and how it ran; None in other modes.
     by_fork : counts by the files' own fork names; :data:`UNREADABLE` counts what has none.
     failures : every difference, in the order of files and cases.
     """
 
     by_fork: dict[str, ForkCount] = field(default_factory=dict)
     failures: list[CaseFailure] = field(default_factory=list)
+    compiled: CompiledRun | None = None
 
     @property
     def total(self) -> int:
@@ -133,12 +136,39 @@ def run_state_tests(
     FixtureError : a path does not exist (from ``files``).
     """
     check_mode(mode)
+    if mode == "eager":
+        return _run_eagerly(list(files), fork, workers, on_progress)
+    return _run_once(files, fork, workers, on_progress, None)
+
+
+def _run_eagerly(
+    files: Sequence[FixtureFile], fork: str | None, workers: int, on_progress: Callable[[Report], None] | None
+) -> Report:
+    """Run everything until no code is left that could be compiled, and report the last run."""
+    registry = engine.CodeRegistry("eager")
+    compiled = CompiledRun()
+    while True:
+        report = _run_once(files, fork, workers, on_progress, registry)
+        if not compile_met(registry, workers, compiled):
+            compiled.read(registry)
+            report.compiled = compiled
+            return report
+        compiled.begin_run(registry)
+
+
+def _run_once(
+    files: Iterable[FixtureFile],
+    fork: str | None,
+    workers: int,
+    on_progress: Callable[[Report], None] | None,
+    registry: engine.CodeRegistry | None,
+) -> Report:
     chosen = canonical_fork(fork) if fork is not None else None
     if fork is not None and chosen is None:
         raise GenesisError("fork", f"{fork!r} is not a fork of the engine: {', '.join(engine.fork_names())}")
     so_far = Report()
     by_position: dict[int, Report] = {}
-    for position, file_report in _reports(files, chosen, workers):
+    for position, file_report in _reports(files, chosen, workers, registry):
         by_position[position] = file_report
         so_far.add(file_report)
         if on_progress is not None:
@@ -154,10 +184,9 @@ def check_mode(mode: str) -> None:
     ------
     CompositionError : the mode is unknown or not built yet; nothing falls back to the interpreter.
     """
-    if mode == "interpreter":
+    if mode in ("interpreter", "eager"):
         return
     not_built: Mapping[str, tuple[str, str]] = {
-        "eager": ("VirtualMachine", "the compiler is not built yet; run with --mode interpreter"),
         "parallel": ("Executor", "the parallel executor is not built yet; run with --mode interpreter"),
     }
     interface, problem = not_built.get(mode, ("VirtualMachine", f"no such mode; choose one of {', '.join(MODES)}"))
@@ -175,17 +204,19 @@ def _joined(by_position: Mapping[int, Report]) -> Report:
     return report
 
 
-def _reports(files: Iterable[FixtureFile], fork: str | None, workers: int) -> Iterator[tuple[int, Report]]:
+def _reports(
+    files: Iterable[FixtureFile], fork: str | None, workers: int, registry: engine.CodeRegistry | None
+) -> Iterator[tuple[int, Report]]:
     """Each file's position and report, as they are finished: one slow file does not hold up the others."""
     if workers <= 1:
         for position, file in enumerate(files):
-            yield position, _file_report(file, fork)
+            yield position, _file_report(file, fork, registry)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="statetest") as pool:
         running: dict[Future[Report], int] = {}
         try:
             for position, file in enumerate(files):
-                running[pool.submit(_file_report, file, fork)] = position
+                running[pool.submit(_file_report, file, fork, registry)] = position
                 # BOUND: files in memory.
                 while len(running) >= workers * FILES_AHEAD_PER_WORKER:
                     yield from _finished(running)
@@ -203,20 +234,22 @@ def _finished(running: dict[Future[Report], int]) -> Iterator[tuple[int, Report]
         yield running.pop(future), future.result()
 
 
-def _file_report(file: FixtureFile, fork: str | None) -> Report:
+def _file_report(file: FixtureFile, fork: str | None, registry: engine.CodeRegistry | None) -> Report:
     report = Report()
     try:
         for test in parse_state_tests(file.path, read_fixture(file)):
             if isinstance(test, FixtureError):
                 report.failed_case(UNREADABLE, _unreadable(test))
             else:
-                _run_test(test, fork, report)
+                _run_test(test, fork, report, registry)
     except FixtureError as error:
         report.failed_case(UNREADABLE, _unreadable(error))
     return report
 
 
-def _run_test(test: StateTest, fork: str | None, report: Report) -> None:
+def _run_test(
+    test: StateTest, fork: str | None, report: Report, registry: engine.CodeRegistry | None
+) -> None:
     runner: CaseRunner | None = None
     for case in test.cases:
         case_fork = canonical_fork(case.fork)
@@ -225,7 +258,7 @@ def _run_test(test: StateTest, fork: str | None, report: Report) -> None:
         if case_fork is None:
             report.skipped_case(case.fork)
             continue
-        runner = runner or CaseRunner(test)
+        runner = runner or CaseRunner(test, registry)
         failure = runner.run(case)
         if failure is None:
             report.passed_case(case.fork)

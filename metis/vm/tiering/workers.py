@@ -7,7 +7,6 @@ code and nothing else.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -66,11 +65,11 @@ class Worker:
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "metis.vm.compiler.worker"],
+                    # -P: what lies in the current folder is not imported.
+                    [sys.executable, "-P", "-m", "metis.vm.compiler.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 )
             return self._process
 
