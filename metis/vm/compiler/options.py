@@ -15,8 +15,8 @@ class Options:
     Attributes
     ----------
     level : LLVM's optimisation level, 0 to 2.
-    instructions_max : instructions, inlined copies included, above which inlining is reduced and then the
-        contract refused.
+    instructions_max : instructions above which a contract is refused.
+    inlined_instructions_max : instructions, inlined copies included, above which less is inlined.
     inline_sizes : sizes of functions to inline, tried from the first to the last.
     region_size : instructions in one machine function, about.
     code_size_max : bytes of bytecode above which a contract is refused.
@@ -24,6 +24,7 @@ class Options:
 
     level: int = 2
     instructions_max: int = 9000
+    inlined_instructions_max: int = 5000
     inline_sizes: tuple[int, ...] = (40, 20, 8, 0)
     region_size: int = 1500
     code_size_max: int = 49_152

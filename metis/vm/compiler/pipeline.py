@@ -70,7 +70,8 @@ def plan_code(code: bytes, fork: str, options: Options) -> Plan | Refusal:
         except FlowTooLarge:
             continue
         size = sum(node.size for node in flow.nodes)
-        if size <= options.instructions_max:
+        is_last = inline_size == options.inline_sizes[-1]
+        if size <= (options.instructions_max if is_last else options.inlined_instructions_max):
             return Plan(program, flow, partition(place(flow, program.table), options.region_size))
     return Refusal(f"{size or 'too many'} instructions to compile, at most {options.instructions_max}")
 

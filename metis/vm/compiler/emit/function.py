@@ -8,18 +8,18 @@ checks the bounds of the stack for the whole frame, and loads what the node want
 
 from __future__ import annotations
 
-from metis.vm.compiler.abi import CAUSE_JUMP, CAUSE_STACK, STACK_WORDS_MAX, WORD_BYTES
+from metis.vm.compiler.abi import CAUSE_JUMP, CAUSE_OTHER, CAUSE_SECTION_GAS, CAUSE_STACK, STACK_WORDS_MAX, WORD_BYTES
 from metis.vm.compiler.decode import Instruction
 from metis.vm.compiler.emit import arithmetic, bits, memory, stack
 from metis.vm.compiler.emit.control import DynamicJump, Edge, end_node, fresh_state
 from metis.vm.compiler.emit.environment import ENVIRONMENT
-from metis.vm.compiler.emit.machine import Machine, State, Word, constant_word
+from metis.vm.compiler.emit.machine import Machine, State, Word, constant_word, deoptimised
 from metis.vm.compiler.emit.step import leaving_step, step
 from metis.vm.compiler.emit.writer import Writer
 from metis.vm.compiler.frames import Placed
 from metis.vm.compiler.opcodes import Op, OpcodeTable, is_push
 from metis.vm.compiler.regions import Region
-from metis.vm.compiler.sections import find_sections, section_costs
+from metis.vm.compiler.sections import MEMORY_RESERVE, find_sections, section_costs
 from metis.vm.compiler.values import UNKNOWN, Fact
 
 __all__ = ["FunctionEmitter"]
@@ -203,30 +203,34 @@ class FunctionEmitter:
             top, gas = f"%s{number}.top", f"%s{number}.gas"
             writer.line(_phi(top, "ptr", [(edge_top, label) for label, edge_top, _ in incoming]).strip())
             writer.line(_phi(gas, "i64", [(edge_gas, label) for label, _, edge_gas in incoming]).strip())
-            self._check_bounds(item, top, gas)
+            self._check_entry(item, top, gas)
             base = writer.let(f"getelementptr inbounds i8, ptr {top}, i64 {-WORD_BYTES * item.height}")
             machine.state = fresh_state(item.height, gas, base)
-            machine.begin_instruction(item.node.pc, 0)
-            if id(item) not in self.sections.checked:
-                machine.check_cover(self.sections.head[id(item)])
             self.edge_to(item)
 
-    def _check_bounds(self, item: Placed, top: str, gas: str) -> None:
-        """Leave to tier 0 where the frame could take too much from the stack, or put too much on it."""
+    def _check_entry(self, item: Placed, top: str, gas: str) -> None:
+        """
+        Leave to tier 0 where what follows could take too much from the stack or put too much on it, or where gas
+        does not cover the ways to the next check.
+        """
         machine, writer = self.machine, self.machine.writer
         below = (item.height - item.lowest) * WORD_BYTES
         above = (item.highest - item.height) * WORD_BYTES
-        room = STACK_WORDS_MAX * WORD_BYTES - above - below
-        if room < 0:
-            machine.leave(top, gas, str(item.node.pc), CAUSE_STACK)
-            writer.begin(writer.new_label())
-            return
+        room = max(0, STACK_WORDS_MAX * WORD_BYTES - above - below)
         size = writer.let(f"sub i64 {writer.let(f'ptrtoint ptr {top} to i64')}, %stack_address")
         spare = writer.let(f"sub i64 {size}, {below}") if below else size
+        is_outside = writer.let(f"icmp ugt i64 {spare}, {room}") if above + below <= STACK_WORDS_MAX * WORD_BYTES else "true"
+        status = deoptimised(CAUSE_STACK)
+        condition = is_outside
+        cover = 0 if id(item) in self.sections.checked else self.sections.head[id(item)]
+        if cover:
+            is_short = writer.let(f"icmp ult i64 {gas}, {cover + MEMORY_RESERVE}")
+            condition = writer.let(f"or i1 {is_outside}, {is_short}")
+            status = writer.let(f"select i1 {is_outside}, i32 {status}, i32 {deoptimised(CAUSE_SECTION_GAS)}")
         label = writer.new_label()
         with writer.rarely(label):
-            machine.leave(top, gas, str(item.node.pc), CAUSE_STACK)
-        writer.branch_unlikely(writer.let(f"icmp ugt i64 {spare}, {room}"), label)
+            machine.leave(top, gas, str(item.node.pc), status)
+        writer.branch_unlikely(condition, label)
 
     def _emit_dynamic(self) -> None:
         """Emit the switch over the targets of unresolved jumps."""
@@ -258,7 +262,7 @@ class FunctionEmitter:
         writer.line(f"switch i32 %jump_target, label %jump_unknown [ {' '.join(cases)} ]")
         writer.lines = writer.rare
         writer.begin("jump_unknown")
-        machine.leave("%jump_top_before", "%jump_gas_before", "%jump_pc", CAUSE_JUMP)
+        machine.leave("%jump_top_before", "%jump_gas_before", "%jump_pc", deoptimised(CAUSE_JUMP))
         for region in sorted(elsewhere):
             writer.begin(f"to_{region}")
             self._tail_call(region, "%jump_target", "%jump_top", "%jump_gas")
@@ -280,7 +284,7 @@ class FunctionEmitter:
         writer.lines = writer.rare
         writer.begin("no_entry")
         pc = writer.let("zext i32 %pc to i64")
-        machine.leave("%entry_top", "%entry_gas", pc, 0)
+        machine.leave("%entry_top", "%entry_gas", pc, deoptimised(CAUSE_OTHER))
         return lines
 
     # Instructions.

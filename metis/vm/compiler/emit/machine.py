@@ -16,7 +16,7 @@ from metis.vm.compiler.opcodes import OpcodeTable
 from metis.vm.compiler.sections import MEMORY_RESERVE
 from metis.vm.compiler.values import COMPUTED, UNKNOWN, Fact, constant_fact
 
-__all__ = ["Machine", "State", "Word", "constant_word"]
+__all__ = ["Machine", "State", "Word", "constant_word", "deoptimised"]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,15 +44,18 @@ def constant_word(value: int) -> Word:
     return Word(str(value), 256, constant_fact(value))
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaving:
-    """One place from which compiled code deoptimises: its block, and what the shared block needs from it."""
+def deoptimised(cause: int) -> str:
+    """Return the status of a deoptimisation."""
+    return str(STATUS_DEOPTIMISE | cause << 8)
 
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A rare block that stores one word on the way out and goes on to the link before it in a chain."""
+
+    slot: int
+    word: Word
     label: str
-    top: str
-    gas: str
-    pc: str
-    status: int
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ class State:
     base : LLVM value: the address of slot 0.
     checked : a word used as an address of memory → the size behind it that is known to be active.
     active : size of memory known to be active.
+    chain : links that the last deoptimisation here went through, deepest slot first; the next one shares what
+        has not changed.
     """
 
     stack: dict[int, Word]
@@ -82,6 +87,7 @@ class State:
     cover: int = 0
     checked: dict[Word, int] = field(default_factory=dict)
     active: int = 0
+    chain: tuple[_Link, ...] = ()
 
     def copy(self) -> State:
         """Return an independent copy, for the other side of a branch."""
@@ -103,7 +109,7 @@ class Machine:
         """LLVM value: charged for the current instruction beyond that."""
         self.is_ended = False
         """Nothing can follow: the code here always leaves."""
-        self.deoptimised_from: list[_Leaving] = []
+        self.links: list[str] = []
         self.has_left = False
 
     # The stack.
@@ -224,16 +230,46 @@ class Machine:
 
     def deoptimise(self, cause: int) -> None:
         """Leave to tier 0 before the current instruction; ends the block."""
-        stored = dict(self.state.stored)
-        self.write_back()
-        self.state.stored = stored
-        self.leave(self.top(), self.gas_before(), str(self.pc), cause)
+        state = self.state
+        stale = sorted(slot for slot, word in state.stack.items() if state.stored.get(slot) is not word)
+        shared = 0
+        for link, slot in zip(state.chain, stale, strict=False):
+            if link.slot != slot or link.word is not state.stack[slot]:
+                break
+            shared += 1
+        state.chain = state.chain[:shared]
+        for slot in stale[shared:]:
+            self._add_link(slot, state.stack[slot])
+        behind = state.chain[-1].label if state.chain else "deoptimise"
+        self.leave(self.top(), self.gas_before(), str(self.pc), deoptimised(cause), behind)
 
-    def leave(self, top: str, gas: str, pc: str, cause: int) -> None:
-        """Leave to tier 0 with the whole stack in memory; ends the block."""
-        status = STATUS_DEOPTIMISE | cause << 8
-        self.deoptimised_from.append(_Leaving(self.writer.label, top, gas, pc, status))
-        self.writer.line("br label %deoptimise")
+    def _add_link(self, slot: int, word: Word) -> None:
+        writer, state = self.writer, self.state
+        label = writer.new_label()
+        lines, writer.lines = writer.lines, self.links
+        self.links.append(f"{label}:")
+        self.store_slot(slot, word)
+        writer.line(f"br label %{state.chain[-1].label if state.chain else 'deoptimise'}")
+        writer.lines = lines
+        state.chain = (*state.chain, _Link(slot, word, label))
+
+    def leave(self, top: str, gas: str, pc: str, status: str, behind: str = "deoptimise") -> None:
+        """
+        Leave to tier 0 by a block that stores what is stale; ends the block.
+
+        The address behind the stack, and position and status in one, go through fields of the context; the last
+        block turns them into what the engine wants.
+        """
+        writer = self.writer
+        writer.line(f"store ptr {top}, ptr {writer.field('stack_length')}, align 8, !tbaa !3")
+        writer.store_field("gas", gas)
+        if pc.isdigit() and status.isdigit():
+            both = str(int(status) << 32 | int(pc))
+        else:
+            high = writer.let(f"shl i64 {status if status.isdigit() else writer.let(f'zext i32 {status} to i64')}, 32")
+            both = writer.let(f"or i64 {high}, {pc}")
+        writer.store_field("pc", both)
+        writer.line(f"br label %{behind}")
 
     def deoptimise_if(self, condition: str, cause: int) -> None:
         """Leave to tier 0 before the current instruction if a condition holds. Its operands must still be there."""
@@ -267,17 +303,14 @@ class Machine:
         """Write the blocks that all ways out share."""
         writer = self.writer
         writer.lines = writer.rare
-        places = self.deoptimised_from
-        if places:
-            writer.begin("deoptimise")
-            top = writer.let("phi ptr " + ", ".join(f"[ {place.top}, %{place.label} ]" for place in places))
-            gas = writer.let("phi i64 " + ", ".join(f"[ {place.gas}, %{place.label} ]" for place in places))
-            pc = writer.let("phi i64 " + ", ".join(f"[ {place.pc}, %{place.label} ]" for place in places))
-            status = writer.let("phi i32 " + ", ".join(f"[ {place.status}, %{place.label} ]" for place in places))
-            self.store_length(top)
-            writer.store_field("gas", gas)
-            writer.store_field("pc", pc)
-            writer.line(f"ret i32 {status}")
+        writer.lines += self.links
+        writer.begin("deoptimise")
+        size = writer.let(f"sub i64 {writer.load_field('stack_length')}, %stack_address")
+        writer.store_field("stack_length", writer.let(f"lshr exact i64 {size}, 5"))
+        both = writer.load_field("pc")
+        writer.store_field("pc", writer.let(f"and i64 {both}, {(1 << 32) - 1}"))
+        status = writer.let(f"lshr i64 {both}, 32")
+        writer.line(f"ret i32 {writer.let(f'trunc i64 {status} to i32')}")
         if self.has_left:
             writer.begin("left")
             writer.line(f"ret i32 {STATUS_LEFT}")
