@@ -17,7 +17,23 @@ _UNARY = (0x15, 0x19, 0x1E)
 _BINARY = (*range(0x01, 0x08), 0x0A, 0x0B, *range(0x10, 0x15), *range(0x16, 0x19), *range(0x1A, 0x1E))
 _TERNARY = (0x08, 0x09)
 _VALUES = (0x30, 0x33, 0x34, 0x36, 0x38, 0x3D, 0x58, 0x59, 0x5A, 0x42, 0x43, 0x47, 0x32)
-_EDGES = (0, 1, 2, 31, 32, 33, 255, 256, (1 << 31) - 1, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, 1 << 64)
+_EDGES = (
+    0,
+    1,
+    2,
+    31,
+    32,
+    33,
+    255,
+    256,
+    (1 << 31) - 1,
+    1 << 31,
+    1 << 32,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 64) - 1,
+    1 << 64,
+)
 
 
 def random_word(random: Random) -> int:
@@ -341,7 +357,7 @@ class Program:
         self.op(0x50)
         self.depth -= 1
 
-    def function_call(self, nesting: int) -> None:
+    def function_call(self, nesting: int) -> None:  # noqa: ARG002 - as all control flow has it
         """Call an internal function: its return address lies below its arguments."""
         random = self.random
         if not self.functions or random.randrange(3) == 0:

@@ -23,7 +23,7 @@ from fuzz.vm_case import Case, random_case, run_case
 __all__ = ["main"]
 
 RESULTS = Path(__file__).parent / "RESULTS.json"
-GAS_LIMITS_PER_CASE = 400
+GAS_LIMITS_PER_CASE = 600
 PROGRESS_INTERVAL_S = 30
 
 

@@ -40,7 +40,10 @@ class _RootGroup(LazyGroup):
             "Run one node for development: JSON-RPC, funded accounts, instant blocks.",
         ),
         "rpc": ("metis.cli.rpc:app", "Check the JSON-RPC interface against Ethereum's cases."),
-        "vm": ("metis.cli.vm:app", "Run bytecode, trace it, and check the machine against Ethereum's state tests."),
+        "vm": (
+            "metis.cli.vm:app",
+            "Run bytecode, compile it, measure it, and check it against Ethereum's state tests.",
+        ),
     }
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metis.cli.vm_code import from_hex, read_code
+
 if TYPE_CHECKING:
     from metis.types import TransactionOutcome
     from metis.vm import StateCase, StateTest
@@ -17,8 +19,6 @@ __all__ = ["run"]
 
 GAS_DEFAULT = 30_000_000
 FORK_DEFAULT = "Osaka"
-
-HEX_FILE_SIZE_BYTES_MAX = 16 * 1024 * 1024
 
 
 def _quantity(text: str) -> int:
@@ -78,7 +78,7 @@ def run(
     else:
         if test is not None:
             raise typer.BadParameter("--test is for a state-test file")
-        code = _code(target)
+        code = read_code(target)
         gas_limit = GAS_DEFAULT if gas is None else gas
         passed = _run_code(code, calldata or "", gas_limit, value or 0, fork or FORK_DEFAULT, show, as_json=as_json)
     if not passed:
@@ -103,7 +103,7 @@ def _run_code(
     outcome = engine.run_code(
         engine.ChainSpec.at_fork(fork),
         code,
-        _from_hex("calldata", calldata),
+        from_hex("calldata", calldata),
         gas_limit=Gas(gas_limit),
         value_wei=Wei(value_wei),
         trace=show,
@@ -192,28 +192,3 @@ def _only(path: str, test: str, option: str, names: list[str], wanted: str | Non
         return wanted
     problem = f"choose with {option}" if wanted is None else f"{option} {wanted}: not in the file, which has"
     raise FixtureError(path, test, f"{problem}: {', '.join(names) or 'nothing'}")
-
-
-def _code(target: str) -> bytes:
-    from metis.types import DecodeError
-
-    if not target.endswith(".hex"):
-        return _from_hex("target", target)
-    try:
-        with Path(target).open(encoding="ascii") as file:
-            text = file.read(HEX_FILE_SIZE_BYTES_MAX + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DecodeError("hex", "target", f"cannot be read: {error}") from error
-    if len(text) > HEX_FILE_SIZE_BYTES_MAX:
-        raise DecodeError("hex", "target", f"file is larger than {HEX_FILE_SIZE_BYTES_MAX:,} bytes")
-    return _from_hex("target", "".join(text.split()))
-
-
-def _from_hex(field: str, text: str) -> bytes:
-    from metis.types import DecodeError
-
-    try:
-        return bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        hint = "; files end in .hex or .json" if field == "target" else ""
-        raise DecodeError("hex", field, f"{text[:80]!r} is not hex{hint}") from error

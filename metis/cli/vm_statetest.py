@@ -14,6 +14,7 @@ from metis.cli.output import columns, write_json
 
 if TYPE_CHECKING:
     from metis.vm import CaseFailure, Report
+    from metis.vm.eager import CompiledRun
 
 __all__ = ["FAILURES_SHOWN_MAX", "statetest"]
 
@@ -31,7 +32,7 @@ def statetest(
     ],
     mode: Annotated[
         str,
-        typer.Option(help="interpreter; eager (compile everything first) and parallel are not built yet and say so."),
+        typer.Option(help="interpreter; eager (everything compiled first); parallel is not built yet and says so."),
     ] = "interpreter",
     fork: Annotated[
         str | None, typer.Option(help="Only this fork's cases, such as Cancun.", show_default=False)
@@ -47,8 +48,13 @@ def statetest(
     failed, or skipped because the engine does not implement its fork. A file that cannot be read
     counts as one failure; the others go on.
 
+    Mode eager runs everything, compiles each code that was met once, in processes, and runs
+    everything again until no code is new; the last run counts.
+
     With --json: {"total", "passed", "failed", "skipped", "by_fork": {fork: counts}, "failures":
-    [the first 20]}. Exit code 1 when anything failed.
+    [the first 20]}, in mode eager also "compiled": {"codes", "refusals", "frames_compiled",
+    "frames_interpreted", "compiled_share", "deoptimisations", "compile_ms"}. Exit code 1 when
+    anything failed.
     """
     from metis.types import FixtureError
     from metis.vm import fixture_files, run_state_tests
@@ -98,6 +104,7 @@ def _progress_line() -> Callable[[Report], None]:
 
 
 def _as_object(report: Report) -> dict[str, Any]:
+    compiled = {} if report.compiled is None else {"compiled": _compiled_object(report.compiled)}
     return {
         "total": report.total,
         "passed": report.passed,
@@ -117,7 +124,30 @@ def _as_object(report: Report) -> dict[str, Any]:
             }
             for failure in report.failures[:FAILURES_SHOWN_MAX]
         ],
+        **compiled,
     }
+
+
+def _compiled_object(run: CompiledRun) -> dict[str, Any]:
+    return {
+        "codes": run.codes,
+        "refusals": run.refusals,
+        "frames_compiled": run.frames_compiled,
+        "frames_interpreted": run.frames_interpreted,
+        "compiled_share": run.compiled_share,
+        "deoptimisations": run.deoptimisations,
+        "compile_ms": run.compile_ms,
+    }
+
+
+def _compiled_text(run: CompiledRun) -> str:
+    refused = sum(run.refusals.values())
+    lines = [
+        f"{run.codes:,} codes compiled in {run.compile_ms / 1000:.1f} s of CPU time, {refused:,} of them refused",
+        f"{run.compiled_share:.2%} of {run.frames_compiled + run.frames_interpreted:,} frames ran compiled",
+        "left to the interpreter: " + ", ".join(f"{cause} {count:,}" for cause, count in run.deoptimisations.items()),
+    ]
+    return "\n".join([*lines, *(f"refused {count:,}: {reason}" for reason, count in run.refusals.items())])
 
 
 def _as_text(report: Report, seconds: float) -> str:
@@ -127,6 +157,8 @@ def _as_text(report: Report, seconds: float) -> str:
     ]
     rows.append(("total", f"{report.total:,}", f"{report.passed:,}", f"{report.failed:,}", f"{report.skipped:,}"))
     parts = [columns(("fork", "cases", "passed", "failed", "skipped"), rows)]
+    if report.compiled is not None:
+        parts.append(_compiled_text(report.compiled))
     if report.failures:
         shown = report.failures[:FAILURES_SHOWN_MAX]
         parts.append(f"First {len(shown)} of {len(report.failures):,} differences:")

@@ -12,7 +12,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from metis import engine
 from metis.types import FixtureError
@@ -122,7 +122,7 @@ def _bench_test(test: StateTest, rounds: int, processes: int) -> Row:
 
 def _sample(
     prepared: Prepared, contestant: str, repeats: int, registry: engine.CodeRegistry
-) -> tuple[float, dict[str, object]]:
+) -> tuple[float, dict[str, Any]]:
     """Return the shortest of some runs in nanoseconds, and the outcome."""
     result = engine.bench_transaction(
         prepared.store,

@@ -247,9 +247,7 @@ def _file_report(file: FixtureFile, fork: str | None, registry: engine.CodeRegis
     return report
 
 
-def _run_test(
-    test: StateTest, fork: str | None, report: Report, registry: engine.CodeRegistry | None
-) -> None:
+def _run_test(test: StateTest, fork: str | None, report: Report, registry: engine.CodeRegistry | None) -> None:
     runner: CaseRunner | None = None
     for case in test.cases:
         case_fork = canonical_fork(case.fork)

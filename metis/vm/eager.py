@@ -42,6 +42,12 @@ class CompiledRun:
     compile_ms: float = 0.0
     _before: tuple[int, int, dict[str, int]] = (0, 0, {})
 
+    @property
+    def compiled_share(self) -> float:
+        """Part of the frames with code that began in compiled code."""
+        frames = self.frames_compiled + self.frames_interpreted
+        return self.frames_compiled / frames if frames else 0.0
+
     def begin_run(self, registry: engine.CodeRegistry) -> None:
         """Remember the registry's counts, so that the next run's are told apart."""
         self._before = _counts(registry)

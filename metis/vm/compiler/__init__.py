@@ -17,6 +17,7 @@ Runs in compile workers; a node never imports LLVM.
     frames.py         stack heights, slots, what is live
     sections.py       where gas is checked
     regions.py        nodes → machine functions
+    cost.py           what LLVM will take
     emit/             nodes → LLVM IR
     llvm.py           LLVM IR → object
     artifact.py       object → artifact

@@ -11,8 +11,8 @@ from typing import Final
 __all__ = [
     "ABI_VERSION",
     "CAUSE_DYNAMIC_GAS",
-    "CAUSE_JUMP",
     "CAUSE_GROW",
+    "CAUSE_JUMP",
     "CAUSE_OTHER",
     "CAUSE_SECTION_GAS",
     "CAUSE_STACK",

@@ -8,7 +8,7 @@ from a CALL, a jump whose target is not known), enter a node with an empty conte
 nothing is known.
 
 The analysis is a work-list to a fixed point: facts only weaken (:func:`metis.vm.compiler.values.join`),
-and the number of nodes has a bound, so it ends; cost is linear in the nodes.
+and the instructions of all nodes have a bound, so it ends; cost is linear in them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DESTINATIONS_MAX: Final = 512
 
 
 class FlowTooLarge(Exception):
-    """More nodes than allowed; try again with less inlining, or refuse."""
+    """More instructions than allowed; try again with less inlining, or refuse."""
 
 
 @dataclass(slots=True)
@@ -157,10 +157,10 @@ def _output(opcode: int, operands: list[Fact], pc: int, program: Program) -> Fac
 
 
 class _Analysis:
-    def __init__(self, program: Program, *, inline_size: int, nodes_max: int, cuts: frozenset[int]) -> None:
+    def __init__(self, program: Program, *, inline_size: int, instructions_max: int, cuts: frozenset[int]) -> None:
         self.program = program
         self.inline_size = inline_size
-        self.nodes_max = nodes_max
+        self.instructions_left = instructions_max
         self.cuts = cuts
         self.candidates = _return_candidates(program) if inline_size >= 0 else frozenset()
         self.call_counts = _call_counts(program)
@@ -177,7 +177,8 @@ class _Analysis:
         node = self.nodes.get(key)
         known = [] if external else list(stack[-KNOWN_DEPTH_MAX:])
         if node is None:
-            if len(self.nodes) >= self.nodes_max:
+            self.instructions_left -= len(self.program.blocks[pc].instructions)
+            if self.instructions_left < 0:
                 raise FlowTooLarge
             node = self.nodes[key] = Node([self.program.blocks[pc]], context, known, external)
             self._push(node)
@@ -222,7 +223,7 @@ class _Analysis:
     def _process(self, node: Node) -> None:
         block = node.blocks[0]
         stack, target, condition = run_block(block, node.entry, self.program)
-        node.exit = end = Exit()
+        node.exit = Exit()
         if block.end is End.CALL:
             self.escape(stack)
             self.enter_from_outside(block.next_pc)
@@ -235,7 +236,6 @@ class _Analysis:
                 self._jump(node, target, stack)
             if condition.constant is None or condition.constant == 0:
                 self._go(node, block.next_pc, stack, is_jump=False)
-        assert node.exit is end
 
     def _jump(self, node: Node, target: Fact, stack: list[Fact]) -> None:
         if target.constant is None:
@@ -334,7 +334,9 @@ class _Analysis:
                 pending += node.exit.successors()
         nodes = sorted(reached.values(), key=lambda node: (node.pc, node.context))
         entries = sorted({node.pc for node in nodes if node.is_external})
-        targets = frozenset(pc for pc in entries if pc in self.program.destinations) if self.has_dynamic else frozenset()
+        targets = (
+            frozenset(pc for pc in entries if pc in self.program.destinations) if self.has_dynamic else frozenset()
+        )
         return Flow(_merge_runs(nodes), entries, targets)
 
 
@@ -390,7 +392,7 @@ def _call_counts(program: Program) -> dict[int, int]:
 
 
 def analyse(
-    program: Program, *, inline_size: int = 0, nodes_max: int = 4096, cuts: frozenset[int] = frozenset()
+    program: Program, *, inline_size: int = 0, instructions_max: int = 20_000, cuts: frozenset[int] = frozenset()
 ) -> Flow:
     """
     Find the nodes of a program.
@@ -399,11 +401,11 @@ def analyse(
     ----------
     inline_size : instructions up to which a function is inlined at every call; -1: nothing is known about
         return addresses at all.
-    nodes_max : bound on the number of nodes.
+    instructions_max : bound on the instructions of all nodes, copies included.
     cuts : positions that are always entered from outside.
 
     Raises
     ------
     FlowTooLarge : there would be more nodes.
     """
-    return _Analysis(program, inline_size=inline_size, nodes_max=nodes_max, cuts=cuts).run()
+    return _Analysis(program, inline_size=inline_size, instructions_max=instructions_max, cuts=cuts).run()

@@ -234,4 +234,3 @@ def _flow_live(order: list[Placed]) -> None:
                 if id(predecessor) not in waiting:
                     waiting.add(id(predecessor))
                     pending.append(predecessor)
-

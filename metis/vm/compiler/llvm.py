@@ -9,6 +9,7 @@ docs/benchmarks.md.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import llvmlite.binding as llvm
 
@@ -18,7 +19,7 @@ LLVM_VERSION = ".".join(str(part) for part in llvm.llvm_version_info)
 
 
 @functools.cache
-def _target_machine(cpu: str, level: int) -> llvm.TargetMachine:
+def _target_machine(cpu: str, level: int) -> Any:
     # The scheduler takes a fifth of the code generator's time and does not show in the workloads.
     llvm.set_option("metis", "-enable-misched=false")
     llvm.initialize_native_target()
@@ -27,7 +28,7 @@ def _target_machine(cpu: str, level: int) -> llvm.TargetMachine:
     return target.create_target_machine(cpu=cpu, features="", opt=level, reloc="pic", codemodel="small")
 
 
-def _module(ir: str, cpu: str, level: int) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
+def _module(ir: str, cpu: str, level: int) -> tuple[Any, Any]:
     machine = _target_machine(cpu, level)
     module = llvm.parse_assembly(ir)
     module.triple = "x86_64-unknown-linux-gnu"
@@ -38,7 +39,7 @@ def _module(ir: str, cpu: str, level: int) -> tuple[llvm.ModuleRef, llvm.TargetM
     return module, machine
 
 
-def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
+def _optimise(module: Any, machine: Any, level: int) -> None:
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = options.slp_vectorization = False
     options.loop_unrolling = options.loop_interleaving = False
@@ -58,10 +59,10 @@ def optimised(ir: str, cpu: str, level: int) -> str:
 def assembly(ir: str, cpu: str, level: int) -> str:
     """Return the machine code as assembly, for readers."""
     module, machine = _module(ir, cpu, level)
-    return machine.emit_assembly(module)
+    return str(machine.emit_assembly(module))
 
 
 def compile_object(ir: str, cpu: str, level: int) -> bytes:
     """Return an ELF64 relocatable object."""
     module, machine = _module(ir, cpu, level)
-    return machine.emit_object(module)
+    return bytes(machine.emit_object(module))

@@ -92,7 +92,7 @@ HALTS: Final = frozenset({Op.STOP, Op.RETURN, Op.REVERT, Op.INVALID, Op.SELFDEST
 """Opcodes that end the frame."""
 
 OPEN_CODED: Final = frozenset(
-    op for op in Op if op not in CALLS and op not in HALTS and not (op is Op.PUSH0)
+    op for op in Op if op not in CALLS and op not in HALTS and op is not Op.PUSH0
 ) | frozenset(range(Op.PUSH0, Op.SWAP16 + 1))
 """Opcodes that become machine code; every other one is a `step`."""
 

@@ -15,16 +15,18 @@ class Options:
     Attributes
     ----------
     level : LLVM's optimisation level, 0 to 2.
-    instructions_max : instructions above which a contract is refused.
-    inlined_instructions_max : instructions, inlined copies included, above which less is inlined.
-    inline_sizes : sizes of functions to inline, tried from the first to the last.
+    instructions_max : instructions above which nothing is analysed.
+    cost_ms_max : estimated CPU time of LLVM above which a contract is refused.
+    inlined_cost_ms_max : the same, above which less is inlined.
+    inline_sizes : sizes of functions to inline, from the most to the least.
     region_size : instructions in one machine function, about.
     code_size_max : bytes of bytecode above which a contract is refused.
     """
 
     level: int = 2
-    instructions_max: int = 9000
-    inlined_instructions_max: int = 5000
+    instructions_max: int = 20_000
+    cost_ms_max: float = 5000
+    inlined_cost_ms_max: float = 2000
     inline_sizes: tuple[int, ...] = (40, 20, 8, 0)
     region_size: int = 1500
     code_size_max: int = 49_152

@@ -1,8 +1,8 @@
 """
 All stages in a row: bytecode → artifact, or a reason why not.
 
-Every stage is bounded before it begins: code by its size, the flow by its nodes, LLVM by the number of
-instructions, which is known before it sees any. What would cost too much is refused within milliseconds.
+Every stage is bounded before it begins: code by its size, the flow by its instructions, LLVM by an estimate of
+its time made before it sees any. What would cost too much is refused within milliseconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from metis.engine import machine_target
 from metis.vm.compiler.artifact import Artifact, pack
 from metis.vm.compiler.blocks import Program, read_program
+from metis.vm.compiler.cost import estimate_ms
 from metis.vm.compiler.emit.module import emit_module
 from metis.vm.compiler.flow import Flow, FlowTooLarge, analyse
 from metis.vm.compiler.frames import place
@@ -63,17 +64,26 @@ def plan_code(code: bytes, fork: str, options: Options) -> Plan | Refusal:
     if len(code) > options.code_size_max:
         return Refusal(f"code of {len(code)} bytes, at most {options.code_size_max}")
     program = read_program(code, opcode_table(fork))
-    size = 0
-    for inline_size in options.inline_sizes:
-        try:
-            flow = analyse(program, inline_size=inline_size, nodes_max=options.instructions_max)
-        except FlowTooLarge:
-            continue
-        size = sum(node.size for node in flow.nodes)
-        is_last = inline_size == options.inline_sizes[-1]
-        if size <= (options.instructions_max if is_last else options.inlined_instructions_max):
-            return Plan(program, flow, partition(place(flow, program.table), options.region_size))
-    return Refusal(f"{size or 'too many'} instructions to compile, at most {options.instructions_max}")
+    *larger, least = options.inline_sizes
+    flow = _flow(program, least, options)
+    if flow is None:
+        return Refusal(f"more than {options.instructions_max} instructions to compile")
+    cost_ms = estimate_ms(flow, program.table)
+    if cost_ms > options.cost_ms_max:
+        return Refusal(f"would take about {cost_ms:.0f} ms to compile, at most {options.cost_ms_max:.0f}")
+    for inline_size in larger:
+        inlined = _flow(program, inline_size, options)
+        if inlined is not None and estimate_ms(inlined, program.table) <= options.inlined_cost_ms_max:
+            flow = inlined
+            break
+    return Plan(program, flow, partition(place(flow, program.table), options.region_size))
+
+
+def _flow(program: Program, inline_size: int, options: Options) -> Flow | None:
+    try:
+        return analyse(program, inline_size=inline_size, instructions_max=options.instructions_max)
+    except FlowTooLarge:
+        return None
 
 
 def compile_code(code: bytes, fork: str, options: Options | None = None) -> Artifact | Refusal:

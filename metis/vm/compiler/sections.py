@@ -83,9 +83,7 @@ def find_sections(nodes: tuple[Placed, ...], table: OpcodeTable) -> Sections:
     return Sections(frozenset(checked), head, tail)
 
 
-def _finish(
-    item: Placed, table: OpcodeTable, checked: set[int], head: dict[int, int], tail: dict[int, int]
-) -> None:
+def _finish(item: Placed, table: OpcodeTable, checked: set[int], head: dict[int, int], tail: dict[int, int]) -> None:
     key = id(item)
     behind = [head[id(successor)] for successor in item.successors if id(successor) not in checked]
     tail[key] = max(behind, default=0)

@@ -114,8 +114,8 @@ class ArtifactCache:
         return self._folder / f"{name}{SUFFIX}"
 
     def _mac(self, name: str, artifact: bytes) -> bytes:
-        assert self._key is not None
-        return hashlib.blake2b(name.encode() + b"\0" + artifact, key=self._key, digest_size=MAC_BYTES).digest()
+        key = self._key or b""
+        return hashlib.blake2b(name.encode() + b"\0" + artifact, key=key, digest_size=MAC_BYTES).digest()
 
     def _make_room(self, size_bytes: int) -> None:
         files = []

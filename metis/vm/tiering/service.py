@@ -59,9 +59,7 @@ class CompileService:
             return
         for number in range(self._policy.worker_count):
             worker = Worker(level=self._policy.level)
-            thread = threading.Thread(
-                target=self._serve, args=(worker,), name=f"metis-compile-{number}", daemon=True
-            )
+            thread = threading.Thread(target=self._serve, args=(worker,), name=f"metis-compile-{number}", daemon=True)
             self._workers.append(worker)
             self._threads.append(thread)
             thread.start()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from types import TracebackType
-from typing import IO, Final, cast
+from typing import BinaryIO, Final, cast
 
 from metis.vm.tiering.messages import Answer, Request, read_answer, write_request
 
@@ -50,8 +50,8 @@ class Worker:
         timer = threading.Timer(self._wall_limit_s, process.kill)
         timer.start()
         try:
-            write_request(cast(IO[bytes], process.stdin), Request(code, fork, self._level, self._cpu_limit_s))
-            answer = read_answer(cast(IO[bytes], process.stdout))
+            write_request(cast(BinaryIO, process.stdin), Request(code, fork, self._level, self._cpu_limit_s))
+            answer = read_answer(cast(BinaryIO, process.stdout))
         except OSError:
             answer = None
         finally:

@@ -13,7 +13,7 @@ _PREDICATES = {Op.LT: "ult", Op.GT: "ugt", Op.SLT: "slt", Op.SGT: "sgt", Op.EQ: 
 _LOGIC = {Op.AND: "and", Op.OR: "or", Op.XOR: "xor"}
 
 
-def _fitting(machine: Machine, *words: Word) -> int:
+def _fitting(*words: Word) -> int:
     """Return the narrowest width that holds all of the words."""
     if all(word.fact.bits <= 1 and (word.width == 1 or word.fact.constant is not None) for word in words):
         return 1
@@ -42,9 +42,9 @@ def _compare(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact)
             width = 256
         else:
             predicate = "u" + predicate[1:]
-            width = _fitting(machine, left, right)
+            width = _fitting(left, right)
     else:
-        width = _fitting(machine, left, right)
+        width = _fitting(left, right)
     text = machine.writer.let(f"icmp {predicate} i{width} {machine.at(left, width)}, {machine.at(right, width)}")
     return Word(text, 1, fact)
 
@@ -56,9 +56,9 @@ def _logic(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) -
             # A mask of ones that covers all bits that can be set changes nothing.
             if mask is not None and mask & (mask + 1) == 0 and word.fact.bits <= mask.bit_length():
                 return word
-        width = 1 if _fitting(machine, left, right) == 1 else narrow_width(fact.bits)
+        width = 1 if _fitting(left, right) == 1 else narrow_width(fact.bits)
     else:
-        width = _fitting(machine, left, right)
+        width = _fitting(left, right)
     operands = f"{machine.at(left, width)}, {machine.at(right, width)}"
     return Word(machine.writer.let(f"{_LOGIC[Op(opcode)]} i{width} {operands}"), width, fact)
 
@@ -75,8 +75,8 @@ def _byte(machine: Machine, index: Word, word: Word, fact: Fact) -> Word:
     wide_index = machine.wide(index)
     is_inside = writer.let(f"icmp ult i256 {wide_index}, 32")
     bits = writer.let(f"shl i256 {wide_index}, 3")
-    amount = writer.let(f"sub i256 248, {bits}")
-    safe = writer.let(f"select i1 {is_inside}, i256 {amount}, i256 0")
+    shift_amount = writer.let(f"sub i256 248, {bits}")
+    safe = writer.let(f"select i1 {is_inside}, i256 {shift_amount}, i256 0")
     shifted = writer.let(f"lshr i256 {machine.wide(word)}, {safe}")
     low = writer.let(f"and i64 {writer.let(f'trunc i256 {shifted} to i64')}, 255")
     return Word(writer.let(f"select i1 {is_inside}, i64 {low}, i64 0"), 64, fact)

@@ -8,6 +8,8 @@ checks the bounds of the stack for the whole frame, and loads what the node want
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from metis.vm.compiler.abi import CAUSE_JUMP, CAUSE_OTHER, CAUSE_SECTION_GAS, CAUSE_STACK, STACK_WORDS_MAX, WORD_BYTES
 from metis.vm.compiler.decode import Instruction
 from metis.vm.compiler.emit import arithmetic, bits, memory, stack
@@ -74,10 +76,7 @@ class FunctionEmitter:
         """End the block with an edge to a join."""
         machine = self.machine
         machine.settle()
-        words = {
-            slot: machine.at(machine.read(slot), width)
-            for slot, width in self.phi_widths(item).items()
-        }
+        words = {slot: machine.at(machine.read(slot), width) for slot, width in self.phi_widths(item).items()}
         edge = Edge(machine.writer.label, machine.state.gas, machine.state.base, words)
         self.edges.setdefault(id(item), []).append(edge)
         machine.writer.line(f"br label %{self.label_of(item)}")
@@ -163,8 +162,7 @@ class FunctionEmitter:
             if slot in widths:
                 word = Word(f"%{name}.{_slot_name(slot)}", widths[slot], fact)
             else:
-                assert fact.constant is not None
-                word = constant_word(fact.constant)
+                word = constant_word(fact.constant or 0)
             state.stack[slot] = word
             if slot not in item.dirty:
                 state.stored[slot] = word
@@ -219,7 +217,9 @@ class FunctionEmitter:
         room = max(0, STACK_WORDS_MAX * WORD_BYTES - above - below)
         size = writer.let(f"sub i64 {writer.let(f'ptrtoint ptr {top} to i64')}, %stack_address")
         spare = writer.let(f"sub i64 {size}, {below}") if below else size
-        is_outside = writer.let(f"icmp ugt i64 {spare}, {room}") if above + below <= STACK_WORDS_MAX * WORD_BYTES else "true"
+        is_outside = (
+            writer.let(f"icmp ugt i64 {spare}, {room}") if above + below <= STACK_WORDS_MAX * WORD_BYTES else "true"
+        )
         status = deoptimised(CAUSE_STACK)
         condition = is_outside
         cover = 0 if id(item) in self.sections.checked else self.sections.head[id(item)]
@@ -270,7 +270,8 @@ class FunctionEmitter:
     def _prologue(self) -> list[str]:
         """Return the entry block: the switch over entries."""
         machine, writer = self.machine, self.machine.writer
-        writer.lines = lines = []
+        lines: list[str] = []
+        writer.lines = lines
         for index in range(3):
             writer.line(f"%scratch{index} = alloca i256, align 8")
         stack = writer.load_field("stack", "ptr", constant=True)
@@ -350,7 +351,7 @@ def _emit_operation(machine: Machine, opcode: int) -> None:
         _OTHER[opcode](machine)
 
 
-_OTHER = {
+_OTHER: dict[int, Callable[[Machine], None]] = {
     Op.EXP: arithmetic.exp,
     Op.SIGNEXTEND: arithmetic.sign_extend,
     Op.ISZERO: bits.is_zero,
