@@ -30,7 +30,14 @@ from metis.engine.blocks import (
     import_block,
 )
 from metis.engine.compiled import CodeRegistry, compiled_code_abi, machine_target, opcode_table
-from metis.engine.execution import BatchOutcome, execute_transaction, execute_transactions, run_code
+from metis.engine.execution import (
+    BatchOutcome,
+    bench_transaction,
+    compare_tiers,
+    execute_transaction,
+    execute_transactions,
+    run_code,
+)
 from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
 from metis.engine.rules import ChainSpec, build_info, fork_names
 from metis.engine.state import (
@@ -66,8 +73,10 @@ __all__ = [
     "TransactionHandle",
     "account_state",
     "address_of",
+    "bench_transaction",
     "build_block",
     "build_info",
+    "compare_tiers",
     "compiled_code_abi",
     "decode_block",
     "decode_transaction",

@@ -19,8 +19,10 @@ __all__ = [
     "Node",
     "Transaction",
     "address_of",
+    "bench_transaction",
     "build_block",
     "build_info",
+    "compare_tiers",
     "compiled_code_abi",
     "decode_transaction",
     "decode_transactions",
@@ -245,6 +247,40 @@ def run_code(
     registry: CodeRegistry | None = None,
 ) -> dict[str, Any]:
     """Run bytecode as one message call in an empty world (no transaction cost). Same result keys as execute_transaction."""
+
+def bench_transaction(
+    store: MemoryStore,
+    spec: ChainSpec,
+    environment: Any,
+    transaction: Transaction,
+    contestant: str,
+    rounds: int,
+    registry: CodeRegistry | None = None,
+) -> dict[str, Any]:
+    """
+    [GIL free] Run one transaction ``rounds`` times from the newest state, each time as if it were the first.
+
+    ``contestant``: "revm" (its own main loop and handler, nothing of ours between), "tier0", or "tier1" (with
+    ``registry``); all over the same state in memory. Returns {"times_ns": list[int], "outcome": as
+    execute_transaction}, the outcome of one more round. Raises InvalidTransaction.
+    """
+
+def compare_tiers(
+    spec: ChainSpec,
+    code: bytes,
+    calldata: bytes,
+    gas_limits: Sequence[int],
+    registry: CodeRegistry,
+    contracts: Sequence[tuple[bytes, bytes]] | None = None,
+    value_wei: int | None = None,
+) -> dict[str, Any] | None:
+    """
+    [GIL free] Run code as run_code does, with each gas limit, in tier 0 and with a registry; the first difference.
+
+    Compared are status, output, gas, refund, logs, created address and every change of state. ``contracts`` puts
+    more code into the world, by address. None where all is the same, else {"gas_limit", "interpreted", "compiled"},
+    both with the keys of run_code (``state_root`` is of the changes alone).
+    """
 
 def build_block(
     store: MemoryStore,

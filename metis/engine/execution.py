@@ -20,7 +20,14 @@ from metis.engine.transactions import TransactionHandle
 from metis.types import BlockEnvironment, Gas, Hash32, Receipt, TransactionOutcome
 from metis.types.units import Wei
 
-__all__ = ["BatchOutcome", "execute_transaction", "execute_transactions", "run_code"]
+__all__ = [
+    "BatchOutcome",
+    "bench_transaction",
+    "compare_tiers",
+    "execute_transaction",
+    "execute_transactions",
+    "run_code",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +133,7 @@ def run_code(
     Cost: releases the interpreter lock, unless ``trace`` is given; bounded by ``gas_limit``.
     """
     return outcome_from(_native.run_code(spec, code, calldata, gas_limit, value_wei, trace, registry))
+
+
+bench_transaction = _native.bench_transaction
+compare_tiers = _native.compare_tiers

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
-use metis_state_transition::Fork;
 use metis_vm::{
     VirtualMachine,
     compiled::{CodeReport, Mode, Registry, RegistryLimits, abi},
@@ -15,8 +14,9 @@ use pyo3::{
 
 use crate::{
     convert::{Fixed, to_bytes},
-    errors::{decode_error, from_artifact, genesis_error},
+    errors::{decode_error, from_artifact},
     guard::{guard, guard_free},
+    rules::fork_named,
 };
 
 /// Longest that a caller is kept waiting: an hour.
@@ -120,10 +120,6 @@ fn report_fields<'py>(py: Python<'py>, report: &CodeReport) -> PyResult<Bound<'p
     fields.set_item("deoptimisations", deoptimisations)?;
     fields.set_item("code_bytes", report.code_bytes)?;
     Ok(fields)
-}
-
-fn fork_named(name: &str) -> PyResult<Fork> {
-    Fork::from_name(name).map_err(|_| genesis_error("fork", &format!("no fork is named {name:?}")))
 }
 
 /// The processor that compiled code may be made for.

@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// Where `run_code` puts the code, and who calls it.
-const CODE_ADDRESS: Address = address!("000000000000000000000000000000000000c0de");
-const CALLER_ADDRESS: Address = address!("00000000000000000000000000000000000ca11e");
+pub const CODE_ADDRESS: Address = address!("000000000000000000000000000000000000c0de");
+pub const CALLER_ADDRESS: Address = address!("00000000000000000000000000000000000ca11e");
 
-fn block_environment(object: &Bound<'_, PyAny>) -> PyResult<BlockEnvironment> {
+pub fn block_environment(object: &Bound<'_, PyAny>) -> PyResult<BlockEnvironment> {
     const SUBJECT: &str = "block environment";
     let excess_blob_gas: Option<u64> = attribute(object, SUBJECT, "excess_blob_gas")?;
     Ok(BlockEnvironment {
@@ -79,7 +79,7 @@ pub fn call_fields<'py>(py: Python<'py>, outcome: &TransactionOutcome) -> PyResu
     Ok(fields)
 }
 
-fn outcome_fields<'py>(
+pub fn outcome_fields<'py>(
     py: Python<'py>,
     outcome: &TransactionOutcome,
     state_root: impl AsRef<[u8]>,

@@ -5,6 +5,7 @@
 //! than about 20 µs release the interpreter lock while they run. What Python sees is described in
 //! `metis/engine/_native.pyi`.
 
+mod bench;
 mod block;
 mod build;
 mod code_registry;
@@ -30,6 +31,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 mod _native {
     #[pymodule_export]
     use super::{
+        bench::{bench_transaction, compare_tiers},
         block::Block,
         build::{build_info, inject_panic, keccak256, transaction_error_slugs},
         code_registry::{CodeRegistry, compiled_code_abi, machine_target, opcode_table},

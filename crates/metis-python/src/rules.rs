@@ -29,11 +29,7 @@ impl ChainSpec {
     #[staticmethod]
     #[pyo3(signature = (fork, chain_id=1))]
     fn at_fork(fork: &str, chain_id: u64) -> PyResult<Self> {
-        let fork = Fork::from_name(fork).map_err(|_| {
-            let known = Fork::ALL.map(Fork::name).join(", ");
-            genesis_error("fork", &format!("no fork is named {fork:?}; known: {known}"))
-        })?;
-        Ok(Self::new(metis_state_transition::ChainSpec::at_fork(fork, chain_id)))
+        Ok(Self::new(metis_state_transition::ChainSpec::at_fork(fork_named(fork)?, chain_id)))
     }
 
     fn without_transaction_gas_limit_cap(&self) -> Self {
@@ -58,6 +54,14 @@ impl ChainSpec {
     fn next_excess_blob_gas(&self, parent: &Block, timestamp_s: u64) -> PyResult<Option<u64>> {
         guard(|| Ok(self.inner.next_excess_blob_gas(&parent.inner.header, timestamp_s)))
     }
+}
+
+/// The fork of a name; `GenesisError` where there is none.
+pub fn fork_named(name: &str) -> PyResult<Fork> {
+    Fork::from_name(name).map_err(|_| {
+        let known = Fork::ALL.map(Fork::name).join(", ");
+        genesis_error("fork", &format!("no fork is named {name:?}; known: {known}"))
+    })
 }
 
 /// Every fork the engine implements, oldest first.

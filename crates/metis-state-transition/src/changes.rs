@@ -34,7 +34,7 @@ impl ChangeSet {
     }
 
     /// Changes that the journal of one transaction (or system call) holds.
-    pub(crate) fn from_journal(state: EvmState) -> Self {
+    pub fn from_journal(state: EvmState) -> Self {
         let mut changes = Self::default();
         for (address, entry) in state {
             if !entry.is_touched() {

@@ -103,6 +103,12 @@ impl<V: StateView> Database for ViewDatabase<V> {
     }
 }
 
+/// Everything that revm needs to run transactions of a block: its rules, its environment, and an
+/// empty journal over a view.
+pub fn execution_context<V: StateView>(view: V, rules: &Rules, block: &BlockEnvironment) -> EvmContext<V> {
+    new_context(ViewDatabase { view, ancestors: block.ancestors.clone() }, rules, block)
+}
+
 /// Runs transactions, in order, over one state view.
 ///
 /// `R` runs the frames, `P` adds precompiles to the fork's own.
@@ -119,14 +125,14 @@ pub struct Evm<V: StateView, R, P> {
     pub(crate) unsigned_may_have_code: bool,
 }
 
-type Error<V> = EVMError<ViewError<<V as StateView>::Error>, InvalidTransaction>;
+/// Why revm could not run a transaction.
+pub type Error<V> = EVMError<ViewError<<V as StateView>::Error>, InvalidTransaction>;
 
 impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     /// A machine for one block.
     pub fn new(view: V, rules: &Rules, block: &BlockEnvironment, runner: R, precompiles: P) -> Self {
-        let spec_id = rules.fork.spec_id();
-        let context = new_context(ViewDatabase { view, ancestors: block.ancestors.clone() }, rules, block);
-        let mut instructions = EthInstructions::new_mainnet_with_spec(spec_id);
+        let context = execution_context(view, rules, block);
+        let mut instructions = EthInstructions::new_mainnet_with_spec(rules.fork.spec_id());
         if rules.fork == crate::Fork::Constantinople {
             let sstore = Instruction::new(net_metered_sstore::<EvmContext<V>>);
             instructions.insert_instruction(opcode::SSTORE, sstore, 0);
@@ -188,8 +194,12 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         self.context.journaled_state.database.view
     }
 
-    /// Runs one transaction; the journal then holds its changes until they are taken.
-    pub(crate) fn transact(&mut self, transaction: TxEnv) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
+    /// Runs one transaction in revm's terms, for who measures it: [`Self::execute`] without what it
+    /// makes of errors and results.
+    ///
+    /// # Errors
+    /// revm's.
+    pub fn transact(&mut self, transaction: TxEnv) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
         self.context.tx = transaction;
         let result =
             Rulebook { base_fee_recipient: self.base_fee_recipient, machine: core::marker::PhantomData }.run(self);

@@ -35,7 +35,7 @@ pub use block::{
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
-pub use evm::{Evm, EvmContext, ViewDatabase, ViewError};
+pub use evm::{Evm, EvmContext, ViewDatabase, ViewError, execution_context};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{
     ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameStart, Instructions, InterpreterRunner,
@@ -47,6 +47,6 @@ pub use precompiles::{
 pub use spec::{ChainSpec, DevelopmentRules, ForkActivation, Rules};
 pub use transaction::{
     Accesses, ExecutionStatus, RecoveredTransaction, TransactionError, TransactionFault, TransactionOutcome,
-    check_transaction,
+    check_transaction, outcome, transaction_env,
 };
 pub use view::{Account, Code, StateView};

@@ -13,6 +13,7 @@
 pub mod compiled;
 mod machine;
 mod opcodes;
+mod rival;
 mod struct_log;
 mod trace;
 mod tracing;
@@ -30,3 +31,4 @@ pub const REVM_VERSION: &str = "43.0.3";
 pub use compiled::{Registry, TieredRunner};
 pub use machine::{FrameRunnerFactory, VirtualMachine};
 pub use opcodes::{OpcodeDescription, opcode_table};
+pub use rival::{Contestant, PlainRevm, Tiered};

@@ -21,8 +21,7 @@ use check::check_signature;
 pub use check::check_transaction;
 use error::refusal;
 pub use error::{TransactionError, TransactionFault};
-use outcome::outcome;
-pub use outcome::{ExecutionStatus, TransactionOutcome};
+pub use outcome::{ExecutionStatus, TransactionOutcome, outcome};
 
 use crate::{ChangeSet, Evm, FrameRunner, PrecompileSet, StateView};
 
@@ -122,7 +121,8 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     }
 }
 
-fn transaction_env(transaction: &RecoveredTransaction) -> TxEnv {
+/// A transaction in revm's terms.
+pub fn transaction_env(transaction: &RecoveredTransaction) -> TxEnv {
     let envelope = &transaction.envelope;
     TxEnv {
         tx_type: envelope.ty(),

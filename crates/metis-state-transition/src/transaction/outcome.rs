@@ -43,7 +43,8 @@ impl TransactionOutcome {
     }
 }
 
-pub(super) fn outcome(result: ExecutionResult<HaltReason>) -> TransactionOutcome {
+/// What a transaction did, from revm's result.
+pub fn outcome(result: ExecutionResult<HaltReason>) -> TransactionOutcome {
     let gas_used = result.tx_gas_used();
     let gas_refunded = result.gas().final_refunded();
     let contract_address = result.created_address();

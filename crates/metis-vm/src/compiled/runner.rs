@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::map::B256Map;
+use alloy_primitives::{B256, map::B256Map};
 use metis_state_transition::{EvmFrame, FrameRunner, Instructions};
 use revm::{
     bytecode::{Bytecode, opcode},
@@ -100,7 +100,8 @@ impl FrameRunner for TieredRunner {
         }
         // UNWRAP: it was there above; `tell` does not take it.
         let registry = self.registry.as_ref().unwrap();
-        let slot = self.slots.entry(code_hash).or_insert_with(|| Slot::new(registry, &interpreter.bytecode, spec));
+        let slot =
+            self.slots.entry(code_hash).or_insert_with(|| Slot::new(registry, code_hash, &interpreter.bytecode, spec));
         if slot.generation != registry.generation() {
             slot.look_up(registry);
         }
@@ -134,8 +135,8 @@ impl FrameRunner for TieredRunner {
 
 impl Slot {
     #[cold]
-    fn new(registry: &Registry, bytecode: &Bytecode, spec: SpecId) -> Self {
-        let entry = registry.meet(bytecode.hash_slow(), spec, bytecode);
+    fn new(registry: &Registry, code_hash: B256, bytecode: &Bytecode, spec: SpecId) -> Self {
+        let entry = registry.meet(code_hash, spec, bytecode);
         let mut slot = Self { entry, bytecode: bytecode.clone(), code: None, generation: 0, tally: Tally::default() };
         slot.look_up(registry);
         slot

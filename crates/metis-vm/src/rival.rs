@@ -1,0 +1,104 @@
+//! One transaction, run again and again by revm as its authors ship it and by our tiers, to compare
+//! them: same crate, same features, same allocator, same database, same keccak.
+
+use core::hint::black_box;
+
+use metis_state_transition::{
+    BlockEnvironment, ChangeSet, EthereumPrecompiles, Evm, EvmContext, RecoveredTransaction, Rules, StateView,
+    TransactionOutcome, execution_context, outcome, transaction_env,
+};
+use revm::{
+    ExecuteEvm, MainBuilder,
+    context::{
+        TxEnv,
+        result::{ExecutionResult, HaltReason},
+    },
+    handler::MainnetEvm,
+    state::EvmState,
+};
+
+use crate::TieredRunner;
+
+/// Runs one transaction from the same state each time.
+pub trait Contestant {
+    /// Runs it once and drops the result.
+    ///
+    /// # Panics
+    /// When it cannot be run at all.
+    fn round(&mut self);
+
+    /// Runs it once more and gives what it did.
+    ///
+    /// # Panics
+    /// As [`Self::round`].
+    fn outcome(&mut self) -> (TransactionOutcome, ChangeSet);
+}
+
+/// revm's own main loop and handler, with nothing of ours between.
+#[derive(Debug)]
+pub struct PlainRevm<V: StateView> {
+    machine: MainnetEvm<EvmContext<V>>,
+    transaction: TxEnv,
+}
+
+impl<V: StateView> PlainRevm<V> {
+    /// The contestant for a transaction in a block on a state.
+    pub fn new(view: V, rules: &Rules, block: &BlockEnvironment, transaction: &RecoveredTransaction) -> Self {
+        let machine = execution_context(view, rules, block).build_mainnet();
+        Self { machine, transaction: transaction_env(transaction) }
+    }
+
+    #[inline(never)]
+    fn run(&mut self) -> (ExecutionResult<HaltReason>, EvmState) {
+        let done = self.machine.transact(self.transaction.clone()).expect("the transaction runs in every contestant");
+        (done.result, done.state)
+    }
+}
+
+impl<V: StateView> Contestant for PlainRevm<V> {
+    fn round(&mut self) {
+        black_box(self.run());
+    }
+
+    fn outcome(&mut self) -> (TransactionOutcome, ChangeSet) {
+        let (result, state) = self.run();
+        (outcome(result), ChangeSet::from_journal(state))
+    }
+}
+
+/// Our machine, with the tiers that a runner has.
+#[derive(Debug)]
+pub struct Tiered<V: StateView> {
+    machine: Evm<V, TieredRunner, EthereumPrecompiles>,
+    transaction: TxEnv,
+}
+
+impl<V: StateView> Tiered<V> {
+    /// The contestant for a transaction in a block on a state.
+    pub fn new(
+        view: V,
+        rules: &Rules,
+        block: &BlockEnvironment,
+        transaction: &RecoveredTransaction,
+        runner: TieredRunner,
+    ) -> Self {
+        let machine = Evm::new(view, rules, block, runner, EthereumPrecompiles);
+        Self { machine, transaction: transaction_env(transaction) }
+    }
+
+    #[inline(never)]
+    fn run(&mut self) -> (ExecutionResult<HaltReason>, EvmState) {
+        self.machine.transact(self.transaction.clone()).expect("the transaction runs in every contestant")
+    }
+}
+
+impl<V: StateView> Contestant for Tiered<V> {
+    fn round(&mut self) {
+        black_box(self.run());
+    }
+
+    fn outcome(&mut self) -> (TransactionOutcome, ChangeSet) {
+        let (result, state) = self.run();
+        (outcome(result), ChangeSet::from_journal(state))
+    }
+}
