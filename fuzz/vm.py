@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     executions = cases = frames_compiled = frames_interpreted = 0
     causes: Counter[str] = Counter()
     shown_s = time.monotonic()
+    commit = _commit()  # before anything runs: the checkout may move on meanwhile
     seed = chosen.seed
     while executions < chosen.executions:
         random = Random(seed)
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{executions:,} executions of {cases:,} cases, no difference", flush=True)
     result = {
         "command": f"python -m fuzz.vm --executions {chosen.executions} --seed {chosen.seed} --level {chosen.level}",
-        "commit": _commit(),
+        "commit": commit,
         "executions": executions,
         "cases": cases,
         "differences": 0,

@@ -61,7 +61,12 @@ def ir(
     typer.echo(llvm.optimised(text, target_cpu(), level) if optimise else text)
 
 
-def asm(target: Target, fork: Fork = FORK_DEFAULT, level: Level = 2) -> None:
+def asm(
+    target: Target,
+    fork: Fork = FORK_DEFAULT,
+    level: Level = 2,
+    cpu: Annotated[str | None, typer.Option(help="LLVM's name of a CPU; default: this machine's level.")] = None,
+) -> None:
     """
     Show the machine code that bytecode becomes, as assembly.
 
@@ -70,7 +75,7 @@ def asm(target: Target, fork: Fork = FORK_DEFAULT, level: Level = 2) -> None:
     from metis.vm.compiler import llvm
     from metis.vm.compiler.pipeline import target_cpu
 
-    typer.echo(llvm.assembly(_plan(target, fork).ir(), target_cpu(), level))
+    typer.echo(llvm.assembly(_plan(target, fork).ir(), cpu or target_cpu(), level))
 
 
 def _plan(target: str, fork: str) -> Plan:

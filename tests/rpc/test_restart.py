@@ -85,7 +85,7 @@ def check_state(node: RunningNode) -> None:
 
 
 def run_rounds(folder: Path, round_count: int, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - instants, not secrets
+    chance = random.Random(seed)
     reports = Reports()
     for _ in range(round_count):
         node = start_node("--data-dir", str(folder))

@@ -84,14 +84,14 @@ def distributions(requirements: list[str]) -> set[str]:
     return {re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("-", "_") for requirement in requirements}
 
 
-@pytest.mark.parametrize("folder", ["metis", "tests", "benches", "examples"])
+@pytest.mark.parametrize("folder", ["metis", "tests", "benches", "examples", "fuzz"])
 def test_third_party_package__is_imported__only_when_declared(folder: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     declared = distributions(project["dependencies"])
     if folder != "metis":
         declared |= distributions(extras["dev"]) | distributions(extras["ai"])
-    ours = {"metis", "tests", "benches", "examples"}
+    ours = {"metis", "tests", "benches", "examples", "fuzz"}
     # tests/differential also runs in the executable specification's environment, which declares its own.
     for path in files():
         if path.parts[0] == folder and path.suffix == ".py" and path.parts[:2] != ("tests", "differential"):

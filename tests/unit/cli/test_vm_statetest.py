@@ -98,7 +98,7 @@ def test_statetest__table__one_row_per_fork_and_a_verdict(
     assert "passed: 1 of 2 cases" in ended.out
 
 
-@pytest.mark.parametrize("mode", ["eager", "parallel"])
+@pytest.mark.parametrize("mode", ["parallel"])
 def test_statetest__mode_not_built__says_so_and_runs_nothing(
     mode: str, tmp_path: Path, good: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,7 +97,7 @@ def test_run__progress__called_after_each_file() -> None:
     assert totals == [1, 2, 3]
 
 
-@pytest.mark.parametrize("mode", ["eager", "parallel"])
+@pytest.mark.parametrize("mode", ["parallel"])
 def test_run__mode_not_built__refused_before_any_file_is_read(mode: str, tmp_path: Path) -> None:
     with pytest.raises(CompositionError, match="not built yet"):
         run_state_tests([FixtureFile("absent.json", source=tmp_path / "absent.json")], mode=mode)
