@@ -104,9 +104,7 @@ def execute_transactions(
 
     Cost: releases the interpreter lock.
     """
-    fields: dict[str, Any] = _native.execute_transactions(
-        store, spec, environment, transactions, commit, registry
-    )
+    fields: dict[str, Any] = _native.execute_transactions(store, spec, environment, transactions, commit, registry)
     fields["receipts"] = tuple(receipt_from(receipt) for receipt in fields["receipts"])
     return BatchOutcome(**fields)
 
