@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     add("--fork-transaction-hash", metavar="HASH", help="from right after this transaction")
     add("--fork-header", action="append", metavar="'NAME: VALUE'", help="sent to that node; may be given again")
     add("--no-fork-cache", action="store_true", help="keep nothing of that chain on disk")
+    add("--vm-mode", choices=("off", "auto", "eager"), help="which contracts become machine code [auto]")
     add("--config", metavar="FILE", help="settings in TOML")
     add("--log-level", choices=("debug", "info", "warning", "error"), help="least level of log lines [info]")
     add("--silent", action="store_true", help="print nothing but errors")
@@ -165,6 +166,7 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
                 cache=False if given.no_fork_cache else None,
             ),
         ),
+        vm=replace(base.vm, **_given(mode=given.vm_mode)),
         log=replace(base.log, **_given(format="json" if given.json else None, level=level)),
     )
     check_config(chosen)

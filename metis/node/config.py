@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from metis.node.errors import ConfigError
+from metis.vm.tiering.policy import Policy
 
 __all__ = [
     "AccountsConfig",
@@ -28,6 +29,7 @@ __all__ = [
     "PoolLimits",
     "RpcSection",
     "StorageConfig",
+    "VmConfig",
     "check_config",
     "config_from_toml",
     "read_config",
@@ -201,6 +203,35 @@ class ControlConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VmConfig:
+    """
+    Machine code for contracts that are hot.
+
+    Attributes
+    ----------
+    mode : "auto" compiles what is hot, "eager" whatever runs (for tests), "off" nothing.
+    hot_gas : gas that a contract spends interpreted before it is hot; 0 takes the engine's default.
+    workers : processes that compile; 0 takes one for two cores.
+    cache_size_bytes_max : of compiled code on disk, in the data folder; nothing is kept without one.
+    """
+
+    mode: str = field(default="auto", metadata=_one_of("off", "auto", "eager"))
+    hot_gas: int = field(default=0, metadata=_between(0, 2**53))
+    workers: int = field(default=0, metadata=_between(0, 64))
+    cache_size_bytes_max: int = field(default=1 << 30, metadata=_between(0, 2**53))
+
+    def policy(self, data_path: str) -> Policy:
+        """How the node compiles, with the chain's data in ``data_path`` ("": in memory)."""
+        return Policy(
+            mode=self.mode,
+            hot_gas=self.hot_gas or None,
+            workers=self.workers,
+            cache_folder=Path(data_path) / "compiled" if data_path else None,
+            cache_size_bytes_max=self.cache_size_bytes_max,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """Log lines: ``format`` "text" or "json", and the least ``level`` that is written."""
 
@@ -258,6 +289,7 @@ class NodeConfig:
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
     fork: ForkSection = field(default_factory=ForkSection)
+    vm: VmConfig = field(default_factory=VmConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

@@ -34,6 +34,7 @@ from metis.rpc.namespaces.eth_filters import LogLimits
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
 from metis.rpc.namespaces.public import register_topics
 from metis.types import Account, Address, Gas, Hash32, MetisError, UnsignedTransaction
+from metis.vm.tiering.service import CompileService, registry_of
 
 if TYPE_CHECKING:
     from metis.node.fork import ForkService
@@ -83,9 +84,12 @@ class NodeService:
         self.happenings = Happenings()
         self.started_s = time.time()
         storage = config.storage
+        policy = config.vm.policy(storage.path)
+        code_registry = registry_of(policy)
+        self.compiler = CompileService(code_registry, policy)
         document, rules = json.dumps(genesis).encode(), config.control.rules()
         if fork is not None:
-            self.node = fork.open_node(document, accounts, storage.kept_block_count, config.pool, rules)
+            self.node = fork.open_node(document, accounts, storage.kept_block_count, config.pool, rules, code_registry)
         else:
             self.node = Node.open(
                 document,
@@ -95,6 +99,7 @@ class NodeService:
                 storage.kept_block_count,
                 config.pool,
                 rules,
+                code_registry,
             )
         self.is_logging_blocks = True
         self.next_block = NextBlock(
@@ -153,6 +158,7 @@ class NodeService:
         if self.control is not None and self.config.control.load_state:
             await self.control.load_file(self.config.control.load_state)
         await self.server.start()
+        self.compiler.start()
         self.miner.start()
         if self.config.storage.path and self.config.storage.durability == "group":
             self._sync_task = asyncio.create_task(self._sync_regularly())
@@ -171,6 +177,7 @@ class NodeService:
         if self.fork is not None:
             await self.fork.stop()
         await self.miner.stop()
+        await asyncio.to_thread(self.compiler.close)
         await asyncio.to_thread(self.node.close)
         log.info("node stopped")
 

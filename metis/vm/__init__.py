@@ -1,11 +1,16 @@
 """
-MetisVM as Python sees it; so far its conformance to Ethereum.
+MetisVM as Python sees it: what gets compiled, and whether all of it conforms to Ethereum.
 
-In: Ethereum state-test files, folders and archives. Out: a report of what the engine computes
-differently. Invariant: a case is never dropped in silence: each one is passed, failed or skipped
-and counted. Cost: one execution and one state root per case; memory is bounded by the largest file
-times the number of workers. Source: ethereum/tests and execution-spec-tests, "State Tests".
+In: contracts that the engine found hot, and Ethereum state-test files. Out: machine code in the engine's
+registry, and reports of what the engine computes differently or how fast it is. Invariants: compiled code
+changes no result; a test's case is never dropped in silence, each one is passed, failed or skipped and
+counted. Cost: compilation is in processes of its own; a case is one execution and one state root. Source:
+docs/metisvm.md; ethereum/tests and execution-spec-tests, "State Tests".
 
+    compiler/         bytecode → machine code
+    tiering/          which contracts, by whom, and kept where
+    eager.py          everything compiled before it counts
+    bench.py          plain revm, tier 0 and tier 1 side by side
     fixtures.py       where tests come from: files, folders, archives, read with limits
     fields.py         a fixture's JSON fields, typed
     statetest.py      one file's JSON → tests and cases
@@ -14,14 +19,22 @@ times the number of workers. Source: ethereum/tests and execution-spec-tests, "S
     forks.py          forks as the fixtures name them, and their rules
     case.py           one case against the engine
     conformance.py    many files on threads → one report
+
+A node needs the tiering alone, so the names below are imported when they are first used.
 """
 
-from metis.vm.case import CaseFailure, CaseRunner, execute_case, run_case
-from metis.vm.conformance import MODES, ForkCount, Report, run_state_tests
-from metis.vm.fixtures import FixtureFile, fixture_files, read_fixture
-from metis.vm.forks import canonical_fork
-from metis.vm.refusals import is_expected, refusal_name
-from metis.vm.statetest import StateCase, StateTest, parse_state_tests
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metis.vm.case import CaseFailure, CaseRunner, execute_case, run_case
+    from metis.vm.conformance import MODES, ForkCount, Report, run_state_tests
+    from metis.vm.fixtures import FixtureFile, fixture_files, read_fixture
+    from metis.vm.forks import canonical_fork
+    from metis.vm.refusals import is_expected, refusal_name
+    from metis.vm.statetest import StateCase, StateTest, parse_state_tests
 
 __all__ = [
     "MODES",
@@ -42,3 +55,19 @@ __all__ = [
     "run_case",
     "run_state_tests",
 ]
+
+_HOMES = {
+    "case": ("CaseFailure", "CaseRunner", "execute_case", "run_case"),
+    "conformance": ("MODES", "ForkCount", "Report", "run_state_tests"),
+    "fixtures": ("FixtureFile", "fixture_files", "read_fixture"),
+    "forks": ("canonical_fork",),
+    "refusals": ("is_expected", "refusal_name"),
+    "statetest": ("StateCase", "StateTest", "parse_state_tests"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

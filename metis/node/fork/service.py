@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from metis.engine import Node
+from metis.engine import CodeRegistry, Node
 from metis.node.config import ForkSection
 from metis.node.fork.endpoint import Endpoint
 from metis.node.fork.origin import ForkOrigin, make_client
@@ -60,9 +60,19 @@ class ForkService:
         """Height of the fork block."""
         return self.origin.block_number
 
-    def open_node(self, genesis_json: bytes, accounts: Any, kept_block_count: int, pool: Any, rules: Any) -> Node:
+    def open_node(
+        self,
+        genesis_json: bytes,
+        accounts: Any,
+        kept_block_count: int,
+        pool: Any,
+        rules: Any,
+        code_registry: CodeRegistry,
+    ) -> Node:
         """Begin the chain in the engine; the parameters are those of :meth:`metis.engine.Node.open`."""
-        node = Node.open_fork(genesis_json, self.origin.header_json, accounts, kept_block_count, pool, rules)
+        node = Node.open_fork(
+            genesis_json, self.origin.header_json, accounts, kept_block_count, pool, rules, code_registry
+        )
         self._node = node
         return node
 

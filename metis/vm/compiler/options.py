@@ -26,7 +26,7 @@ class Options:
     level: int = 2
     instructions_max: int = 20_000
     cost_ms_max: float = 5000
-    inlined_cost_ms_max: float = 2000
+    inlined_cost_ms_max: float = 2500
     inline_sizes: tuple[int, ...] = (40, 20, 8, 0)
     region_size: int = 1500
     code_size_max: int = 49_152

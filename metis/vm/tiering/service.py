@@ -20,7 +20,7 @@ from metis.vm.tiering.workers import Worker
 
 __all__ = ["CompileService", "registry_of"]
 
-WAIT_MS: Final = 200
+WAIT_MS: Final = 100
 """How long a thread waits in the engine before it looks whether to stop."""
 
 _logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class CompileService:
     """
 
     def __init__(self, registry: CodeRegistry, policy: Policy) -> None:
-        self._registry = registry
+        self.registry = registry
         self._policy = policy
         self._is_stopping = threading.Event()
         self._cache = (
@@ -82,7 +82,7 @@ class CompileService:
     def _serve(self, worker: Worker) -> None:
         try:
             while not self._is_stopping.is_set():
-                for code_hash, fork, code in self._registry.take_hot(WAIT_MS, 1):
+                for code_hash, fork, code in self.registry.take_hot(WAIT_MS, 1):
                     self._settle(worker, code_hash, fork, code)
         finally:
             worker.close()
@@ -96,17 +96,17 @@ class CompileService:
         if self._is_stopping.is_set():
             return
         if answer.artifact is None:
-            self._registry.refuse(code_hash, fork, answer.reason)
+            self.registry.refuse(code_hash, fork, answer.reason)
         elif self._install(code_hash, fork, answer.artifact, is_last=True) and self._cache is not None:
             self._cache.store(code_hash, fork, answer.artifact)
 
     def _install(self, code_hash: bytes, fork: str, artifact: bytes, *, is_last: bool) -> bool:
         try:
-            self._registry.install(artifact)
+            self.registry.install(artifact)
         except ArtifactRejected as rejection:
             _logger.warning("compiled code of %s is not taken: %s", code_hash.hex(), rejection)
             if is_last:
-                self._registry.refuse(code_hash, fork, str(rejection))
+                self.registry.refuse(code_hash, fork, str(rejection))
             return False
         return True
 
