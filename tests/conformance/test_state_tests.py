@@ -53,6 +53,29 @@ def test_state_tests__whole_archive__all_pass_and_none_is_lost(archive: Path) ->
     assert {fork: count.passed for fork, count in report.by_fork.items()} == CASES_BY_FORK
 
 
+COMPILED_SHARE_MIN = 0.95
+"""Part of the frames with code that must begin in compiled code: a compiler that refuses everything must not pass."""
+
+
+def test_state_tests__a_slice_compiled__all_pass(archive: Path) -> None:
+    files = [file for position, file in enumerate(quick(fixture_files([archive]))) if position % 80 == 7]
+    report = run_state_tests(files, mode="eager", workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert report.passed > 100
+    assert report.compiled is not None
+    assert report.compiled.compiled_share > COMPILED_SHARE_MIN
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_state_tests__whole_archive_compiled__all_pass_and_none_is_lost(archive: Path) -> None:
+    report = run_state_tests(fixture_files([archive]), mode="eager", workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert {fork: count.passed for fork, count in report.by_fork.items()} == CASES_BY_FORK
+    assert report.compiled is not None
+    assert report.compiled.compiled_share > COMPILED_SHARE_MIN
+
+
 def test_conformance_document__its_results__are_of_this_archive() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     results = text.split(BEGIN, 1)[1].split(END, 1)[0]

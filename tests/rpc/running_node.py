@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -130,7 +131,9 @@ def start_node(*options: str, log: Path | None = None, environment: dict[str, st
     ----------
     log : gets its log lines; without it only errors are written, to the test's own stderr.
     """
-    command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", *options]
+    # METIS_TEST_NODE_OPTIONS: the same tests on a node that does something else inside, such as compile everything.
+    for_all = shlex.split(os.environ.get("METIS_TEST_NODE_OPTIONS", ""))
+    command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", *for_all, *options]
     if log is None:
         command += ["--log-level", "error"]
     with log.open("a") if log is not None else open(os.devnull, "w") as errors:  # noqa: PTH123 - the null device
