@@ -157,11 +157,10 @@ def _output(opcode: int, operands: list[Fact], pc: int, program: Program) -> Fac
 
 
 class _Analysis:
-    def __init__(self, program: Program, *, inline_size: int, instructions_max: int, cuts: frozenset[int]) -> None:
+    def __init__(self, program: Program, *, inline_size: int, instructions_max: int) -> None:
         self.program = program
         self.inline_size = inline_size
         self.instructions_left = instructions_max
-        self.cuts = cuts
         self.candidates = _return_candidates(program) if inline_size >= 0 else frozenset()
         self.call_counts = _call_counts(program)
         self.nodes: dict[tuple[int, Context], Node] = {}
@@ -264,7 +263,7 @@ class _Analysis:
         if block.end is not End.HALT:
             context = self._context(stack)
         is_call = is_jump and node.blocks[0].end is End.JUMP and self._is_call(node.blocks[0], context)
-        if pc in self.cuts or len(context) > CONTEXT_MAX or (is_call and not self._may_inline(pc)):
+        if len(context) > CONTEXT_MAX or (is_call and not self._may_inline(pc)):
             self.escape(stack)
             self.enter_from_outside(pc)
             if is_jump:
@@ -391,9 +390,7 @@ def _call_counts(program: Program) -> dict[int, int]:
     return counts
 
 
-def analyse(
-    program: Program, *, inline_size: int = 0, instructions_max: int = 20_000, cuts: frozenset[int] = frozenset()
-) -> Flow:
+def analyse(program: Program, *, inline_size: int = 0, instructions_max: int = 20_000) -> Flow:
     """
     Find the nodes of a program.
 
@@ -402,10 +399,9 @@ def analyse(
     inline_size : instructions up to which a function is inlined at every call; -1: nothing is known about
         return addresses at all.
     instructions_max : bound on the instructions of all nodes, copies included.
-    cuts : positions that are always entered from outside.
 
     Raises
     ------
     FlowTooLarge : there would be more nodes.
     """
-    return _Analysis(program, inline_size=inline_size, instructions_max=instructions_max, cuts=cuts).run()
+    return _Analysis(program, inline_size=inline_size, instructions_max=instructions_max).run()

@@ -9,7 +9,7 @@ a loop over bits.
 from __future__ import annotations
 
 from metis.vm.compiler.emit.machine import Machine, Word, constant_word
-from metis.vm.compiler.emit.writer import UNLIKELY
+from metis.vm.compiler.emit.writer import LIKELY
 from metis.vm.compiler.opcodes import Op
 from metis.vm.compiler.values import Fact, fold, result_fact
 
@@ -281,6 +281,3 @@ def sign_extend(machine: Machine) -> None:
     amount = writer.let(f"sub i256 248, {writer.let(f'shl i256 {used}, 3')}")
     up = writer.let(f"shl i256 {machine.wide(word)}, {amount}")
     machine.rewrite(2, Word(writer.let(f"ashr i256 {up}, {amount}"), 256, fact))
-
-
-LIKELY = UNLIKELY.replace("!1", "!2")

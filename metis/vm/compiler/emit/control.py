@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metis.vm.compiler.abi import CAUSE_JUMP
 from metis.vm.compiler.blocks import End
 from metis.vm.compiler.emit.machine import Machine, State, Word
+from metis.vm.compiler.emit.writer import LIKELY, UNLIKELY
 from metis.vm.compiler.frames import Placed
 from metis.vm.compiler.opcodes import Op
 
@@ -70,9 +71,9 @@ def _branch(emitter: FunctionEmitter, item: Placed) -> None:
     taken, following = writer.new_label(), writer.new_label()
     hint = ""
     if exit_.is_invalid or _is_failing(item.taken):
-        hint = ", !prof !1"
+        hint = f", {UNLIKELY}"
     elif _is_failing(item.next):
-        hint = ", !prof !2"
+        hint = f", {LIKELY}"
     writer.line(f"br i1 {condition}, label %{taken}, label %{following}{hint}")
     before = machine.state.copy()
     writer.begin(taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from metis.vm.compiler.emit.machine import Machine, Word, constant_word
+from metis.vm.compiler.emit.writer import LIKELY
 from metis.vm.compiler.opcodes import Op
 from metis.vm.compiler.values import COMPUTED, result_fact
 
@@ -65,7 +66,7 @@ def call_data_load(machine: Machine) -> None:
         is_small = writer.let(f"icmp ult i{offset.width} {offset.text}, {1 << 62}")
         is_inside = writer.let(f"and i1 {is_inside}, {is_small}")
     whole, partial, done = writer.new_label(), writer.new_label(), writer.new_label()
-    writer.line(f"br i1 {is_inside}, label %{whole}, label %{partial}, !prof !2")
+    writer.line(f"br i1 {is_inside}, label %{whole}, label %{partial}, {LIKELY}")
     writer.begin(whole)
     pointer = writer.let(f"getelementptr inbounds i8, ptr {data}, i64 {low}")
     raw = writer.let(f"load i256, ptr {pointer}, align 1, !tbaa !6")

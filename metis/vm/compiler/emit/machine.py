@@ -14,7 +14,7 @@ from metis.vm.compiler.abi import CAUSE_DYNAMIC_GAS, CAUSE_SECTION_GAS, STATUS_D
 from metis.vm.compiler.emit.writer import Writer
 from metis.vm.compiler.opcodes import OpcodeTable
 from metis.vm.compiler.sections import MEMORY_RESERVE
-from metis.vm.compiler.values import COMPUTED, UNKNOWN, Fact, constant_fact
+from metis.vm.compiler.values import UNKNOWN, Fact, constant_fact
 
 __all__ = ["Machine", "State", "Word", "constant_word", "deoptimised"]
 
@@ -153,10 +153,6 @@ class Machine:
         """Take words off and put one on: the effect of most opcodes."""
         self.drop(count)
         self.push(word)
-
-    def result(self, text: str, width: int = 256, fact: Fact = COMPUTED) -> Word:
-        """Return a word for an LLVM value."""
-        return Word(text, width, fact)
 
     # Widths.
 

@@ -8,16 +8,17 @@ check for what lies below it, and one that lies a known distance behind it needs
 
 from __future__ import annotations
 
-from metis.vm.compiler.abi import CAUSE_GROW, STATUS_LEFT
+from metis.vm.compiler.abi import CAUSE_GROW, MEMORY_LENGTH_MAX, STATUS_LEFT
 from metis.vm.compiler.emit.machine import Machine, Word
 from metis.vm.compiler.emit.step import call_step
+from metis.vm.compiler.emit.writer import UNLIKELY
 from metis.vm.compiler.opcodes import Op
 from metis.vm.compiler.sections import MEMORY_RESERVE, RESERVED_MEMORY_BYTES
 from metis.vm.compiler.values import COMPUTED, result_fact
 
 __all__ = ["keccak256", "load", "size", "store", "store_byte"]
 
-OFFSET_MAX = 1 << 31
+OFFSET_MAX = MEMORY_LENGTH_MAX // 2
 """Offsets and sizes from here on are left to tier 0; the sum of two smaller ones needs no further check."""
 
 KECCAK_WORD_GAS = 6
@@ -102,7 +103,7 @@ def _activate(machine: Machine, opcode: int, end: int | str) -> None:
     is_behind = writer.let(f"icmp ugt i64 {end}, {active}")
     grow, following, unpaid, paid = (writer.new_label() for _ in range(4))
     before = writer.label
-    writer.line(f"br i1 {is_behind}, label %{grow}, label %{following}, !prof !1")
+    writer.line(f"br i1 {is_behind}, label %{grow}, label %{following}, {UNLIKELY}")
     with writer.rarely(grow):
         if isinstance(end, int):
             rounded = str((end + 31) // 32 * 32)
@@ -118,7 +119,7 @@ def _activate(machine: Machine, opcode: int, end: int | str) -> None:
             # What was paid stays paid: tier 0 finds the memory large enough and charges no more for it.
             is_short = writer.let(f"icmp ult i64 {remaining}, {state.cover + MEMORY_RESERVE}")
             cannot = writer.let(f"or i1 {cannot}, {is_short}")
-        writer.line(f"br i1 {cannot}, label %{unpaid}, label %{paid}, !prof !1")
+        writer.line(f"br i1 {cannot}, label %{unpaid}, label %{paid}, {UNLIKELY}")
         writer.begin(paid)
         writer.line(f"br label %{following}")
         writer.begin(unpaid)

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 from metis.vm.compiler.abi import CONTEXT
 
-__all__ = ["Writer"]
+__all__ = ["LIKELY", "UNLIKELY", "Writer"]
 
 UNLIKELY = "!prof !1"
+LIKELY = "!prof !2"
+"""How a branch is marked: whether its first target is rarely or nearly always taken."""
 
 
 class Writer:
