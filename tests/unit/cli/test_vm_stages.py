@@ -46,6 +46,16 @@ def test_ir_and_asm__a_loop__have_the_region(capsys: pytest.CaptureFixture[str])
     assert "region_0:" in run_here(capsys, "vm", "asm", LOOP).out
 
 
+@pytest.mark.parametrize(
+    ("command", "key"), [("disasm", "instructions"), ("blocks", "regions"), ("ir", "ir"), ("asm", "asm")]
+)
+def test_stages__json__is_one_object(command: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = run_here(capsys, "vm", command, LOOP, "--json")
+    assert ended.exit_code == 0
+    assert list(ended.object) == [key]
+    assert ended.object[key]
+
+
 def test_blocks__code_that_is_refused__exit_1_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     ended = run_here(capsys, "vm", "blocks", TOO_LARGE)
     assert ended.exit_code == 1
