@@ -70,6 +70,7 @@ MEANING_OF_CODE = MappingProxyType(
 CODE_OF_SLUG = MappingProxyType(
     {
         "metis-error": ErrorCode.INVALID_INPUT,
+        "artifact-rejected": ErrorCode.INTERNAL_ERROR,
         "decode": ErrorCode.INVALID_PARAMS,
         "genesis": ErrorCode.INVALID_INPUT,
         "invalid-transaction": ErrorCode.TRANSACTION_REJECTED,
