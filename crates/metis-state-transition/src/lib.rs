@@ -20,6 +20,7 @@ extern crate alloc;
 
 mod block;
 mod changes;
+mod database;
 mod decode;
 mod evm;
 mod fork;
@@ -34,8 +35,9 @@ pub use block::{
     SkippedTransaction, build_block, genesis_header, receipts_root, seal_block, verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
+pub use database::{ViewDatabase, ViewError};
 pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
-pub use evm::{Evm, EvmContext, ViewDatabase, ViewError, execution_context};
+pub use evm::{Evm, EvmContext, execution_context};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{
     ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameStart, Instructions, InterpreterRunner,

@@ -1,0 +1,73 @@
+//! A state view as the database that revm reads.
+
+use alloy_primitives::{Address, B256, U256};
+use revm::{Database, DatabaseRef, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo};
+
+use crate::{Account, Ancestors, StateView};
+
+/// A state view and the hashes of ancestor blocks, as revm wants them.
+#[derive(Debug)]
+pub struct ViewDatabase<V> {
+    pub(crate) view: V,
+    pub(crate) ancestors: Ancestors,
+}
+
+/// Why the world could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError<E: core::error::Error> {
+    /// The state view failed.
+    #[error("state: {0}")]
+    State(E),
+    /// BLOCKHASH asked for an ancestor that the environment does not hold.
+    #[error("hash of ancestor block {0} is not known")]
+    UnknownAncestor(u64),
+}
+
+impl<E: core::error::Error + Send + Sync + 'static> DBErrorMarker for ViewError<E> {}
+
+impl<V: StateView> DatabaseRef for ViewDatabase<V> {
+    type Error = ViewError<V::Error>;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        let account = self.view.account(&address).map_err(ViewError::State)?;
+        Ok(account.map(|Account { nonce, balance, code_hash }| {
+            let mut info = AccountInfo::from_balance(balance).with_nonce(nonce);
+            info.code_hash = code_hash;
+            // Loaded on demand by hash: most accounts that are touched are never called.
+            info.code = None;
+            info
+        }))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+        Ok(self.view.code(&code_hash).map_err(ViewError::State)?.0)
+    }
+
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, Self::Error> {
+        self.view.storage(&address, &slot).map_err(ViewError::State)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
+        self.ancestors.hash(number).ok_or(ViewError::UnknownAncestor(number))
+    }
+}
+
+impl<V: StateView> Database for ViewDatabase<V> {
+    type Error = ViewError<V::Error>;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        self.basic_ref(address)
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+        self.code_by_hash_ref(code_hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
+        self.storage_ref(address, slot)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
+        self.block_hash_ref(number)
+    }
+}
