@@ -7,6 +7,7 @@ code and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -63,7 +64,10 @@ class Worker:
 
     def _running(self) -> subprocess.Popen[bytes]:
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
+            if self._process is not None and self._process.poll() is not None:
+                _end(self._process)
+                self._process = None
+            if self._process is None:
                 self._process = subprocess.Popen(
                     # -P: what lies in the current folder is not imported.
                     [sys.executable, "-P", "-m", "metis.vm.compiler.worker"],
@@ -77,11 +81,7 @@ class Worker:
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            _end(process)
 
     def close(self) -> None:
         """End the process; a compilation in progress ends with an answer without artifact."""
@@ -94,3 +94,13 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            # What was not yet written has nobody to go to.
+            with contextlib.suppress(OSError):
+                pipe.close()
