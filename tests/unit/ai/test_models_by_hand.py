@@ -46,6 +46,59 @@ def test_perceptron__worked_out_cost__is_the_proven_one() -> None:
     assert cost.weights_bytes == 1024
 
 
+def test_convolutional_network__one_filter__gives_the_integers_worked_out_by_hand() -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", DType.INT8, (1, 1, 3, 3), -10, 10)
+    edge = builder.constant(DType.INT8, [[[[1, -1]]]])
+    found = builder.node(
+        "conv2d", x, edge, strides=(1, 1), pads=(0, 0, 0, 1), dilations=(1, 1), groups=1, accumulator=DType.INT32
+    )
+    zero = builder.constant(DType.INT8, [0])
+    found = builder.node("maximum", found, zero, dtype=DType.INT32)
+    pooled = builder.node("max_pool2d", found, kernel=(2, 2), strides=(2, 2), pads=(0, 0, 1, 1))
+    summed = builder.node(
+        "sum_pool2d", pooled, kernel=(2, 2), strides=(1, 1), pads=(0, 0, 0, 0), accumulator=DType.INT32
+    )
+    quarter = builder.constant(DType.INT8, [1])
+    mean = builder.node("rescale", summed, quarter, shift=2, dtype=DType.INT8)
+    for name, tensor in (("found", found), ("pooled", pooled), ("mean", mean)):
+        builder.output(name, tensor)
+
+    run = ReferenceEvaluator(builder.model()).run({"x": [[[[1, 5, 2], [4, 3, 9], [-7, -8, 6]]]]})
+
+    # Each less its right neighbour, zero past the edge: 1-5, 5-2, 2; 4-3, 3-9, 9; -7+8, -8-6, 6; 0 for those below.
+    assert run.outputs["found"].tolist() == [[[[0, 3, 2], [1, 0, 9], [1, 0, 6]]]]
+    # Greatest of {0, 3, 1, 0}, {2, 9}, {1, 0}, {6}; their sum 19, of which a quarter is 4.75.
+    assert run.outputs["pooled"].tolist() == [[[[3, 9], [1, 6]]]]
+    assert run.outputs["mean"].tolist() == [[[[5]]]]
+
+
+def test_long_short_term_memory__one_unit__keeps_cell_and_output() -> None:
+    # One unit with 8 fraction bits. Gates are a table of a hard sigmoid, clamp(x / 2 + 128, 0, 256):
+    # c' = f · c + i · g, h' = o · c', where f, i, g, o are the four columns of x.
+    builder = GraphBuilder()
+    x = builder.input("x", DType.INT16, (1, 4), -512, 511)
+    cell = builder.state("cell", DType.INT16, (1, 1), -1024, 1024)
+    table = builder.constant(DType.INT16, [0, 0, 256, 256])
+    parts = [builder.node("slice", x, starts=(0, at), stops=(1, at + 1), steps=(1, 1)) for at in range(4)]
+    forget, write, out = (builder.node("lookup", parts[at], table, first=-768, shift=9) for at in (0, 1, 3))
+    kept = builder.node("rescale", cell, forget, shift=8, dtype=DType.INT16)
+    written = builder.node("rescale", parts[2], write, shift=8, dtype=DType.INT16)
+    both = builder.node("add", kept, written, dtype=DType.INT16)
+    updated = builder.node("clip", both, lo=-1024, hi=1024, dtype=DType.INT16)
+    builder.update(cell, updated)
+    builder.output("h", builder.node("rescale", updated, out, shift=8, dtype=DType.INT16))
+    unit = ReferenceEvaluator(builder.model())
+
+    first = unit.run({"x": [[0, 100, 300, 511]]})
+    second = unit.run({"x": [[-200, -300, 77, 0]]}, first.states)
+
+    # i = 128 + 50 = 178; c = 0 + 300 · 178 / 256 = 208.6, rounded 209; o = 256, so h = 209.
+    assert (first.states["cell"].tolist(), first.outputs["h"].tolist()) == ([[209]], [[209]])
+    # f = 28: 209 · 28 / 256 = 22.86, rounded 23; i = 0; o = 128: h = 11.5, rounded up to 12.
+    assert (second.states["cell"].tolist(), second.outputs["h"].tolist()) == ([[23]], [[12]])
+
+
 def test_gated_recurrent_unit__two_steps__keeps_its_state_between_runs() -> None:
     # One hidden unit with 8 fraction bits: h' = h + z · (n - h), z = table(x), n = 2x, all in 1/256.
     builder = GraphBuilder()
