@@ -72,7 +72,6 @@ CODE_OF_SLUG = MappingProxyType(
         "metis-error": ErrorCode.INVALID_INPUT,
         "artifact-rejected": ErrorCode.INTERNAL_ERROR,
         "decode": ErrorCode.INVALID_PARAMS,
-        "graph-decode": ErrorCode.INVALID_PARAMS,
         "genesis": ErrorCode.INVALID_INPUT,
         "graph-decode": ErrorCode.INVALID_PARAMS,
         "invalid-graph": ErrorCode.INVALID_INPUT,
@@ -89,9 +88,6 @@ CODE_OF_SLUG = MappingProxyType(
         "limit-exceeded": ErrorCode.LIMIT_EXCEEDED,
         "storage": ErrorCode.INTERNAL_ERROR,
         "fixture": ErrorCode.INVALID_INPUT,
-        "invalid-graph": ErrorCode.INVALID_INPUT,
-        "invalid-weights": ErrorCode.INVALID_INPUT,
-        "invalid-input": ErrorCode.INVALID_INPUT,
         "composition": ErrorCode.METHOD_NOT_SUPPORTED,
         "engine-fault": ErrorCode.INTERNAL_ERROR,
     }
