@@ -45,7 +45,7 @@ fn engine(store: &MemoryStore, fork: Fork, transaction: &RecoveredTransaction) -
     let snapshot = store.latest();
     let mut executor = BlockExecutor::new(&*snapshot, rules, environment, InterpreterRunner, EthereumPrecompiles);
     match executor.execute(transaction) {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(TransactionFault::Invalid(error)) => Err(error),
         Err(other) => panic!("{other}"),
     }
