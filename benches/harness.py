@@ -7,10 +7,7 @@ and ratios of one run are steadier than times of two.
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +16,7 @@ from pathlib import Path
 
 import orjson
 
+from metis.cli.bench.machine import commit, machine
 from metis.engine import build_info
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -111,32 +109,12 @@ def measure(
 
 def origin() -> dict[str, object]:
     """Where numbers are from: machine, commit, command, build."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the developer
-        cwd=CHECKOUT,
-        check=False,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     return {
-        "commit": commit or "unknown",
+        "commit": commit(),
         "command": ["python", "-m", "benches", *sys.argv[1:]],
-        "cpu": cpu_model(),
-        "core_count": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
+        "machine": machine(),
         "engine": build_info(),
     }
-
-
-def cpu_model() -> str:
-    """The processor's name as Linux gives it, or what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def write_results(name: str, measurements: Sequence[Measurement | Reading]) -> Path:

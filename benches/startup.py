@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benches.harness import Reading, reading
-from benches.rpc_load import processor_s
 
 START_MS_MAX = 300
 """A node must have answered its first request so soon."""
@@ -21,6 +20,7 @@ IDLE_MEMORY_MB_MAX = 120
 """A node that has nothing to do may hold so much memory, in 10^6 bytes."""
 
 IDLE_AFTER_S = 1.0
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ROUNDS_MIN, ROUNDS_MAX = 5, 50
 
 
@@ -35,6 +35,12 @@ def started_node() -> Iterator[tuple[int, bytes]]:
             yield process.pid, process.stdout.readline() if process.stdout else b""
         finally:
             process.terminate()
+
+
+def processor_s(pid: int) -> float:
+    """Processor time that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def ask_once(first_line: bytes) -> None:

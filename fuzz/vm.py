@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from random import Random
 
 from fuzz.minimise import minimise
 from fuzz.vm_case import Case, random_case, run_case
+from metis.cli.bench.machine import commit
 
 __all__ = ["main"]
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     executions = cases = frames_compiled = frames_interpreted = 0
     causes: Counter[str] = Counter()
     shown_s = time.monotonic()
-    commit = _commit()  # before anything runs: the checkout may move on meanwhile
+    tested_commit = commit()  # before anything runs: the checkout may move on meanwhile
     seed = chosen.seed
     while executions < chosen.executions:
         random = Random(seed)
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{executions:,} executions of {cases:,} cases, no difference", flush=True)
     result = {
         "command": f"python -m fuzz.vm --executions {chosen.executions} --seed {chosen.seed} --level {chosen.level}",
-        "commit": commit,
+        "commit": tested_commit,
         "executions": executions,
         "cases": cases,
         "differences": 0,
@@ -87,12 +87,6 @@ def _show(seed: int, case: Case, level: int) -> None:
         for key, expected in difference["interpreted"].items():
             if expected != difference["compiled"][key]:
                 print(f"  {key}: interpreted {expected!r}, compiled {difference['compiled'][key]!r}")
-
-
-def _commit() -> str:
-    folder = Path(__file__).parent
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
-    return git.stdout.strip()
 
 
 def _record(result: dict[str, object]) -> None:

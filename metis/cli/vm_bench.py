@@ -42,11 +42,12 @@ def bench(
 
 def _as_object(rows: list[Row]) -> dict[str, Any]:
     from metis import engine
+    from metis.cli.bench.machine import commit, machine
     from metis.vm.bench import geometric_means
 
     return {
-        "machine": _machine(),
-        "commit": _commit(),
+        "machine": machine(),
+        "commit": commit(),
         "target": engine.machine_target(),
         "rows": [
             {
@@ -89,32 +90,3 @@ def _as_text(rows: list[Row]) -> str:
     )
     means = ", ".join(f"{kind} {mean:.2f}" for kind, mean in geometric_means(rows).items())
     return f"{table}\n\ngeometric means of the ratios: {means}"
-
-
-def _machine() -> str:
-    import os
-    import platform
-
-    model = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass
-    return f"{model}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"
-
-
-def _commit() -> str | None:
-    """The checkout's commit, None outside one."""
-    import subprocess
-
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        git = subprocess.run(  # noqa: S603 - a fixed command
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return git.stdout.strip() or None
