@@ -1,7 +1,5 @@
 //! A forked store that is supplied on demand against a store that holds everything from the start.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};

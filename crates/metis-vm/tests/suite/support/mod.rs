@@ -1,8 +1,6 @@
 //! A compiler for tests: every opcode becomes a call of `step`, in hand-assembled x86-64 inside a
 //! hand-made ELF object. Slow and exact: what differs from tier 0 is the engine's own mistake.
 
-#![allow(dead_code)] // each test binary uses its part
-
 pub mod elf;
 pub mod programs;
 pub mod world;

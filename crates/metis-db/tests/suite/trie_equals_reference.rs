@@ -1,8 +1,6 @@
 //! Oracle: alloy-trie's hash builder, which makes a root from sorted leaves in one pass and shares
 //! no code with the incremental trie.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-
 use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, keccak256};

@@ -1,20 +1,8 @@
 //! What the engine does not load, and that it stays whole whatever it is given.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
-
-mod support;
-
 use std::sync::Arc;
 
-use alloy_primitives::B256;
-use metis_state_transition::Fork;
-use metis_vm::{
-    Registry,
-    compiled::{Artifact, ArtifactError, Mode, RegistryLimits},
-};
-use proptest::prelude::*;
-use support::{
+use crate::support::{
     Jumps, Parts, REGION, compile,
     elf::{
         Object, R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS,
@@ -23,6 +11,13 @@ use support::{
     programs::loop_with_storage,
     world::World,
 };
+use alloy_primitives::B256;
+use metis_state_transition::Fork;
+use metis_vm::{
+    Registry,
+    compiled::{Artifact, ArtifactError, Mode, RegistryLimits},
+};
+use proptest::prelude::*;
 
 fn parts() -> Parts {
     compile(&loop_with_storage(), Fork::Osaka, Jumps::Deoptimise)

@@ -1,23 +1,18 @@
 //! Oracle: tier 0. Whatever compiled code hands over and takes back, the result is the same.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
-
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{
+    Jumps, compile,
+    programs::{all, loop_with_storage},
+    world::World,
+};
 use metis_state_transition::Fork;
 use metis_vm::{
     Registry, TieredRunner,
     compiled::{Mode, RegistryLimits},
 };
 use proptest::prelude::*;
-use support::{
-    Jumps, compile,
-    programs::{all, loop_with_storage},
-    world::World,
-};
 
 const JUMPS: [Jumps; 2] = [Jumps::Deoptimise, Jumps::Trampoline];
 

@@ -1,7 +1,5 @@
 //! Oracle: the plain interpreter. A traced run does the same, and what it reports adds up.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-
 use alloy_primitives::{Address, Bytes, U256, address, hex};
 use metis_db::{GenesisAccount, MemoryStore, StateStore};
 use metis_state_transition::{

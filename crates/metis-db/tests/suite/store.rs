@@ -1,7 +1,5 @@
 //! The in-memory store against a plain map per block.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, U256};

@@ -1,10 +1,5 @@
 //! Code that comes, goes and fails while it runs.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     convert::Infallible,
@@ -16,6 +11,11 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{
+    Jumps, compile,
+    programs::{all, loop_with_storage},
+    world::{CALLER, CODE, World},
+};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use metis_state_transition::{
     Account, BlockEnvironment, ChainSpec, Code, EthereumPrecompiles, Evm, Fork, FrameRunner, StateView,
@@ -23,11 +23,6 @@ use metis_state_transition::{
 use metis_vm::{
     Registry, TieredRunner,
     compiled::{Mode, RegistryLimits},
-};
-use support::{
-    Jumps, compile,
-    programs::{all, loop_with_storage},
-    world::{CALLER, CODE, World},
 };
 
 const PAGE_BYTES: usize = 4096;

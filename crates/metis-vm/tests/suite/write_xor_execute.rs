@@ -1,27 +1,23 @@
-//! What the kernel says of this process's memory. Alone in its binary: it looks at all of it.
-
-#![allow(non_snake_case)] // subject__condition__outcome
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
-
-mod support;
+//! What the kernel says of a process's memory. In a process of its own: it looks at all of it.
 
 use std::{
-    fs,
+    env, fs,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use crate::support::{
+    Jumps, Parts, REGION, compile,
+    elf::{Object, SHF_ALLOC, SHT_PROGBITS},
+    programs::loop_with_storage,
+};
 use metis_state_transition::Fork;
 use metis_vm::{
     Registry,
     compiled::{Mode, RegistryLimits},
-};
-use support::{
-    Jumps, Parts, REGION, compile,
-    elf::{Object, SHF_ALLOC, SHT_PROGBITS},
-    programs::loop_with_storage,
 };
 
 /// Permissions of every mapping, and whether it has no file or name.
@@ -38,8 +34,22 @@ fn executable_without_a_file() -> usize {
     mappings().into_iter().filter(|(permissions, is_anonymous)| *is_anonymous && permissions.contains('x')).count()
 }
 
+/// Set in the process that holds one test alone.
+const ALONE: &str = "METIS_TEST_ALONE";
+
+/// Runs this program again with one test of this file.
+fn expect_alone(test: &str) {
+    let test = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
+    let run = Command::new(env::current_exe().unwrap()).args(["--exact", &test]).env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
 #[test]
 fn pages__while_code_comes_and_goes__are_never_writable_and_executable() {
+    if env::var_os(ALONE).is_none() {
+        return expect_alone("pages__while_code_comes_and_goes__are_never_writable_and_executable");
+    }
     let before = executable_without_a_file();
     let registry = Arc::new(Registry::new(Mode::Auto, RegistryLimits::default()));
     let mut object = Object::new(vec![0x31, 0xc0, 0xc3]);
