@@ -16,6 +16,7 @@ Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
     state.py         stores, accounts, proofs
     compiled.py      compiled code, and what compilers must know
     execution.py     running transactions and code without sealing a block
+    inference.py     models that run
     blocks.py        building, importing and reading blocks
 """
 
@@ -38,6 +39,7 @@ from metis.engine.execution import (
     execute_transactions,
     run_code,
 )
+from metis.engine.inference import InferenceModel, inference_kernels, prove_graph
 from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
 from metis.engine.rules import ChainSpec, build_info, fork_names
 from metis.engine.state import (
@@ -66,6 +68,7 @@ __all__ = [
     "BuiltBlock",
     "ChainSpec",
     "CodeRegistry",
+    "InferenceModel",
     "MemoryStore",
     "Node",
     "SkippedTransaction",
@@ -89,10 +92,12 @@ __all__ = [
     "fork_names",
     "genesis_block",
     "import_block",
+    "inference_kernels",
     "keccak256",
     "machine_target",
     "opcode_table",
     "prove",
+    "prove_graph",
     "run_code",
     "sign_hash",
     "sign_transaction",

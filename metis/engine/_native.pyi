@@ -15,6 +15,7 @@ __all__ = [
     "Block",
     "ChainSpec",
     "CodeRegistry",
+    "InferenceModel",
     "MemoryStore",
     "Node",
     "Transaction",
@@ -31,10 +32,12 @@ __all__ = [
     "execute_transactions",
     "fork_names",
     "import_block",
+    "inference_kernels",
     "inject_panic",
     "keccak256",
     "machine_target",
     "opcode_table",
+    "prove_graph",
     "run_code",
     "sign_hash",
     "sign_transaction",
@@ -627,3 +630,64 @@ def sign_hash(hash32: bytes, private_key: bytes) -> tuple[int, int, int]:
 
 def sign_transaction(fields: Any, private_key: bytes) -> bytes:
     """Sign a metis.types.UnsignedTransaction of any type; its EIP-2718 encoding."""
+
+def inference_kernels() -> list[str]:
+    """Names of the kernels that this machine has, the fastest last: "scalar", "avx2", "avx512", "amx"."""
+
+def prove_graph(graph: bytes, limits: tuple[int, int, int] | None = None) -> dict[str, Any]:
+    """
+    What is proven of a model's graph, from its bytes [GIL free].
+
+    "tensors": (dtype code, shape, lo, hi) of each; "node_macs"; "cost": MACs, bytes moved, bytes of memory, bytes of
+    weights. ``limits``: bytes of weights, bytes of memory, MACs. Raises GraphDecodeError, InvalidGraph.
+    """
+
+@final
+class InferenceModel:
+    """
+    A model that is proven, its weights checked against their declared ranges. Any number of threads may run it.
+
+    Raises GraphDecodeError, InvalidGraph, InvalidWeights when it is made. [GIL free]
+    """
+
+    @staticmethod
+    def from_bytes(graph: bytes, weights: bytes, limits: tuple[int, int, int] | None = None) -> InferenceModel:
+        """A model with a copy of its weights."""
+
+    @staticmethod
+    def open(
+        graph: bytes, path: str | PathLike[str], offset: int, length: int, limits: tuple[int, int, int] | None = None
+    ) -> InferenceModel:
+        """
+        A model whose weights are ``length`` bytes of a file, mapped into memory and shared.
+
+        ``offset`` is a multiple of 64. The file must not be changed while the model lives. Raises OSError too.
+        """
+
+    @property
+    def proven(self) -> dict[str, Any]:
+        """What :func:`prove_graph` gives."""
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes that one run takes for tensors."""
+
+    def run(
+        self, tensors: list[bytes | None], threads: int = 1, kernel: str | None = None
+    ) -> tuple[list[bytes], list[bytes]]:
+        """
+        Run once: bytes of outputs, and of states for the next run [GIL free].
+
+        ``tensors``: elements of the inputs, then of the states, little-endian; None for zeros. Threads and kernel (the
+        fastest by default) change no bit. Raises InvalidInput; DecodeError for a kernel that is not there, or threads
+        that are not 1 to 64.
+        """
+
+    def run_observed(
+        self, tensors: list[bytes | None], observe: Callable[[int, list[bytes]], object], kernel: str | None = None
+    ) -> tuple[list[bytes], list[bytes]]:
+        """
+        Run operator by operator: ``observe`` is called with each node's number and results [GIL free].
+
+        An exception of ``observe`` is raised when the run ends.
+        """

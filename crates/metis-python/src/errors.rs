@@ -4,6 +4,7 @@ use alloy_primitives::B256;
 use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
 use metis_db::{MissingState, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
+use metis_inference::{InvalidWeights, OpenError};
 use metis_node::{NodeError, SubmitError, TracerError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 use metis_vm::compiled::ArtifactError;
@@ -239,4 +240,30 @@ pub fn from_proof(error: &ProofError) -> PyErr {
             decode_error("proof", &format!("storage_proofs[{index}]"), reason, None)
         }
     }
+}
+
+pub fn from_open(error: &OpenError) -> PyErr {
+    Python::attach(|py| match error {
+        OpenError::Decode(error) => {
+            raise(py, "GraphDecodeError", (error.field.to_string(), error.problem.to_string(), error.offset))
+        }
+        OpenError::Graph(error) => raise(py, "InvalidGraph", (error.field.to_string(), error.problem.to_string())),
+        OpenError::Weights(error) => {
+            let field = match error {
+                InvalidWeights::Length { .. } => "length".into(),
+                InvalidWeights::Alignment => "offset".into(),
+                InvalidWeights::Padding(_) => "padding".into(),
+                InvalidWeights::Range { index, .. } => format!("constants[{index}]"),
+            };
+            raise(py, "InvalidWeights", (field, error.to_string()))
+        }
+    })
+}
+
+pub fn invalid_weights(field: &str, problem: &str) -> PyErr {
+    Python::attach(|py| raise(py, "InvalidWeights", (field, problem)))
+}
+
+pub fn invalid_input(name: &str, problem: &str) -> PyErr {
+    Python::attach(|py| raise(py, "InvalidInput", (name, problem)))
 }

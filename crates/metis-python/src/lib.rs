@@ -14,6 +14,7 @@ mod errors;
 mod execution;
 mod genesis;
 mod guard;
+mod inference;
 mod node;
 mod rules;
 mod store;
@@ -36,6 +37,7 @@ mod _native {
         build::{build_info, inject_panic, keccak256, transaction_error_slugs},
         code_registry::{CodeRegistry, compiled_code_abi, machine_target, opcode_table},
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
+        inference::{InferenceModel, inference_kernels, prove_graph},
         node::{Answerer, Node, address_of, derive_private_key, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},

@@ -55,7 +55,8 @@ def _concat(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     for x in inputs:
         if x.dtype is not first.dtype:
             raise Refused("tensors of different types")
-        if (*x.shape[:axis], *x.shape[axis + 1 :]) != (*first.shape[:axis], *first.shape[axis + 1 :]):
+        outside = (*first.shape[:axis], *first.shape[axis + 1 :])
+        if len(x.shape) != len(first.shape) or (*x.shape[:axis], *x.shape[axis + 1 :]) != outside:
             raise Refused(f"shapes {first.shape} and {x.shape} differ outside axis {axis}")
     shape = list(first.shape)
     shape[axis] = sum(x.shape[axis] for x in inputs)

@@ -10,6 +10,7 @@ no threads and no reuse of memory. Its results do not depend on the processor or
     evaluator.py        one run of a model
 """
 
-from metis.ai.reference.evaluator import ReferenceEvaluator, Run, Tensor
+from metis.ai.reference.evaluator import ReferenceEvaluator
+from metis.ai.runs import Run, Tensor
 
 __all__ = ["ReferenceEvaluator", "Run", "Tensor"]

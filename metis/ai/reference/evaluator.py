@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,26 +9,16 @@ import numpy.typing as npt
 
 from metis.ai.graph import Limits, Model, ProvenGraph, attributes_of, validate_graph
 from metis.ai.graph.rule import Attributes
-from metis.ai.graph.types import Declaration, DType
+from metis.ai.graph.types import DType
 from metis.ai.graph.weights import NUMPY_TYPES
 from metis.ai.reference.arithmetic import Array
 from metis.ai.reference.kernels_linear import KERNELS_LINEAR, KERNELS_SHAPE
 from metis.ai.reference.kernels_rows import KERNELS_ELEMENTWISE, KERNELS_ROWS
-from metis.types import InvalidInput
+from metis.ai.runs import Run, Tensor, taken
 
-__all__ = ["ReferenceEvaluator", "Run", "Tensor"]
-
-Tensor = npt.NDArray[np.generic]
+__all__ = ["ReferenceEvaluator"]
 
 _KERNELS = {**KERNELS_LINEAR, **KERNELS_SHAPE, **KERNELS_ELEMENTWISE, **KERNELS_ROWS}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
-    """What a run gave: the outputs and the states for the next run, by name, each of its tensor's type."""
-
-    outputs: Mapping[str, Tensor]
-    states: Mapping[str, Tensor]
 
 
 class ReferenceEvaluator:
@@ -72,7 +61,7 @@ class ReferenceEvaluator:
         graph = self.proven.graph
         if states is None:
             states = {state.name: np.zeros(state.shape, np.int64) for state in graph.states}
-        tensors = _taken("inputs", graph.inputs, inputs) + _taken("states", graph.states, states) + self._constants
+        tensors = taken("inputs", graph.inputs, inputs) + taken("states", graph.states, states) + self._constants
         if observe:
             for number, value in enumerate(tensors):
                 observe(number, value)
@@ -92,27 +81,3 @@ class ReferenceEvaluator:
 
     def _given(self, value: Array, number: int) -> Tensor:
         return value.astype(NUMPY_TYPES[DType(self.proven.tensors[number].dtype)])
-
-
-def _taken(what: str, declared: tuple[Declaration, ...], given: Mapping[str, npt.ArrayLike]) -> list[Array]:
-    """The declared tensors' values in order, each checked; raises :class:`metis.types.InvalidInput`."""
-    unknown = set(given) - {tensor.name for tensor in declared}
-    if unknown:
-        raise InvalidInput(min(unknown), f"the model's {what} are {[tensor.name for tensor in declared]}")
-    values = []
-    for tensor in declared:
-        if tensor.name not in given:
-            raise InvalidInput(tensor.name, "it is missing")
-        try:
-            array = np.asarray(given[tensor.name])
-        except (ValueError, TypeError) as error:
-            raise InvalidInput(tensor.name, f"it is no array: {error}") from None
-        if array.dtype.kind != "i" or array.shape != tensor.shape:
-            problem = f"{array.dtype} {array.shape} is not {tensor.dtype.name.lower()} {tensor.shape}"
-            raise InvalidInput(tensor.name, problem)
-        value = array.astype(np.int64)
-        if value.min() < tensor.lo or value.max() > tensor.hi:
-            problem = f"it has {value.min()} to {value.max()}, declared are {tensor.lo} to {tensor.hi}"
-            raise InvalidInput(tensor.name, problem)
-        values.append(value)
-    return values

@@ -1,0 +1,17 @@
+"""
+Models that run: integer graphs on the engine's kernels.
+
+Bytes in, bytes out: :mod:`metis.ai` gives them meaning. What a method costs is said at ``metis/engine/_native.pyi``.
+"""
+
+from __future__ import annotations
+
+from metis.engine import _native
+
+__all__ = ["InferenceModel", "inference_kernels", "prove_graph"]
+
+InferenceModel = _native.InferenceModel
+"""A model that is proven, with its weights checked."""
+
+inference_kernels = _native.inference_kernels
+prove_graph = _native.prove_graph
