@@ -8,6 +8,7 @@ take longer than starting the node.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -219,6 +220,9 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
         elif not silent:
             sys.stdout.write(started_text(service, chain) + "\n")
         sys.stdout.flush()
+        # What the start made is not looked through again.
+        gc.freeze()
+        gc.enable()
 
     if settings.storage.path:
         Path(settings.storage.path).mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ Errors: :class:`metis.types.DecodeError`, ``GenesisError``, ``InvalidTransaction
 ``StateUnavailable``; a bug in the engine arrives as ``EngineFault`` and leaves stores as they were.
 Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
 
+    hashing.py       Keccak-256
     rules.py         which rules hold at which block
     transactions.py  bytes → transaction handles
     state.py         stores, accounts, proofs
@@ -20,45 +21,52 @@ Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
     blocks.py        building, importing and reading blocks
 """
 
-from metis.engine.blocks import (
-    BlockHandle,
-    BuiltBlock,
-    SkippedTransaction,
-    build_block,
-    decode_block,
-    describe_block,
-    genesis_block,
-    import_block,
-)
-from metis.engine.compiled import CodeRegistry, compiled_code_abi, machine_target, opcode_table
-from metis.engine.execution import (
-    BatchOutcome,
-    bench_transaction,
-    compare_tiers,
-    execute_transaction,
-    execute_transactions,
-    run_code,
-)
-from metis.engine.inference import InferenceModel, inference_kernels, prove_graph
-from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
-from metis.engine.rules import ChainSpec, build_info, fork_names
-from metis.engine.state import (
-    AccountProof,
-    AccountState,
-    MemoryStore,
-    StorageProof,
-    account_state,
-    keccak256,
-    prove,
-    verify_proof,
-)
-from metis.engine.transactions import (
-    TransactionHandle,
-    decode_transaction,
-    decode_transactions,
-    describe_transaction,
-    unsigned_transaction,
-)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metis.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from metis.engine.blocks import (
+        BlockHandle,
+        BuiltBlock,
+        SkippedTransaction,
+        build_block,
+        decode_block,
+        describe_block,
+        genesis_block,
+        import_block,
+    )
+    from metis.engine.compiled import CodeRegistry, compiled_code_abi, machine_target, opcode_table
+    from metis.engine.execution import (
+        BatchOutcome,
+        bench_transaction,
+        compare_tiers,
+        execute_transaction,
+        execute_transactions,
+        run_code,
+    )
+    from metis.engine.hashing import keccak256
+    from metis.engine.inference import InferenceModel, inference_kernels, prove_graph
+    from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
+    from metis.engine.rules import ChainSpec, build_info, fork_names
+    from metis.engine.state import (
+        AccountProof,
+        AccountState,
+        MemoryStore,
+        StorageProof,
+        account_state,
+        prove,
+        verify_proof,
+    )
+    from metis.engine.transactions import (
+        TransactionHandle,
+        decode_transaction,
+        decode_transactions,
+        describe_transaction,
+        unsigned_transaction,
+    )
 
 __all__ = [
     "AccountProof",
@@ -104,3 +112,48 @@ __all__ = [
     "unsigned_transaction",
     "verify_proof",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "blocks": (
+            "BlockHandle",
+            "BuiltBlock",
+            "SkippedTransaction",
+            "build_block",
+            "decode_block",
+            "describe_block",
+            "genesis_block",
+            "import_block",
+        ),
+        "compiled": ("CodeRegistry", "compiled_code_abi", "machine_target", "opcode_table"),
+        "execution": (
+            "BatchOutcome",
+            "bench_transaction",
+            "compare_tiers",
+            "execute_transaction",
+            "execute_transactions",
+            "run_code",
+        ),
+        "hashing": ("keccak256",),
+        "inference": ("InferenceModel", "inference_kernels", "prove_graph"),
+        "node": ("Node", "address_of", "derive_private_key", "sign_hash", "sign_transaction"),
+        "rules": ("ChainSpec", "build_info", "fork_names"),
+        "state": (
+            "AccountProof",
+            "AccountState",
+            "MemoryStore",
+            "StorageProof",
+            "account_state",
+            "prove",
+            "verify_proof",
+        ),
+        "transactions": (
+            "TransactionHandle",
+            "decode_transaction",
+            "decode_transactions",
+            "describe_transaction",
+            "unsigned_transaction",
+        ),
+    },
+)

@@ -19,7 +19,6 @@ __all__ = [
     "MemoryStore",
     "StorageProof",
     "account_state",
-    "keccak256",
     "prove",
     "verify_proof",
 ]
@@ -137,11 +136,6 @@ def verify_proof(state_root: Hash32, proof: AccountProof) -> None:
         "storage_proofs": [(entry.slot, entry.value, list(entry.nodes)) for entry in proof.storage_proofs],
     }
     _native.verify_proof(state_root, proof.address, fields)
-
-
-def keccak256(data: bytes) -> Hash32:
-    """Ethereum's hash function (Keccak-256, not NIST SHA3-256) of any bytes; 32 bytes."""
-    return Hash32(_native.keccak256(data))
 
 
 def _account_state(values: tuple[int, int, bytes, bytes] | None) -> AccountState | None:

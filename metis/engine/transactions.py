@@ -9,10 +9,13 @@ once, and running it needs no conversion. ``describe_transaction`` copies it out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import metis.types
 from metis.engine import _native
-from metis.types import AccessListEntry, Authorization, Transaction, UnsignedTransaction
+
+if TYPE_CHECKING:
+    from metis.types import Transaction, UnsignedTransaction
 
 __all__ = [
     "TransactionHandle",
@@ -82,7 +85,9 @@ def unsigned_transaction(fields: UnsignedTransaction) -> TransactionHandle:
 def describe_transaction(transaction: TransactionHandle) -> Transaction:
     """Copy a transaction's fields out of the engine."""
     fields: dict[str, Any] = transaction.fields()
-    fields["access_list"] = tuple(AccessListEntry(address, tuple(slots)) for address, slots in fields["access_list"])
+    fields["access_list"] = tuple(
+        metis.types.AccessListEntry(address, tuple(slots)) for address, slots in fields["access_list"]
+    )
     fields["blob_versioned_hashes"] = tuple(fields["blob_versioned_hashes"])
-    fields["authorization_list"] = tuple(Authorization(*values) for values in fields["authorization_list"])
-    return Transaction(**fields)
+    fields["authorization_list"] = tuple(metis.types.Authorization(*values) for values in fields["authorization_list"])
+    return metis.types.Transaction(**fields)

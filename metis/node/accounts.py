@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from metis.engine import address_of, derive_private_key, keccak256, sign_hash, sign_transaction
-from metis.types import Address, UnsignedTransaction
+from metis.types import Address
+
+if TYPE_CHECKING:
+    from metis.types import UnsignedTransaction
 
 __all__ = ["DERIVATION_PATH", "TEST_MNEMONIC", "Account", "DevelopmentSigner", "derive_accounts"]
 

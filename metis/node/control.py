@@ -20,17 +20,16 @@ from metis.node.clock import ClockSetting
 from metis.node.config import NodeConfig
 from metis.node.heads import Heads
 from metis.node.mining import Miner
-from metis.node.next_block import HeaderChoices, NextBlock
-from metis.node.reorganising import TIP_WEI, new_blocks
-from metis.node.state_file import decode_state, encode_state, read_state, state_document, write_state
+from metis.node.next_block import TIP_WEI, HeaderChoices, NextBlock
 from metis.rpc import ErrorCode, RpcError
 from metis.rpc.namespaces import Signer
-from metis.rpc.namespaces.control_blocks import BLOCK_COUNT_MAX
+from metis.rpc.namespaces.controls import BLOCK_COUNT_MAX
 from metis.rpc.namespaces.happenings import HeadChange
-from metis.types import Address, Hash32, UnsignedTransaction
+from metis.types import Address, Hash32
 
 if TYPE_CHECKING:
     from metis.node.fork import ForkService
+    from metis.types import UnsignedTransaction
 
 __all__ = ["Host", "NodeControl"]
 
@@ -239,6 +238,7 @@ class NodeControl:
 
     async def reorganise(self, block_count: int, transactions: Mapping[int, Sequence[Any]]) -> None:
         """Replace the newest blocks; ``transactions`` are those of each new block, by its position from 0."""
+        from metis.node.reorganising import new_blocks
 
         def work() -> tuple[dict[str, Any], list[HeadChange]]:
             kept = self.node.take_snapshot()
@@ -328,6 +328,8 @@ class NodeControl:
 
     async def dump_state(self) -> bytes:
         """Write chain and newest state as anvil does, gzipped."""
+        from metis.node.state_file import encode_state, state_document
+
         return await self.change(lambda: encode_state(state_document(self.node)))
 
     async def load_state(self, content: bytes) -> None:
@@ -338,6 +340,8 @@ class NodeControl:
         ------
         GenesisError : it is no dump.
         """
+        from metis.node.state_file import decode_state, read_state
+
         state = await asyncio.to_thread(lambda: read_state(decode_state(content)))
         missing = state.block_number - self.node.head_number
         if missing > BLOCK_COUNT_MAX:
@@ -356,6 +360,8 @@ class NodeControl:
 
     async def dump_file(self, path: str) -> None:
         """Write a state file as anvil does, not gzipped; it is there whole or not at all."""
+        from metis.node.state_file import write_state
+
         await self.change(lambda: write_state(self.node, Path(path)))
 
     def _head_timestamp_s(self) -> int:

@@ -15,11 +15,14 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from metis.engine import Node
 from metis.node.next_block import NextBlock
-from metis.types import BlockAttributes, Hash32
+from metis.types import Hash32
+
+if TYPE_CHECKING:
+    from metis.types import BlockAttributes
 
 __all__ = ["BuiltHead", "Mined", "Miner"]
 

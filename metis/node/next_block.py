@@ -8,13 +8,20 @@ block is used by one block.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+import metis.types
 from metis.engine import Node, keccak256
 from metis.node.clock import Clock
-from metis.types import Address, BlockAttributes, Gas, Hash32, TimestampS
+from metis.types import Address, Gas, Hash32, TimestampS
 
-__all__ = ["HeaderChoices", "NextBlock", "next_gas_limit"]
+if TYPE_CHECKING:
+    from metis.types import BlockAttributes
 
+__all__ = ["TIP_WEI", "HeaderChoices", "NextBlock", "next_gas_limit"]
+
+TIP_WEI = 10**9
+"""What a transaction that names no fees offers."""
 GAS_LIMIT_BOUND_DIVISOR = 1_024
 GAS_LIMIT_MIN = 5_000
 
@@ -72,7 +79,7 @@ class NextBlock:
         parent = head.header_fields()
         # Not random: the same transactions give the same chain.
         randao = self.choices.randao or Hash32(keccak256((head.number + 1).to_bytes(8, "big") + head.hash))
-        return BlockAttributes(
+        return metis.types.BlockAttributes(
             timestamp_s=TimestampS(self.clock.next_s(int(parent["timestamp_s"]))),
             beneficiary=self.choices.coinbase,
             gas_limit=Gas(self.gas_limit(parent["gas_limit"])),

@@ -8,17 +8,14 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from metis.engine import Node, TransactionHandle, decode_transaction, keccak256, unsigned_transaction
-from metis.node.next_block import NextBlock
+from metis.node.next_block import TIP_WEI, NextBlock
 from metis.rpc.namespaces import Signer
 from metis.rpc.namespaces.filling import FillDefaults, fill_transaction
 from metis.rpc.namespaces.happenings import HeadChange
 from metis.rpc.namespaces.transaction_arguments import TransactionFields
 from metis.types import Hash32
 
-__all__ = ["TIP_WEI", "new_blocks"]
-
-TIP_WEI = 10**9
-"""What a transaction that names no fees offers."""
+__all__ = ["new_blocks"]
 
 
 class Builder(Protocol):

@@ -16,28 +16,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metis.engine import Node, decode_block, decode_transaction
+import metis.engine
+from metis.engine import Node, decode_transaction
 from metis.node.clock import Clock
 from metis.node.config import NodeConfig
 from metis.node.control import NodeControl
 from metis.node.errors import ConfigError
 from metis.node.heads import Heads
-from metis.node.metrics import metrics_page
 from metis.node.mining import BuiltHead, Mined, Miner
 from metis.node.next_block import NextBlock
 from metis.node.reorganisation import changes_between
-from metis.rpc import AuthenticatedConfig, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
+from metis.rpc import AuthenticatedConfig, LogLimits, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
 from metis.rpc.namespaces import Signer, public_registry
-from metis.rpc.namespaces.control import register_control
-from metis.rpc.namespaces.engine_api import engine_registry
-from metis.rpc.namespaces.eth_filters import LogLimits
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
-from metis.rpc.namespaces.public import register_topics
-from metis.types import Account, Address, Gas, Hash32, MetisError, UnsignedTransaction
+from metis.rpc.namespaces.public import promise_control, register_topics
+from metis.types import Address, Gas, Hash32, MetisError
 from metis.vm.tiering.service import CompileService, registry_of
 
 if TYPE_CHECKING:
     from metis.node.fork import ForkService
+    from metis.rpc import PageContent
+    from metis.types import Account, UnsignedTransaction
 
 __all__ = ["NodeService"]
 
@@ -135,7 +134,7 @@ class NodeService:
         self.control: NodeControl | None = None
         if config.control.enabled:
             self.control = NodeControl(self, impersonates_everyone=config.control.auto_impersonate)
-            register_control(registry, self.control, self.call_gas_max)
+            promise_control(registry, self.control, self.call_gas_max)
         if fork is not None:
             fork.take_over(registry, self)
         self._sync_task: asyncio.Task[None] | None = None
@@ -252,7 +251,7 @@ class NodeService:
 
     async def store_block(self, rlp: bytes) -> None:
         """Verify a block and keep it beside the chain."""
-        block = decode_block(rlp)
+        block = metis.engine.decode_block(rlp)
         await self.miner.run(lambda: self.node.store_block(block))
 
     async def set_head(self, block_hash: bytes) -> None:
@@ -301,10 +300,17 @@ class NodeService:
             except Exception:
                 log.exception("making the chain durable failed")
 
+    def _metrics_page(self) -> PageContent:
+        from metis.node.metrics import metrics_page
+
+        return metrics_page(self.node, self.server.counters, self.heads, self.started_s)
+
     def _rpc_config(self, registry: Any) -> RpcConfig:
         rpc, engine_api = self.config.rpc, self.config.engine_api
         authenticated = None
         if engine_api.enabled:
+            from metis.rpc.namespaces.engine_api import engine_registry
+
             authenticated = AuthenticatedConfig(
                 engine_registry(self, registry),
                 read_or_create_secret(Path(engine_api.secret_path)),
@@ -324,7 +330,7 @@ class NodeService:
                 request_timeout_ms=rpc.request_timeout_ms,
                 connections_max=rpc.connections_max,
             ),
-            pages={"/metrics": lambda: metrics_page(self.node, self.server.counters, self.heads, self.started_s)},
+            pages={"/metrics": self._metrics_page},
             client_name=self.client_version,
         )
 

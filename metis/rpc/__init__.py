@@ -15,7 +15,7 @@ from metis.rpc.auth import make_token, read_or_create_secret
 from metis.rpc.counters import MethodCounters, RpcCounters
 from metis.rpc.dispatch import Followed, Session
 from metis.rpc.errors import ErrorCode, InvalidParameter, ListenError, RpcError
-from metis.rpc.limits import RpcLimits
+from metis.rpc.limits import LogLimits, RpcLimits
 from metis.rpc.listener import PageContent
 from metis.rpc.registry import REQUIRED, Kind, Method, MethodRegistry, Parameter, register_introspection
 from metis.rpc.reverts import execution_reverted, revert_reason
@@ -31,6 +31,7 @@ __all__ = [
     "InvalidParameter",
     "Kind",
     "ListenError",
+    "LogLimits",
     "Method",
     "MethodCounters",
     "MethodRegistry",

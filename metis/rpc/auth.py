@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import os
 import re
-import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def read_or_create_secret(path: Path) -> bytes:
         if not re.fullmatch("(?:0x)?[0-9a-fA-F]{64}", text):
             raise SecretError(path, "expected 64 hexadecimal digits") from None
         return bytes.fromhex(text.removeprefix("0x"))
-    secret = secrets.token_bytes(SECRET_SIZE_BYTES)
+    secret = os.urandom(SECRET_SIZE_BYTES)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secret.hex())
     return secret

@@ -76,7 +76,8 @@ class Dispatcher:
         pool: CallPool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._methods = registry.methods
+        self._registry = registry
+        self._known = registry.known
         self._shortcut = registry.shortcut
         self.limits = limits
         self.counters = counters
@@ -130,7 +131,7 @@ class Dispatcher:
 
     def method(self, name: str) -> Method | None:
         """Return a method, or None where there is no such method."""
-        return self._methods.get(name)
+        return self._known.get(name) or self._registry.method(name)
 
     def stop(self) -> None:
         """Cancel what waits; nobody will read the answers."""
@@ -144,7 +145,7 @@ class Dispatcher:
 
     def run_inline(self, call: Call, session: Session) -> bytes | OnPool | None:
         """Answer a call that needs no waiting; else return what is left to do, or None for all of it."""
-        method = self._methods.get(call.method)
+        method = self._known.get(call.method) or self._registry.method(call.method)
         if method is None:
             self.counters.unknown_method_count += 1
             return self.unknown_method(call)

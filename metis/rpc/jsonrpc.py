@@ -9,7 +9,6 @@ Source: https://www.jsonrpc.org/specification
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -165,6 +164,8 @@ def _with_exact_ids(payload: bytes, values: list[Any]) -> list[Item]:
 
     Slower than orjson by an order of magnitude, but no known client sends such ids.
     """
+    import json  # no other request needs it
+
     try:
         exact = json.loads(payload, parse_int=_NumberText, parse_float=_NumberText)
     except (RecursionError, ValueError):

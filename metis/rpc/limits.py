@@ -9,7 +9,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 
-__all__ = ["RpcLimits"]
+__all__ = ["LogLimits", "RpcLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """Most blocks that one query of logs may span, and most logs it may answer."""
+
+    block_count_max: int = 100_000
+    log_count_max: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)

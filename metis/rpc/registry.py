@@ -157,31 +157,59 @@ class MethodRegistry:
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
+        self._later: dict[str, tuple[tuple[str, ...], Callable[[], None]]] = {}
         self.shortcut: Shortcut | None = None
         """Set before a server is made of the registry; asked before the methods are."""
 
     def __iter__(self) -> Iterator[Method]:
         """All methods, sorted by name."""
+        while self._later:
+            self._register(next(iter(self._later)))
         return iter(sorted(self._methods.values(), key=lambda method: method.name))
 
     def __len__(self) -> int:
-        return len(self._methods)
+        return len(self._methods) + len(self._later)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._methods
+        return name in self._methods or name in self._later
 
     @property
-    def methods(self) -> Mapping[str, Method]:
-        """All methods by name; shows later registrations too."""
+    def known(self) -> Mapping[str, Method]:
+        """Methods by name, without those that :meth:`later` promised and nobody asked for; shows later changes."""
         return self._methods
 
     def method(self, name: str) -> Method | None:
         """Return a method, or None where there is no such method."""
+        if name in self._later:
+            self._register(name)
         return self._methods.get(name)
 
     def namespaces(self) -> dict[str, str]:
         """Return every namespace with its version, as ``rpc_modules`` answers."""
-        return dict.fromkeys(sorted({method.namespace for method in self._methods.values()}), "1.0")
+        return dict.fromkeys(sorted({name.partition("_")[0] for name in (*self._methods, *self._later)}), "1.0")
+
+    def later(self, names: tuple[str, ...], register: Callable[[], None]) -> None:
+        """
+        Promise methods: ``register`` adds exactly these when one of them is first asked for.
+
+        Raises
+        ------
+        ValueError : a name is taken.
+        """
+        for name in names:
+            if name in self:
+                raise ValueError(f"{name} is registered twice")
+            self._later[name] = (names, register)
+
+    def _register(self, name: str) -> None:
+        names, register = self._later[name]
+        for promised in names:
+            del self._later[promised]
+        before = len(self._methods)
+        register()
+        added = list(self._methods)[before:]
+        if set(added) != set(names):
+            raise ValueError(f"promised were {sorted(names)}, and registered are {sorted(added)}")
 
     def add(self, name: str, kind: Kind, handler: Callable[..., Any], *parameters: Parameter) -> None:
         """
@@ -194,7 +222,7 @@ class MethodRegistry:
         """
         if not METHOD_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a method name such as eth_chainId")
-        if name in self._methods:
+        if name in self:
             raise ValueError(f"{name} is registered twice")
         optional = [parameter.default is not REQUIRED for parameter in parameters]
         if optional != sorted(optional):
@@ -211,6 +239,9 @@ class MethodRegistry:
         ------
         KeyError : there is no such method yet.
         """
+        method = self.method(name)
+        if method is None:
+            raise KeyError(name)
         del self._methods[name]
         self.add(name, kind, handler, *parameters)
 
@@ -222,14 +253,17 @@ class MethodRegistry:
         ------
         KeyError : there is no such method yet.
         """
-        method = self._methods[of]
+        method = self.method(of)
+        if method is None:
+            raise KeyError(of)
         self.add(name, method.kind, method.handler, *method.parameters)
 
     def include(self, other: MethodRegistry, names: frozenset[str] | None = None) -> None:
         """Add the methods of another registry, or only those in ``names`` (the Engine API needs some of eth)."""
-        for method in other:
-            if names is None or method.name in names:
-                self.add(method.name, method.kind, method.handler, *method.parameters)
+        for name in sorted(names) if names is not None else [method.name for method in other]:
+            method = other.method(name)
+            if method is not None:
+                self.add(name, method.kind, method.handler, *method.parameters)
 
     def hot(self, name: str, *parameters: Parameter) -> Callable[[Handler], Handler]:
         """Register a handler that takes under 20 µs, or returns :class:`metis.rpc.OnPool` where it would not."""

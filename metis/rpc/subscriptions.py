@@ -10,7 +10,7 @@ Source: https://geth.ethereum.org/docs/interacting-with-geth/rpc/pubsub
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Hashable, Mapping
 from typing import Any, Protocol
 
@@ -68,7 +68,7 @@ class Subscription:
     __slots__ = ("held", "id", "selector", "subscriber", "topic")
 
     def __init__(self, subscriber: Subscriber, topic: str, selector: Selector | None) -> None:
-        self.id = f"0x{secrets.token_hex(ID_SIZE_BYTES)}"
+        self.id = f"0x{os.urandom(ID_SIZE_BYTES).hex()}"
         self.subscriber = subscriber
         self.topic = topic
         self.selector = selector

@@ -8,12 +8,19 @@ Cost: opening a network builds the genesis state; after that, parts are out of t
 Source: DESIGN §4.1, §4.6.
 """
 
-from metis.sdk.chain import Chain
-from metis.sdk.chain_constants import BlobLimits, ChainConstants
-from metis.sdk.network import Network, preset_names
-from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
-from metis.sdk.registry import available_parts
-from metis.sdk.replay import RecordedBlock, Replay, load_recorded_block, replay_block
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metis.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from metis.sdk.chain import Chain
+    from metis.sdk.chain_constants import BlobLimits, ChainConstants
+    from metis.sdk.network import Network, preset_names
+    from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
+    from metis.sdk.registry import available_parts
+    from metis.sdk.replay import RecordedBlock, Replay, load_recorded_block, replay_block
 
 __all__ = [
     "BlobLimits",
@@ -32,3 +39,15 @@ __all__ = [
     "preset_names",
     "replay_block",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "chain": ("Chain",),
+        "chain_constants": ("BlobLimits", "ChainConstants"),
+        "network": ("Network", "preset_names"),
+        "parts": ("CollectedFees", "EthereumFees", "Interpreter", "MemoryStateStore", "SequentialExecutor"),
+        "registry": ("available_parts",),
+        "replay": ("RecordedBlock", "Replay", "load_recorded_block", "replay_block"),
+    },
+)

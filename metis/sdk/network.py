@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from metis import engine
 from metis.interfaces import Executor, FeePolicy, StateStore, VirtualMachine
-from metis.sdk.chain import Chain
 from metis.sdk.chain_constants import ChainConstants
 from metis.sdk.genesis import genesis_accounts, genesis_document
 from metis.sdk.preset_file import read_preset
 from metis.sdk.registry import check_part, create_part
 from metis.types import CompositionError, Hash32
 
+if TYPE_CHECKING:
+    from metis.sdk.chain import Chain
+
 __all__ = ["Network", "preset_names"]
 
-_PRESETS = resources.files("metis.sdk") / "presets"
+_PRESETS = Path(__file__).parent / "presets"
 
 
 def preset_names() -> tuple[str, ...]:
@@ -145,6 +146,8 @@ class Network:
         GenesisError : the constants do not describe a chain.
         CompositionError : the state store opened something that is not one of the engine's stores.
         """
+        from metis.sdk.chain import Chain
+
         document = json.dumps(self.genesis()).encode()
         spec = engine.ChainSpec.from_genesis(document)
         store = self.state_store.open(genesis_accounts(self.chain))

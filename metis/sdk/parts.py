@@ -7,10 +7,14 @@ They show all there is to writing a part: a name, and what the interface asks fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from metis.engine import MemoryStore
-from metis.types import Account, Address, CompositionError
+import metis.engine
+from metis.types import Address, CompositionError
+
+if TYPE_CHECKING:
+    from metis.engine import MemoryStore
+    from metis.types import Account
 
 __all__ = ["CollectedFees", "EthereumFees", "Interpreter", "MemoryStateStore", "SequentialExecutor"]
 
@@ -33,7 +37,7 @@ class MemoryStateStore:
     def open(self, alloc: Mapping[Address, Account]) -> MemoryStore:
         """Open a fresh store with these accounts as the state of block 0."""
         # Mapping is invariant in its keys, and the engine takes any bytes.
-        return MemoryStore(cast(Mapping[bytes, Account], alloc), self.kept_block_count)
+        return metis.engine.MemoryStore(cast("Mapping[bytes, Account]", alloc), self.kept_block_count)
 
 
 class Interpreter:

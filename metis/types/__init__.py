@@ -5,40 +5,47 @@ In: nothing. Out: frozen dataclasses without behaviour. Invariant: no I/O, no en
 import. Source: Yellow Paper §4 and the EIPs named at each field.
 """
 
-from metis.types.account import Account
-from metis.types.block import Block, BlockAttributes, BlockEnvironment, Header, Withdrawal
-from metis.types.errors import (
-    ArtifactRejected,
-    CompositionError,
-    DecodeError,
-    EngineFault,
-    FixtureError,
-    GenesisError,
-    GraphDecodeError,
-    InvalidBlock,
-    InvalidGraph,
-    InvalidInput,
-    InvalidTransaction,
-    InvalidWeights,
-    LimitExceeded,
-    MetisError,
-    MissingState,
-    NoProof,
-    PoolRejection,
-    StateUnavailable,
-    StorageError,
-    UnknownParent,
-    UpstreamError,
-)
-from metis.types.receipt import Log, Receipt
-from metis.types.transaction import (
-    AccessListEntry,
-    Authorization,
-    Transaction,
-    TransactionOutcome,
-    UnsignedTransaction,
-)
-from metis.types.units import Address, BlockNumber, Gas, Hash32, TimestampS, Wei
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metis.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from metis.types.account import Account
+    from metis.types.block import Block, BlockAttributes, BlockEnvironment, Header, Withdrawal
+    from metis.types.errors import (
+        ArtifactRejected,
+        CompositionError,
+        DecodeError,
+        EngineFault,
+        FixtureError,
+        GenesisError,
+        GraphDecodeError,
+        InvalidBlock,
+        InvalidGraph,
+        InvalidInput,
+        InvalidTransaction,
+        InvalidWeights,
+        LimitExceeded,
+        MetisError,
+        MissingState,
+        NoProof,
+        PoolRejection,
+        StateUnavailable,
+        StorageError,
+        UnknownParent,
+        UpstreamError,
+    )
+    from metis.types.receipt import Log, Receipt
+    from metis.types.transaction import (
+        AccessListEntry,
+        Authorization,
+        Transaction,
+        TransactionOutcome,
+        UnsignedTransaction,
+    )
+    from metis.types.units import Address, BlockNumber, Gas, Hash32, TimestampS, Wei
 
 __all__ = [
     "AccessListEntry",
@@ -82,3 +89,37 @@ __all__ = [
     "Wei",
     "Withdrawal",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "account": ("Account",),
+        "block": ("Block", "BlockAttributes", "BlockEnvironment", "Header", "Withdrawal"),
+        "errors": (
+            "ArtifactRejected",
+            "CompositionError",
+            "DecodeError",
+            "EngineFault",
+            "FixtureError",
+            "GenesisError",
+            "GraphDecodeError",
+            "InvalidBlock",
+            "InvalidGraph",
+            "InvalidInput",
+            "InvalidTransaction",
+            "InvalidWeights",
+            "LimitExceeded",
+            "MetisError",
+            "MissingState",
+            "NoProof",
+            "PoolRejection",
+            "StateUnavailable",
+            "StorageError",
+            "UnknownParent",
+            "UpstreamError",
+        ),
+        "receipt": ("Log", "Receipt"),
+        "transaction": ("AccessListEntry", "Authorization", "Transaction", "TransactionOutcome", "UnsignedTransaction"),
+        "units": ("Address", "BlockNumber", "Gas", "Hash32", "TimestampS", "Wei"),
+    },
+)

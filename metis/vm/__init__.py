@@ -25,8 +25,9 @@ A node needs the tiering alone, so the names below are imported when they are fi
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from metis.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from metis.vm.case import CaseFailure, CaseRunner, execute_case, run_case
@@ -56,18 +57,14 @@ __all__ = [
     "run_state_tests",
 ]
 
-_HOMES = {
-    "case": ("CaseFailure", "CaseRunner", "execute_case", "run_case"),
-    "conformance": ("MODES", "ForkCount", "Report", "run_state_tests"),
-    "fixtures": ("FixtureFile", "fixture_files", "read_fixture"),
-    "forks": ("canonical_fork",),
-    "refusals": ("is_expected", "refusal_name"),
-    "statetest": ("StateCase", "StateTest", "parse_state_tests"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "case": ("CaseFailure", "CaseRunner", "execute_case", "run_case"),
+        "conformance": ("MODES", "ForkCount", "Report", "run_state_tests"),
+        "fixtures": ("FixtureFile", "fixture_files", "read_fixture"),
+        "forks": ("canonical_fork",),
+        "refusals": ("is_expected", "refusal_name"),
+        "statetest": ("StateCase", "StateTest", "parse_state_tests"),
+    },
+)

@@ -12,6 +12,17 @@ import pytest
 from tests.rpc.running_node import Client, RunningNode, running_node
 
 NEVER_IMPORTED = ("web3", "eth_account", "numpy", "llvmlite", "rich", "hypothesis", "httpx", "metis.node.fork")
+NOT_BEFORE_THE_FIRST_ANSWER = (
+    "importlib.metadata",
+    "tempfile",
+    "metis.types.transaction",
+    "metis.types.block",
+    "metis.rpc.namespaces.eth_calls",
+    "metis.rpc.namespaces.trace",
+    "metis.rpc.namespaces.engine_api",
+    "metis.vm.compiler",
+)
+"""Each costs milliseconds that no first answer needs."""
 
 
 def test_dev__at_its_start__names_accounts_endpoints_and_preset(node: RunningNode, client: Client) -> None:
@@ -91,7 +102,7 @@ def test_dev__with_options_that_cannot_be__says_why(options: tuple[str, ...], wo
 def test_dev__its_imports__are_within_the_budget() -> None:
     program = (
         "import sys, metis.cli.dev, metis.cli.dev_chain, metis.cli.dev_report, metis.node.running, metis.node.logs; "
-        f"print([name for name in {NEVER_IMPORTED!r} if name in sys.modules])"
+        f"print([name for name in {NEVER_IMPORTED + NOT_BEFORE_THE_FIRST_ANSWER!r} if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == "[]"

@@ -179,6 +179,34 @@ def test_head__moved_to_a_side_block__tells_what_left_and_what_came(tmp_path: Pa
     run(scenario, tmp_path)
 
 
+def test_head__chosen_among_its_ancestors__stays_and_nothing_is_built(tmp_path: Path) -> None:
+    async def scenario(one: Driver, two: Driver) -> None:
+        chain = [one.head()]
+        for _ in range(3):
+            built = await one.build(chain[-1])
+            assert await one.take(built) == "VALID"
+            chain.append(built["executionPayload"]["blockHash"])
+            await one.choose(chain[-1], final=chain[1] if len(chain) > 2 else ZERO)
+        position = one.service.happenings.heads.end
+        for ancestor in chain[:-1]:
+            chosen = await one.choose(ancestor, one.attributes(3))
+            status = {"status": "VALID", "latestValidHash": ancestor, "validationError": None}
+            assert chosen == {"payloadStatus": status, "payloadId": None}
+        assert one.head() == chain[-1]
+        assert one.service.happenings.heads.end == position, "nobody heard of a reorganisation"
+        assert await one.ask("eth_blockNumber") == "0x3"
+        # A block beside the chain is no ancestor, however low it is.
+        side = await two.build(chain[0], beneficiary=2)
+        assert await one.take(side) == "VALID"
+        await one.choose(side["executionPayload"]["blockHash"])
+        assert one.head() == side["executionPayload"]["blockHash"]
+        # And what was an ancestor of the old head is none of the new one.
+        await one.choose(chain[2])
+        assert one.head() == chain[2]
+
+    run(scenario, tmp_path)
+
+
 def test_payloads__that_are_wrong__are_refused_by_status(tmp_path: Path) -> None:
     async def scenario(one: Driver, two: Driver) -> None:
         built = await one.build(one.head())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from metis.engine import Node
 from metis.rpc.namespaces.happenings import Happenings
-from metis.types import Address, Hash32, UnsignedTransaction
+from metis.types import Address, Hash32
+
+if TYPE_CHECKING:
+    from metis.types import UnsignedTransaction
 
 __all__ = ["Backend", "Signer"]
 

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from metis.rpc.errors import ErrorCode, RpcError
-from metis.rpc.namespaces.controls import Controls
+from metis.rpc.namespaces.controls import BLOCK_COUNT_MAX, Controls
 from metis.rpc.namespaces.encoding import json_array, json_or_null
 from metis.rpc.namespaces.lenient import number_of, optional
 from metis.rpc.parameters import BadValue, address, boolean, hash32, object_of
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import Address, Hash32
 
-__all__ = ["BLOCK_COUNT_MAX", "register_control_blocks"]
-
-BLOCK_COUNT_MAX = 1_000_000
-"""Most blocks that one call may mine."""
+__all__ = ["register_control_blocks"]
 
 _number = number_of(64)
 _SECONDS = Parameter("seconds", _number)

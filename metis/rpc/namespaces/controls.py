@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from metis.engine import Node
-from metis.types import Address, Hash32, UnsignedTransaction
+from metis.types import Address, Hash32
 
-__all__ = ["Controls"]
+if TYPE_CHECKING:
+    from metis.types import UnsignedTransaction
+
+__all__ = ["BLOCK_COUNT_MAX", "Controls"]
+
+BLOCK_COUNT_MAX = 1_000_000
+"""Most blocks that one call may mine."""
 
 
 class Controls(Protocol):

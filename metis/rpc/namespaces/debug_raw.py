@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import BlockReference, reference_of
 from metis.rpc.namespaces.encoding import hex_data
 from metis.rpc.namespaces.rlp import first_item
@@ -16,8 +16,9 @@ __all__ = ["register_debug_raw"]
 _BLOCK = Parameter("block", block_id)
 
 
-def register_debug_raw(registry: MethodRegistry, node: Node) -> None:
+def register_debug_raw(registry: MethodRegistry, backend: Backend) -> None:
     """Add the debug_getRaw* methods."""
+    node = backend.node
 
     def reference(block: BlockId) -> BlockReference:
         found = reference_of(node, block)

@@ -2,7 +2,7 @@
 The Engine API: a consensus driver hands blocks in, moves the head, and has blocks built.
 
 In: payloads, over the listener with a token. Out: statuses. A block that arrives is executed, verified
-and kept; only forkchoiceUpdated moves the head, and says what is safe and finalized.
+and kept; only forkchoiceUpdated moves the head, never back to an ancestor, and says what is safe and finalized.
 Not here: getPayloadBodies.
 Source: execution-apis, ``src/engine/{paris,shanghai,cancun,prague,osaka}.md``.
 """
@@ -111,6 +111,10 @@ def _register(registry: MethodRegistry, backend: Backend) -> None:
         if not node.is_known(head):
             return {"payloadStatus": _status("SYNCING", None), "payloadId": None}
         if node.head_hash != head:
+            # SPEC: paris.md, engine_forkchoiceUpdatedV1, 2: a valid ancestor of the head is acknowledged, nothing is
+            # built on it, and the update may be skipped, as go-ethereum does: drivers that lag would undo blocks.
+            if node.number_of(head) is not None:
+                return {"payloadStatus": _status("VALID", head), "payloadId": None}
             await backend.set_head(head)
         for name in ("safeBlockHash", "finalizedBlockHash"):
             if state[name] != ZERO_HASH and node.number_of(state[name]) is None:

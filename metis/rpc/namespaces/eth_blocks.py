@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from metis.engine import Node
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import BlockReference, number_of_tag, reference_of
 from metis.rpc.namespaces.encoding import hex_data, json_or_null
 from metis.rpc.parameters import BlockId, block_id, block_number_or_tag, boolean, hash32, quantity_of
@@ -21,8 +22,9 @@ _INDEX = Parameter("index", quantity_of(64))
 _FULL = Parameter("full", boolean, default=False)
 
 
-def register_blocks(registry: MethodRegistry, node: Node) -> None:
+def register_blocks(registry: MethodRegistry, backend: Backend) -> None:
     """Add the methods that read blocks."""
+    node = backend.node
 
     @registry.hot("eth_blockNumber")
     def block_number() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from metis.engine import Node
 from metis.rpc.errors import ErrorCode, InvalidParameter, RpcError
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import require_number
 from metis.rpc.parameters import BadValue, any_json, block_number_or_tag, quantity_of
 from metis.rpc.registry import MethodRegistry, Parameter
@@ -48,8 +49,9 @@ def _recent_tip_wei(node: Node) -> int:
     return int(sorted(tips)[len(tips) // 2]) if tips else TIP_DEFAULT_WEI
 
 
-def register_fees(registry: MethodRegistry, node: Node) -> None:
+def register_fees(registry: MethodRegistry, backend: Backend) -> None:
     """Add the methods about prices."""
+    node = backend.node
     suggest_tip_wei = fee_suggestion(node)
 
     @registry.hot("eth_gasPrice")

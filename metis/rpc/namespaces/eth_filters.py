@@ -7,7 +7,7 @@ block comes. Filters that nobody polls for five minutes are dropped, as in geth.
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import orjson
 
 from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
+from metis.rpc.limits import LogLimits
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import number_of_tag
 from metis.rpc.namespaces.encoding import hex_data
@@ -27,18 +28,10 @@ from metis.rpc.registry import MethodRegistry, Parameter
 from metis.rpc.runs import OnPool
 from metis.types import BlockNumber
 
-__all__ = ["LogLimits", "register_filters"]
+__all__ = ["register_filters"]
 
 FILTER_COUNT_MAX = 1_024
 FILTER_IDLE_S_MAX = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class LogLimits:
-    """Most blocks that one query of logs may span, and most logs it may answer."""
-
-    block_count_max: int = 100_000
-    log_count_max: int = 20_000
 
 
 class _Kind(Enum):
@@ -70,7 +63,7 @@ class _Filters:
             del self._filters[key]
         if len(self._filters) >= FILTER_COUNT_MAX:
             raise RpcError(ErrorCode.LIMIT_EXCEEDED, f"too many filters: at most {FILTER_COUNT_MAX}")
-        key = secrets.randbits(127) | 1 << 127  # 128 bits without leading zeros
+        key = int.from_bytes(os.urandom(16), "big") | 1 << 127  # 128 bits without leading zeros
         self._filters[key] = _Filter(kind, position, now_s, wish or LogFilter())
         return hex(key)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from metis.engine import Node
 from metis.rpc.errors import ErrorCode, InvalidParameter, RpcError
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import require_block
 from metis.rpc.namespaces.encoding import hex_data, hex_word
 from metis.rpc.parameters import BadValue, BlockId, any_json, block_id, list_of, storage_slot, string
@@ -24,8 +24,9 @@ _ADDRESS = Parameter("address", address_of)
 _BLOCK = Parameter("block", block_id, "latest")
 
 
-def register_state(registry: MethodRegistry, node: Node) -> None:
+def register_state(registry: MethodRegistry, backend: Backend) -> None:
     """Add the methods that read the state of accounts."""
+    node = backend.node
 
     @registry.hot("eth_getBalance", _ADDRESS, _BLOCK)
     def get_balance(address: Address, block: BlockId) -> str:

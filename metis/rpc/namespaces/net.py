@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from metis.engine import Node
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.registry import MethodRegistry
 
 __all__ = ["register_net"]
 
 
-def register_net(registry: MethodRegistry, node: Node) -> None:
+def register_net(registry: MethodRegistry, backend: Backend) -> None:
     """Add the net namespace."""
+    node = backend.node
 
     @registry.hot("net_version")
     def version() -> str:

@@ -14,6 +14,7 @@ import orjson
 
 from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import BlockReference, number_of_tag, reference_of, require_block
 from metis.rpc.namespaces.debug_trace import TRACE_SIZE_BYTES_MAX
 from metis.rpc.namespaces.encoding import hex_data
@@ -54,8 +55,9 @@ _PAGE_SIZE = Parameter("page_size", number_or_quantity)
 Json = dict[str, Any]
 
 
-def register_otterscan(registry: MethodRegistry, node: Node) -> None:
+def register_otterscan(registry: MethodRegistry, backend: Backend) -> None:
     """Add the ots_* methods and erigon_getHeaderByNumber."""
+    node = backend.node
 
     def height(number: BlockNumber | str) -> int:
         return number_of_tag(node, number) if isinstance(number, str) else int(number)

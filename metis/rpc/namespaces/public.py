@@ -2,56 +2,51 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
+from metis.rpc.limits import LogLimits
 from metis.rpc.namespaces.backend import Backend
-from metis.rpc.namespaces.debug_raw import register_debug_raw
-from metis.rpc.namespaces.debug_trace import register_debug_traces
-from metis.rpc.namespaces.eth_blocks import register_blocks
-from metis.rpc.namespaces.eth_calls import register_calls
-from metis.rpc.namespaces.eth_fees import register_fees
-from metis.rpc.namespaces.eth_filters import LogLimits, register_filters
-from metis.rpc.namespaces.eth_info import register_info
-from metis.rpc.namespaces.eth_simulate import register_simulation
-from metis.rpc.namespaces.eth_state import register_state
-from metis.rpc.namespaces.eth_transactions import register_sending, register_transactions
-from metis.rpc.namespaces.log_filter import log_selector
-from metis.rpc.namespaces.net import register_net
-from metis.rpc.namespaces.ots import register_otterscan
-from metis.rpc.namespaces.trace import register_trace
-from metis.rpc.namespaces.txpool import register_txpool
-from metis.rpc.namespaces.typed_data import register_typed_data
-from metis.rpc.namespaces.web3 import register_web3
+from metis.rpc.namespaces.controls import Controls
+from metis.rpc.namespaces.method_names import ALIASES, CONTROL_METHODS, PUBLIC_METHODS
 from metis.rpc.parameters import BadValue
 from metis.rpc.registry import MethodRegistry, register_introspection
-from metis.rpc.subscriptions import SubscriptionHub, no_options, register_subscriptions
+from metis.rpc.subscriptions import Selector, SubscriptionHub, no_options, register_subscriptions
 
-__all__ = ["PENDING_FULL_TOPIC", "public_registry", "register_topics"]
+__all__ = ["PENDING_FULL_TOPIC", "promise_control", "public_registry", "register_topics"]
 
 PENDING_FULL_TOPIC = "newPendingTransactions.full"
 
 
 def public_registry(backend: Backend, log_limits: LogLimits | None = None) -> MethodRegistry:
-    """Make the registry of everything that anyone may call, without subscriptions."""
+    """Make the registry of everything that anyone may call, without subscriptions; modules come when they are used."""
     registry = MethodRegistry()
-    node = backend.node
     register_introspection(registry)
-    register_info(registry, backend)
-    register_state(registry, node)
-    register_blocks(registry, node)
-    register_transactions(registry, backend)
-    register_sending(registry, backend)
-    register_typed_data(registry, backend)
-    register_fees(registry, node)
-    register_calls(registry, backend)
-    register_simulation(registry, backend)
-    register_filters(registry, backend, log_limits)
-    register_net(registry, node)
-    register_web3(registry, backend.client_version)
-    register_txpool(registry, node)
-    register_debug_raw(registry, node)
-    register_debug_traces(registry, backend)
-    register_trace(registry, backend)
-    register_otterscan(registry, node)
+    for function, names in PUBLIC_METHODS.items():
+        limits = (log_limits,) if function == "eth_filters.register_filters" else ()
+        _promise(registry, function, names, (backend, *limits))
     return registry
+
+
+def promise_control(registry: MethodRegistry, controls: Controls, gas_max: int) -> None:
+    """
+    Promise the control methods, under all their names.
+
+    Parameters
+    ----------
+    gas_max : most gas that estimating an unsigned transaction may use.
+    """
+    names = [*CONTROL_METHODS, *(name for names in ALIASES.values() for name in names)]
+    _promise(registry, "control.register_control", tuple(names), (controls, gas_max))
+
+
+def _promise(registry: MethodRegistry, function: str, names: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
+    module, _, name = function.partition(".")
+
+    def register() -> None:
+        getattr(import_module(f"metis.rpc.namespaces.{module}"), name)(registry, *arguments)
+
+    registry.later(names, register)
 
 
 def register_topics(registry: MethodRegistry, hub: SubscriptionHub) -> None:
@@ -61,11 +56,17 @@ def register_topics(registry: MethodRegistry, hub: SubscriptionHub) -> None:
         hub,
         {
             "newHeads": no_options,
-            "logs": log_selector,
+            "logs": _log_options,
             "newPendingTransactions": _pending_options,
             "syncing": no_options,
         },
     )
+
+
+def _log_options(value: object) -> Selector | None:
+    from metis.rpc.namespaces.log_filter import log_selector
+
+    return log_selector(value)
 
 
 class _FullTransactions:

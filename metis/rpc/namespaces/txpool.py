@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metis.engine import Node
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.parameters import address
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import Address
@@ -10,8 +10,9 @@ from metis.types import Address
 __all__ = ["register_txpool"]
 
 
-def register_txpool(registry: MethodRegistry, node: Node) -> None:
+def register_txpool(registry: MethodRegistry, backend: Backend) -> None:
     """Add the txpool namespace."""
+    node = backend.node
 
     @registry.hot("txpool_status")
     def status() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metis.engine import keccak256
+from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.encoding import hex_data
 from metis.rpc.parameters import data
 from metis.rpc.registry import MethodRegistry, Parameter
@@ -10,8 +11,9 @@ from metis.rpc.registry import MethodRegistry, Parameter
 __all__ = ["register_web3"]
 
 
-def register_web3(registry: MethodRegistry, client_version: str) -> None:
+def register_web3(registry: MethodRegistry, backend: Backend) -> None:
     """Add the web3 namespace."""
+    client_version = backend.client_version
 
     @registry.hot("web3_clientVersion")
     def get_client_version() -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from metis.engine import CodeRegistry
 from metis.types import ArtifactRejected
-from metis.vm.tiering.cache import ArtifactCache
 from metis.vm.tiering.policy import Policy
 from metis.vm.tiering.workers import Worker
+
+if TYPE_CHECKING:
+    from metis.vm.tiering.cache import ArtifactCache
 
 __all__ = ["CompileService", "registry_of"]
 
@@ -45,11 +47,12 @@ class CompileService:
         self.registry = registry
         self._policy = policy
         self._is_stopping = threading.Event()
-        self._cache = (
-            ArtifactCache(policy.cache_folder, policy.cache_size_bytes_max)
-            if policy.cache_folder is not None and policy.mode != "off"
-            else None
-        )
+        self._cache: ArtifactCache | None = None
+        if policy.cache_folder is not None and policy.mode != "off":
+            # What names artifacts after compiler and LLVM costs more to import than the rest of this package.
+            from metis.vm.tiering.cache import ArtifactCache
+
+            self._cache = ArtifactCache(policy.cache_folder, policy.cache_size_bytes_max)
         self._workers: list[Worker] = []
         self._threads: list[threading.Thread] = []
 

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import threading
 from types import TracebackType
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from metis.vm.tiering.messages import Answer, Request, read_answer, write_request
+if TYPE_CHECKING:
+    from metis.vm.tiering.messages import Answer
 
 __all__ = ["CPU_LIMIT_S", "Worker"]
 
@@ -47,6 +48,9 @@ class Worker:
 
         A worker that dies or is killed gives an answer without artifact, and the next call starts another.
         """
+        # Not with this module: a node imports it before anything is hot.
+        from metis.vm.tiering.messages import Answer, Request, read_answer, write_request
+
         process = self._running()
         timer = threading.Timer(self._wall_limit_s, process.kill)
         timer.start()

@@ -104,3 +104,46 @@ def test_registry__including_another__takes_all_or_the_named() -> None:
     eth = MethodRegistry()
     eth.include(engine, names=frozenset())
     assert len(eth) == 0
+
+
+def test_promised_methods__asked_for__are_registered_once_and_all_together() -> None:
+    registry = MethodRegistry()
+    runs = []
+
+    def register() -> None:
+        runs.append(1)
+        registry.add("test_one", Kind.HOT, lambda: 1)
+        registry.add("test_two", Kind.HOT, lambda: 2)
+
+    registry.later(("test_one", "test_two"), register)
+    assert (len(registry), "test_two" in registry, registry.namespaces()) == (2, True, {"test": "1.0"})
+    assert (runs, dict(registry.known)) == ([], {})
+    assert registry.method("test_other") is None
+    assert runs == []
+    found = registry.method("test_two")
+    assert found is not None
+    assert (found.handler(), runs) == (2, [1])
+    assert [method.name for method in registry] == ["test_one", "test_two"]
+    assert runs == [1]
+
+
+def test_promise__of_a_name_that_is_taken__is_refused() -> None:
+    registry = registry_with()
+    with pytest.raises(ValueError, match="test_method is registered twice"):
+        registry.later(("test_method",), lambda: None)
+    registry.later(("test_later",), lambda: None)
+    with pytest.raises(ValueError, match="test_later is registered twice"):
+        registry.add("test_later", Kind.HOT, lambda: None)
+
+
+@pytest.mark.parametrize("added", [(), ("test_one", "test_more")])
+def test_promise__that_is_not_kept__is_a_mistake_with_the_names(added: tuple[str, ...]) -> None:
+    registry = MethodRegistry()
+
+    def register() -> None:
+        for name in added:
+            registry.add(name, Kind.HOT, lambda: None)
+
+    registry.later(("test_one",), register)
+    with pytest.raises(ValueError, match="promised were"):
+        registry.method("test_one")
