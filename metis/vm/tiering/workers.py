@@ -8,6 +8,7 @@ code and nothing else.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -22,8 +23,12 @@ __all__ = ["CPU_LIMIT_S", "Worker"]
 CPU_LIMIT_S: Final = 10
 """CPU seconds for one contract; the kernel kills the worker beyond it."""
 
-WALL_LIMIT_S: Final = 60
-"""Seconds for one contract by the clock, for a worker that hangs without using CPU."""
+WALL_LIMIT_S: Final = 600
+"""Seconds for one contract by the clock, for a worker that hangs without using CPU. On a machine whose
+processors are all busy, a worker that does not hang may need many times its CPU seconds."""
+
+LOWEST_PRIORITY: Final = 19
+"""The greatest value of nice(2)."""
 
 
 class Worker:
@@ -79,6 +84,7 @@ class Worker:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                 )
+                _give_way(self._process.pid)
             return self._process
 
     def _discard(self) -> None:
@@ -98,6 +104,20 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _give_way(pid: int) -> None:
+    """
+    Let a process run only when nobody else wants the processor: the chain and the node's answers never wait for it.
+
+    Set by the parent, so that it holds for what the process imports first, too.
+    """
+    # It may have ended already: then there is nothing to slow down.
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform == "linux":
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -103,6 +103,14 @@ def test_worker__killed__answers_without_artifact_and_is_replaced() -> None:
         assert worker.pid not in (first, None)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a class for what runs on idle processors")
+def test_worker__at_work__yields_the_processor_to_everything_else() -> None:
+    with Worker(level=0) as worker:
+        worker.compile(CODE, FORK)
+        assert worker.pid is not None
+        assert os.sched_getscheduler(worker.pid) == os.SCHED_IDLE
+
+
 def test_worker__that_hangs__is_killed_and_the_code_stays_interpreted() -> None:
     with Worker(level=0, wall_limit_s=0.5) as worker:
         # Starting Python and LLVM takes part of the time; a stopped process never answers.
