@@ -204,3 +204,15 @@ def test_shortcut__call_of_an_unknown_address__is_left_to_the_methods_until_it_i
     assert answerer(request) is None
     node.call(UnsignedTransaction(Address(bytes(20)), 0, Gas(10**6), Wei(0), to, chain_id=7_133_717), 0)
     assert answerer(request) == (b'{"jsonrpc":"2.0","id":7,"result":"0x"}', "eth_call")
+
+
+@pytest.mark.parametrize(("call_count", "fate"), [(100, "taken"), (300, "left")])
+def test_shortcut__batch_of_calls__is_taken_when_all_together_are_quick(call_count: int, fate: str) -> None:
+    opened = open_chain(NodeConfig())
+    node = Node.open(json.dumps(opened.genesis).encode(), opened.accounts)
+    answerer = node.answerer(call_gas_max=10**8, batch_count_max=1_000, answer_size_bytes_max=10**6)
+    to = opened.keys[1].address
+    node.call(UnsignedTransaction(Address(bytes(20)), 0, Gas(10**6), Wei(0), to, chain_id=7_133_717), 0)
+    call = {"jsonrpc": "2.0", "method": "eth_call", "params": [{"to": f"0x{to.hex()}"}, "latest"]}
+    found = answerer(json.dumps([call | {"id": number} for number in range(call_count)]).encode())
+    assert ("left" if found is None else "taken") == fate

@@ -167,8 +167,8 @@ impl Node {
     }
 
     fn note_call(&self, call: &RecoveredTransaction, gas_used: u64) {
-        if let Some(to) = alloy_consensus::Transaction::to(&call.envelope) {
-            self.call_history.note(to, gas_used);
+        if let Some(to) = call.envelope.to() {
+            self.call_history.note(to, call.envelope.input(), gas_used);
         }
     }
 

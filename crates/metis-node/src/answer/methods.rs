@@ -24,6 +24,20 @@ const LOG_COUNT_MAX: usize = 256;
 /// An estimate runs a call a few times.
 const ESTIMATE_RUN_COUNT: u64 = 4;
 
+/// What every transaction pays (Yellow Paper appendix G).
+const TRANSACTION_GAS: u64 = 21_000;
+
+/// What it takes to begin and end a call, in gas that takes as long.
+const CALL_GAS: u64 = 5_000;
+
+/// What has to be run for a request.
+pub(super) enum Plan {
+    /// Nothing: it is answered by looking something up.
+    LookUp,
+    /// A call that is known to be quick.
+    Call(RecoveredTransaction),
+}
+
 /// What a message may still do.
 pub(super) struct Work<'a> {
     pub node: &'a Node,
@@ -32,8 +46,17 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Reads what has to be run for a request; `None` leaves the message to the caller.
+    pub fn plan(&mut self, request: &Request<'_>) -> Option<Plan> {
+        Some(match (request.method, request.params.as_slice()) {
+            ("eth_call", [call, ..]) => Plan::Call(self.quick_call(call, 1)?),
+            ("eth_estimateGas", [call, ..]) => Plan::Call(self.quick_call(call, ESTIMATE_RUN_COUNT)?),
+            _ => Plan::LookUp,
+        })
+    }
+
     /// Writes the result of a request and gives the method's name; `None` leaves the message to the caller.
-    pub fn call(&mut self, request: &Request<'_>, json: &mut Vec<u8>) -> Option<&'static str> {
+    pub fn call(&self, request: &Request<'_>, plan: &Plan, json: &mut Vec<u8>) -> Option<&'static str> {
         let params = request.params.as_slice();
         Some(match (request.method, params) {
             ("eth_blockNumber", []) => {
@@ -80,20 +103,20 @@ impl Work<'_> {
                 json.extend(self.node.proof_json(address, &slots, self.last_block(rest)?).ok()?);
                 "eth_getProof"
             }
-            ("eth_call", [call, rest @ ..]) => {
-                let call = self.quick_call(call, 1)?;
+            ("eth_call", [_, rest @ ..]) => {
+                let Plan::Call(call) = plan else { return None };
                 let block = self.last_block(rest)?;
-                let outcome = self.node.call(&call, block, &[], &BlockOverrides::default()).ok()?;
+                let outcome = self.node.call(call, block, &[], &BlockOverrides::default()).ok()?;
                 if outcome.status != ExecutionStatus::Success {
                     return None;
                 }
                 values::write_data(json, &outcome.output);
                 "eth_call"
             }
-            ("eth_estimateGas", [call, rest @ ..]) => {
-                let call = self.quick_call(call, ESTIMATE_RUN_COUNT)?;
+            ("eth_estimateGas", [_, rest @ ..]) => {
+                let Plan::Call(call) = plan else { return None };
                 let block = self.last_block(rest)?;
-                let estimate = self.node.estimate_gas(&call, block, &[], &BlockOverrides::default()).ok()?;
+                let estimate = self.node.estimate_gas(call, block, &[], &BlockOverrides::default()).ok()?;
                 let GasEstimate::Gas(gas) = estimate else { return None };
                 values::write_quantity(json, gas);
                 "eth_estimateGas"
@@ -146,13 +169,15 @@ impl Work<'_> {
     fn quick_call(&mut self, object: &RawValue, run_count: u64) -> Option<RecoveredTransaction> {
         let object: CallObject<'_> = serde_json::from_str(object.get()).ok()?;
         let to = Address::from(values::fixed(object.to)?);
-        let gas = self.node.call_history.most_gas(&to)?.checked_mul(run_count)?;
-        self.gas_left = self.gas_left.checked_sub(gas)?;
         let input = match (object.data, object.input) {
             (None, None) => Vec::new(),
             (Some(data), None) | (None, Some(data)) => values::data(data)?,
             (Some(_), Some(_)) => return None,
         };
+        // What every transaction pays takes no time.
+        let gas = self.node.call_history.most_gas(to, &input)?.saturating_sub(TRANSACTION_GAS);
+        let gas = gas.saturating_add(CALL_GAS).checked_mul(run_count)?;
+        self.gas_left = self.gas_left.checked_sub(gas)?;
         let sender = match object.from {
             None => Address::ZERO,
             Some(text) => Address::from(values::fixed(text)?),

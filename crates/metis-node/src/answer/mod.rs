@@ -10,12 +10,14 @@ mod methods;
 mod request;
 mod values;
 
+use methods::Plan;
+
 use crate::Node;
 
 pub(crate) use history::CallHistory;
 pub use request::AnswerLimits;
 
-/// Most gas that calls of one message may have needed before, to be run on the spot.
+/// Most gas that calls of one message may have needed before, to be run on the spot: about a millisecond.
 const QUICK_GAS_MAX: u64 = 1_000_000;
 
 /// An answer, and what it answers.
@@ -35,17 +37,19 @@ impl Node {
         let requests = request::read(message, limits.batch_count_max)?;
         let mut answer = Answer { is_batch: requests.is_batch, ..Answer::default() };
         let mut work = methods::Work { node: self, limits, gas_left: QUICK_GAS_MAX };
+        // All before the first is run: what had been run for a message that is left to the caller would be run twice.
+        let plans: Vec<Plan> = requests.calls.iter().map(|request| work.plan(request)).collect::<Option<_>>()?;
         if requests.is_batch {
             answer.json.push(b'[');
         }
-        for request in &requests.calls {
+        for (request, plan) in requests.calls.iter().zip(&plans) {
             if !answer.methods.is_empty() {
                 answer.json.push(b',');
             }
             answer.json.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
             answer.json.extend_from_slice(request.id.as_bytes());
             answer.json.extend_from_slice(br#","result":"#);
-            answer.methods.push(work.call(request, &mut answer.json)?);
+            answer.methods.push(work.call(request, plan, &mut answer.json)?);
             answer.json.push(b'}');
             if answer.json.len() > limits.answer_size_bytes_max {
                 return None;
