@@ -10,7 +10,10 @@ use metis_state_transition::{
     FrameRunner, RecoveredTransaction, StateCommitment, StateView, build_block, verify_block,
 };
 
-use crate::recover::{BatchError, recover_block};
+use crate::{
+    cores::Cores,
+    recover::{BatchError, recover_block},
+};
 
 /// Why a block was not built or not imported. The store is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +77,7 @@ pub trait Executor: Send + Sync {
         spec: &ChainSpec,
         parent: &Header,
         attributes: BlockAttributes,
-        candidates: &[RecoveredTransaction],
+        candidates: &[&RecoveredTransaction],
         runner: impl FrameRunner,
     ) -> Result<BuiltBlock, BlockError<V::Error>>;
 
@@ -91,7 +94,7 @@ pub trait Executor: Send + Sync {
     ) -> Result<BlockOutcome, BlockError<V::Error>>;
 }
 
-/// One transaction after the other, on the calling thread.
+/// One transaction after the other, on the calling thread; the roots of a large block on two.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SequentialExecutor;
 
@@ -102,10 +105,10 @@ impl Executor for SequentialExecutor {
         spec: &ChainSpec,
         parent: &Header,
         attributes: BlockAttributes,
-        candidates: &[RecoveredTransaction],
+        candidates: &[&RecoveredTransaction],
         runner: impl FrameRunner,
     ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, runner, EthereumPrecompiles)
+        build_block(view, spec, parent, attributes, candidates, runner, EthereumPrecompiles, &Cores)
     }
 
     fn verify<V: StateCommitment>(
@@ -131,7 +134,7 @@ pub fn build_and_commit<S: StateStore>(
     spec: &ChainSpec,
     parent: &Header,
     mut attributes: BlockAttributes,
-    candidates: &[RecoveredTransaction],
+    candidates: &[&RecoveredTransaction],
     runner: impl FrameRunner,
 ) -> Result<Built, ExecuteError<SnapshotError<S>>> {
     let snapshot = newest_on(store, parent)?;

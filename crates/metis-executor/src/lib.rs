@@ -4,6 +4,7 @@
 //! whose changes are committed. Invariant: every [`Executor`] gives the same receipts, logs, gas,
 //! state and root as [`SequentialExecutor`], the only one that exists.
 
+mod cores;
 mod executor;
 mod recover;
 mod simulate;

@@ -1,7 +1,7 @@
 //! What only nodes for development do: snapshots, going back, empty blocks by the thousand, and
 //! values that the next block is to have.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use metis_chain::{
@@ -230,7 +230,7 @@ impl Node {
             }
             let committed = CommittedBlock { number: parent.number, hash, parent_hash, state_root };
             ahead.commit(&snapshot, committed, &built.outcome.changes)?;
-            blocks.push(new_block(&built.block, Vec::new(), built.outcome));
+            blocks.push(new_block(&Arc::new(built.block), Vec::new(), built.outcome));
             if blocks.len() == EMPTY_BLOCKS_PER_WRITE || index + 1 == block_count {
                 self.append_empty(&mut blocks, &ahead)?;
             }

@@ -170,10 +170,11 @@ impl Node {
         in_order_of_arrival: bool,
         allows_empty: bool,
     ) -> Result<(Option<BuiltReport>, Dropped), NodeError> {
-        let candidates = self.candidates(&attributes, transaction_count_max, in_order_of_arrival)?;
-        if candidates.is_empty() && !allows_empty {
+        let entries = self.candidates(&attributes, transaction_count_max, in_order_of_arrival)?;
+        if entries.is_empty() && !allows_empty {
             return Ok((None, Vec::new()));
         }
+        let candidates: Vec<&RecoveredTransaction> = entries.iter().map(|entry| &entry.transaction).collect();
         let _writer = self.writer.lock();
         let draft = self.draft(attributes, &candidates)?;
         let dropped = self.drop_skipped(&draft.built.skipped, &candidates);
@@ -184,7 +185,7 @@ impl Node {
     }
 
     /// Takes those out of the pool that no block can include.
-    fn drop_skipped(&self, skipped: &[SkippedTransaction], candidates: &[RecoveredTransaction]) -> Dropped {
+    fn drop_skipped(&self, skipped: &[SkippedTransaction], candidates: &[&RecoveredTransaction]) -> Dropped {
         let mut dropped = Vec::new();
         let mut pool = self.pool.lock();
         for skipped in skipped {
@@ -210,7 +211,7 @@ impl Node {
         attributes: &BlockAttributes,
         count_max: Option<usize>,
         in_order_of_arrival: bool,
-    ) -> Result<Vec<RecoveredTransaction>, NodeError> {
+    ) -> Result<Vec<Entry>, NodeError> {
         let head = self.pool_head()?;
         let order = if in_order_of_arrival { Order::Arrival } else { Order::Price };
         let pool = self.pool.lock();
@@ -230,7 +231,7 @@ impl Node {
             }
             // Limits are mostly above what is used: candidates are taken by what must be used.
             gas_left -= gas_left.min(21_000);
-            candidates.push(entry.transaction.clone());
+            candidates.push(entry);
         }
         Ok(candidates)
     }

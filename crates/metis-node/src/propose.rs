@@ -26,17 +26,19 @@ impl Node {
     pub fn propose(
         &self,
         attributes: BlockAttributes,
-        transactions: Option<Vec<RecoveredTransaction>>,
+        transactions: Option<Vec<&RecoveredTransaction>>,
     ) -> Result<Proposal, NodeError> {
-        let candidates = match transactions {
+        let mut entries = Vec::new();
+        let candidates: Vec<&RecoveredTransaction> = match transactions {
             Some(transactions) => transactions,
             None => {
-                let mut candidates = self.candidates(&attributes, None, false)?;
-                // Nobody could check a block whose blobs are not to be had.
+                entries.extend(self.candidates(&attributes, None, false)?);
                 let sidecars = self.sidecars.lock();
-                candidates
-                    .retain(|candidate| !candidate.envelope.is_eip4844() || sidecars.has(candidate.envelope.tx_hash()));
-                candidates
+                // Nobody could check a block whose blobs are not to be had.
+                let is_checkable = |candidate: &&RecoveredTransaction| {
+                    !candidate.envelope.is_eip4844() || sidecars.has(candidate.envelope.tx_hash())
+                };
+                entries.iter().map(|entry| &entry.transaction).filter(is_checkable).collect()
             }
         };
         let draft = {

@@ -12,8 +12,8 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use metis_db::MemorySnapshot;
 use metis_state_transition::{
-    Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Fork, Overlay,
-    ReceiptDetails, RecoveredTransaction, StateView, TransactionError, seal_block,
+    Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Fork, InOrder,
+    Overlay, ReceiptDetails, RecoveredTransaction, StateView, TransactionError, seal_block,
 };
 use metis_vm::{Traced, TracedPlace, Tracer, TracingRunner};
 
@@ -181,7 +181,7 @@ impl Node {
         let (outcome, mut state) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;
         let senders: Vec<Address> = transactions.iter().map(|transaction| transaction.sender).collect();
         let envelopes = transactions.into_iter().map(|transaction| transaction.envelope).collect();
-        let sealed = seal_block(header, fork, &state, &outcome, envelopes, withdrawals)?;
+        let sealed = seal_block(header, fork, &state, &outcome, envelopes, withdrawals, &InOrder)?;
         state.apply(outcome.changes);
 
         let hash = sealed.header.hash_slow();

@@ -21,7 +21,7 @@ use crate::{Node, NodeError, fork::BlockView, pool::Changed, states};
 #[derive(Debug)]
 pub struct BuiltReport {
     /// The block.
-    pub block: Block,
+    pub block: Arc<Block>,
     /// Hashes of its transactions, in order.
     pub transaction_hashes: Vec<B256>,
     /// Candidates that were left out, by position, and why.
@@ -64,7 +64,7 @@ impl Node {
     pub fn build_from(
         &self,
         attributes: BlockAttributes,
-        candidates: &[RecoveredTransaction],
+        candidates: &[&RecoveredTransaction],
     ) -> Result<BuiltReport, NodeError> {
         let _writer = self.writer.lock();
         self.adopt(self.draft(attributes, candidates)?, candidates)
@@ -74,7 +74,7 @@ impl Node {
     pub(crate) fn draft(
         &self,
         mut attributes: BlockAttributes,
-        candidates: &[RecoveredTransaction],
+        candidates: &[&RecoveredTransaction],
     ) -> Result<Draft, NodeError> {
         let (_, snapshot) = self.latest();
         let spec = self.spec();
@@ -92,12 +92,13 @@ impl Node {
     }
 
     /// Makes a draft the newest block. For whoever held the writer's lock since it was made.
-    pub(crate) fn adopt(&self, draft: Draft, candidates: &[RecoveredTransaction]) -> Result<BuiltReport, NodeError> {
+    pub(crate) fn adopt(&self, draft: Draft, candidates: &[&RecoveredTransaction]) -> Result<BuiltReport, NodeError> {
         let Draft { snapshot, built: BuiltBlock { block, included, mut outcome, skipped } } = draft;
         let requests = outcome.requests.take();
         let senders = included.iter().map(|index| candidates[*index].sender).collect();
         let transaction_hashes = included.iter().map(|index| *candidates[*index].envelope.tx_hash()).collect();
         self.control.lock().next_base_fee = None;
+        let block = Arc::new(block);
         let hash = block.header.hash_slow();
         if self.chain.find_block(&hash).is_some() {
             // It stood on the chain before, and the same inputs gave it again.
@@ -112,7 +113,7 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`]; nothing is kept then.
-    pub fn import_block(&self, block: &Block) -> Result<Imported, NodeError> {
+    pub fn import_block(&self, block: &Arc<Block>) -> Result<Imported, NodeError> {
         self.take_block(block, Placement::NewestIfItExtends)
     }
 
@@ -120,11 +121,11 @@ impl Node {
     ///
     /// # Errors
     /// As [`Self::import_block`].
-    pub fn store_block(&self, block: &Block) -> Result<Imported, NodeError> {
+    pub fn store_block(&self, block: &Arc<Block>) -> Result<Imported, NodeError> {
         self.take_block(block, Placement::Beside)
     }
 
-    fn take_block(&self, block: &Block, placement: Placement) -> Result<Imported, NodeError> {
+    fn take_block(&self, block: &Arc<Block>, placement: Placement) -> Result<Imported, NodeError> {
         let hash = block.header.hash_slow();
         let transactions = recover_block(block)?;
         let _writer = self.writer.lock();
@@ -165,7 +166,7 @@ impl Node {
     fn append(
         &self,
         parent: &Arc<MemorySnapshot>,
-        block: &Block,
+        block: &Arc<Block>,
         senders: Vec<Address>,
         outcome: BlockOutcome,
     ) -> Result<(), NodeError> {
@@ -305,6 +306,7 @@ impl Node {
     }
 }
 
-pub(crate) fn new_block(block: &Block, senders: Vec<Address>, outcome: BlockOutcome) -> NewBlock {
-    NewBlock { block: block.clone(), senders, receipts: outcome.receipts, changes: outcome.changes, parent_state: None }
+pub(crate) fn new_block(block: &Arc<Block>, senders: Vec<Address>, outcome: BlockOutcome) -> NewBlock {
+    let block = Arc::clone(block);
+    NewBlock { block, senders, receipts: outcome.receipts, changes: outcome.changes, parent_state: None }
 }

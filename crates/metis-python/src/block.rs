@@ -27,8 +27,9 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn new(inner: metis_state_transition::Block) -> Self {
-        Self { hash: inner.header.hash_slow(), inner: Arc::new(inner) }
+    pub fn new(inner: impl Into<Arc<metis_state_transition::Block>>) -> Self {
+        let inner = inner.into();
+        Self { hash: inner.header.hash_slow(), inner }
     }
 }
 

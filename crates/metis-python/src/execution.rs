@@ -309,7 +309,7 @@ pub fn build_block<'py>(
     registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let attributes = block_attributes(attributes)?;
-    let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
+    let candidates: Vec<&RecoveredTransaction> = transactions.iter().map(|entry| &entry.inner).collect();
     let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
     let machine = virtual_machine(registry);
     let built = guard_free(py, || {

@@ -6,7 +6,7 @@
 //! Invariants: sequential, interpreter only by default, no threads, files, clocks, randomness or
 //! (without the `native-crypto` feature) foreign code; the same inputs give the same bits. Tiers,
 //! parallel scheduling and stores are strategies around this crate that must equal it; they plug
-//! in as [`FrameRunner`], [`PrecompileSet`] and [`StateView`]. Builds without `std`.
+//! in as [`FrameRunner`], [`PrecompileSet`], [`StateView`] and [`Join`]. Builds without `std`.
 //!
 //! Cost: bounded by the gas of the block; every list that comes from outside is bounded by the
 //! bytes it was decoded from.
@@ -25,6 +25,7 @@ mod decode;
 mod evm;
 mod fork;
 mod frame;
+mod join;
 mod precompiles;
 mod spec;
 mod transaction;
@@ -42,6 +43,7 @@ pub use fork::{Fork, UnknownFork};
 pub use frame::{
     ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameStart, Instructions, InterpreterRunner,
 };
+pub use join::{InOrder, Join};
 pub use precompiles::{
     EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileMoves, PrecompileOutcome, PrecompileSet,
     precompile_addresses,

@@ -15,7 +15,7 @@ pub struct StoredBlock {
     /// Hash of the header.
     pub hash: B256,
     /// The block.
-    pub block: Block,
+    pub block: Arc<Block>,
     /// Senders of its transactions, in order.
     pub senders: Vec<Address>,
     /// Hashes of its transactions, in order.
@@ -25,14 +25,14 @@ pub struct StoredBlock {
 }
 
 impl StoredBlock {
-    pub(super) fn new(hash: B256, block: Block, senders: Vec<Address>, receipts: Vec<ReceiptDetails>) -> Self {
+    pub(super) fn new(hash: B256, block: Arc<Block>, senders: Vec<Address>, receipts: Vec<ReceiptDetails>) -> Self {
         let transaction_hashes = block.body.transactions.iter().map(|envelope| *envelope.tx_hash()).collect();
         Self { hash, block, senders, transaction_hashes, receipts }
     }
 
     pub(super) fn of_record(view: &BlockView<'_>) -> Result<Self, RecordError> {
         let (block, senders, receipts) = view.block_and_receipts()?;
-        Ok(Self::new(view.hash, block, senders, receipts))
+        Ok(Self::new(view.hash, Arc::new(block), senders, receipts))
     }
 
     /// Position of a transaction's first log among the block's logs.

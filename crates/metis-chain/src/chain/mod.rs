@@ -24,7 +24,10 @@ mod replay;
 mod tree;
 mod write;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use alloy_primitives::{Address, B256};
 use metis_state_transition::{Block, ChangeSet, ReceiptDetails};
@@ -74,7 +77,7 @@ pub struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBlock {
     /// The block.
-    pub block: Block,
+    pub block: Arc<Block>,
     /// Senders of its transactions, in order.
     pub senders: Vec<Address>,
     /// What its transactions did, in order.

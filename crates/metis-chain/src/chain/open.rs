@@ -56,7 +56,7 @@ impl Chain {
     /// [`ChainError`], when the first block is not one.
     pub fn in_memory(genesis: &Genesis, config: ChainConfig) -> Result<Self, ChainError> {
         let payload = genesis.encode();
-        let index = first_index(StateId(1), Place::Memory(Arc::from(payload.as_slice())), &payload)?;
+        let index = first_index(StateId(1), Place::Memory(payload.clone().into()), &payload)?;
         let writer = Writer::Memory { next: StateId(2) };
         Ok(Self::from_parts(config, genesis.identity(), writer, index, None))
     }

@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use alloy_consensus::Header;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use metis_state_transition::RecoveredTransaction;
 
 use super::{
@@ -43,7 +43,7 @@ pub struct TransactionPlace {
 /// The record of a state, as bytes.
 pub(super) enum Payload {
     Read(Vec<u8>),
-    Kept(Arc<[u8]>),
+    Kept(Bytes),
 }
 
 impl Deref for Payload {
@@ -59,7 +59,7 @@ impl Deref for Payload {
 
 pub(super) fn payload(reader: Option<&LogReader>, node: &Node) -> Result<Payload, ChainError> {
     match (&node.place, reader) {
-        (Place::Memory(payload), _) => Ok(Payload::Kept(Arc::clone(payload))),
+        (Place::Memory(payload), _) => Ok(Payload::Kept(payload.clone())),
         (Place::Log(location), Some(reader)) => Ok(Payload::Read(reader.read(*location)?)),
         (Place::Log(_) | Place::Forgotten, _) => Err(ChainError::UnknownState { state: node.state }),
     }

@@ -4,9 +4,9 @@
 //! index stays valid for ever; a forgotten node is found no more, but its place in the tree stays
 //! known, which is how filters find out what happened since they last asked.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use alloy_primitives::{B256, U256, map::B256Map};
+use alloy_primitives::{B256, Bytes, U256, map::B256Map};
 
 use super::{BlockRef, HeadChange};
 use crate::{block_log::Location, record::StateId};
@@ -22,7 +22,7 @@ pub(super) enum Place {
     /// In the block log.
     Log(Location),
     /// In memory: the record's payload.
-    Memory(Arc<[u8]>),
+    Memory(Bytes),
     /// Nowhere any more.
     Forgotten,
 }

@@ -52,7 +52,7 @@ impl Writer {
                 .map(|payload| {
                     let state = *next;
                     *next = StateId(state.0 + 1);
-                    (state, Place::Memory(payload.into()))
+                    (state, Place::Memory(payload.into_boxed_slice().into()))
                 })
                 .collect()),
             Self::Closed => Err(LogError::Closed),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, map::B256Set};
 use metis_state_transition::{RecoveredTransaction, TransactionError, check_transaction};
 
 use super::{AddError, Entry, Mempool, PoolHead, Rejection, SenderAccounts};
@@ -74,9 +74,11 @@ impl Mempool {
         let concerned: BTreeSet<Address> = (mined.iter().map(|(sender, _)| sender))
             .chain(changed)
             .chain(reinjected.iter().map(|transaction| &transaction.sender))
+            // Most accounts that a block changes have nothing in the pool.
+            .filter(|address| self.senders.contains_key(*address))
             .copied()
             .collect();
-        let mined: BTreeSet<B256> = mined.iter().map(|(_, hash)| *hash).collect();
+        let mined: Vec<B256> = mined.iter().map(|(_, hash)| *hash).collect();
         let is_other_base_fee = head.base_fee_per_gas != self.head.base_fee_per_gas;
         let is_other_rule = head.rules != self.head.rules || head.gas_limit < self.head.gas_limit;
 
@@ -117,7 +119,7 @@ impl Mempool {
         changed: impl IntoIterator<Item = Address>,
         accounts: &A,
     ) -> Result<PoolUpdate, A::Error> {
-        self.take_accounts(changed.into_iter().collect(), &BTreeSet::new(), accounts)
+        self.take_accounts(changed.into_iter().collect(), &[], accounts)
     }
 
     /// Any account may have changed. Costs one look-up for each sender.
@@ -132,7 +134,7 @@ impl Mempool {
     fn take_accounts<A: SenderAccounts>(
         &mut self,
         concerned: BTreeSet<Address>,
-        mined: &BTreeSet<B256>,
+        mined: &[B256],
         accounts: &A,
     ) -> Result<PoolUpdate, A::Error> {
         let mut found = Vec::new();
@@ -141,11 +143,12 @@ impl Mempool {
                 found.push((sender, accounts.sender_account(&sender)?));
             }
         }
+        let is_mined: B256Set = mined.iter().copied().collect();
         let mut update = PoolUpdate::default();
         for (sender, account) in found {
             let (passed, promoted) = self.set_account(sender, account);
             for transaction in passed {
-                if mined.contains(&transaction.hash) {
+                if is_mined.contains(&transaction.hash) {
                     update.mined.push(transaction);
                 } else {
                     let reason = DropReason::NonceUsed { nonce: transaction.nonce, expected: account.nonce };

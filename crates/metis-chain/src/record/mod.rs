@@ -146,7 +146,10 @@ pub(crate) fn encode_block(
     receipts: &[ReceiptDetails],
     changes: &ChangeSet,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+    // About as much as it takes, so that a large block is not copied while it grows.
+    let log_count: usize = receipts.iter().map(|details| details.receipt.logs.len()).sum();
+    let size_bytes = block.length() + 70 * receipts.len() + 200 * log_count + 90 * changes.accounts.len();
+    let mut out = Vec::with_capacity(256 + size_bytes);
     put_list(&mut out, |out| {
         parent_state.0.encode(out);
         is_latest.encode(out);

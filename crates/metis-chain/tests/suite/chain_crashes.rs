@@ -123,11 +123,11 @@ fn append__blocks_that_do_not_follow__are_refused_by_reason() {
         chain.append(changed).unwrap_err()
     };
     assert!(matches!(
-        with(&|new| new.block.header.parent_hash = B256::ZERO),
+        with(&|new| Arc::make_mut(&mut new.block).header.parent_hash = B256::ZERO),
         ChainError::UnknownParent { parent_hash: B256::ZERO }
     ));
     assert!(matches!(
-        with(&|new| new.block.header.number = 7),
+        with(&|new| Arc::make_mut(&mut new.block).header.number = 7),
         ChainError::WrongNumber { number: 7, parent_number: 0 }
     ));
     assert!(matches!(with(&|new| new.senders.push(Default::default())), ChainError::Counts { .. }));
@@ -251,6 +251,7 @@ fn any_record(source: &mut Source, hashes: &[B256]) -> Record {
             let parent = state_ref(source);
             let number = source.below(hashes.len() as u64 + 1);
             let NewBlock { block, senders, receipts, changes, .. } = block(source, parent.block_hash, number, 2);
+            let block = Arc::unwrap_or_clone(block);
             let (hash, is_latest) = (block.header.hash_slow(), source.coin());
             let parent_state = parent.state;
             Record::Block(Box::new(BlockRecord { parent_state, is_latest, hash, block, senders, receipts, changes }))

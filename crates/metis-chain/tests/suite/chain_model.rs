@@ -39,7 +39,7 @@ struct Model {
 impl Model {
     fn new(genesis: &Genesis) -> Self {
         let content = NewBlock {
-            block: genesis.block.clone(),
+            block: genesis.block.clone().into(),
             senders: vec![],
             receipts: vec![],
             changes: genesis.changes.clone(),
@@ -312,7 +312,7 @@ impl Bench {
         if !on_branch.contains(envelope.tx_hash()) {
             new.receipts.push(crate::support::receipt(&mut self.source, envelope.tx_type(), 2));
             new.senders.push(self.source.address());
-            new.block.body.transactions.push(envelope);
+            Arc::make_mut(&mut new.block).body.transactions.push(envelope);
         }
         if state != self.model.latest {
             new.parent_state = Some(self.model.states[state].id);

@@ -1,5 +1,7 @@
 //! Queries for logs: limits, streaming, and blocks that are no longer in memory.
 
+use std::sync::Arc;
+
 use alloy_primitives::{Address, B256, Bytes, Log};
 use metis_chain::{
     chain::{Chain, ChainConfig, ChainError, NewBlock},
@@ -21,7 +23,7 @@ fn chain(config: ChainConfig) -> Chain {
             details.receipt.logs = vec![Log::new_unchecked(address, vec![B256::repeat_byte(3)], Bytes::new()); 2];
             details.bloom = alloy_primitives::logs_bloom(&details.receipt.logs);
             (new.senders, new.receipts) = (vec![Address::ZERO], vec![details]);
-            new.block.body.transactions = vec![envelope];
+            Arc::make_mut(&mut new.block).body.transactions = vec![envelope];
         }
         chain.append(new).unwrap();
     }

@@ -14,8 +14,8 @@ use metis_chain::{
 };
 use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, StateSnapshot, StateStore};
 use metis_state_transition::{
-    Account, AccountChange, Block, BlockAttributes, ChainSpec, ChangeSet, EthereumPrecompiles, Fork, InterpreterRunner,
-    RecoveredTransaction, StateCommitment, build_block, genesis_header,
+    Account, AccountChange, Block, BlockAttributes, ChainSpec, ChangeSet, EthereumPrecompiles, Fork, InOrder,
+    InterpreterRunner, RecoveredTransaction, StateCommitment, build_block, genesis_header,
 };
 
 use crate::support::CHAIN_ID;
@@ -101,12 +101,12 @@ fn build(store: &MemoryStore, parent: &Header, candidates: &[RecoveredTransactio
     let attributes =
         BlockAttributes { timestamp: parent.timestamp + 2, gas_limit: parent.gas_limit, ..BlockAttributes::default() };
     let snapshot = store.latest();
-    let built =
-        build_block(&*snapshot, &spec(), parent, attributes, candidates, InterpreterRunner, EthereumPrecompiles)
-            .unwrap();
+    let (spec, order) = (spec(), candidates.iter().collect::<Vec<_>>());
+    let (runner, precompiles) = (InterpreterRunner, EthereumPrecompiles);
+    let built = build_block(&*snapshot, &spec, parent, attributes, &order, runner, precompiles, &InOrder).unwrap();
     assert!(built.skipped.is_empty(), "{:?}", built.skipped);
     NewBlock {
-        block: built.block,
+        block: built.block.into(),
         senders: candidates.iter().map(|candidate| candidate.sender).collect(),
         receipts: built.outcome.receipts,
         changes: built.outcome.changes,

@@ -1,6 +1,6 @@
 //! Values to test with, all from one number.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::{
     BlockBody, EthereumReceipt, EthereumTxEnvelope, Header, SignableTransaction, TxEip1559, TxEip2930, TxEip4844,
@@ -229,7 +229,7 @@ pub fn block(source: &mut Source, parent_hash: B256, number: u64, transactions_m
     });
     let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(withdrawals.into()) };
     let senders = body.transactions.iter().map(|_| source.address()).collect();
-    NewBlock { block: Block { header, body }, senders, receipts, changes: changes(source), parent_state: None }
+    NewBlock { block: Block { header, body }.into(), senders, receipts, changes: changes(source), parent_state: None }
 }
 
 pub fn block_record(source: &mut Source) -> BlockRecord {
@@ -240,7 +240,7 @@ pub fn block_record(source: &mut Source) -> BlockRecord {
         parent_state: StateId(source.skewed()),
         is_latest: source.coin(),
         hash: source.hash(),
-        block,
+        block: Arc::unwrap_or_clone(block),
         senders,
         receipts,
         changes,

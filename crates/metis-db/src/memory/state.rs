@@ -13,6 +13,9 @@ use crate::{MissingState, Trie, proof::account_leaf};
 /// order matters.
 type Map<K, V> = HashTrieMap<K, V, archery::ArcTK, DefaultHashBuilder>;
 
+/// Fewer changed accounts are hashed sooner than other threads are woken.
+const HASHED_AHEAD_COUNT_MIN: usize = 256;
+
 /// An account as a genesis document describes it.
 #[derive(Clone, Debug, Default)]
 pub struct GenesisAccount {
@@ -163,6 +166,9 @@ impl State {
                 entry.write(*slot, *value);
             }
             self.put(*address, entry);
+        }
+        if changes.accounts.len() >= HASHED_AHEAD_COUNT_MIN {
+            self.trie.hash_ahead();
         }
     }
 

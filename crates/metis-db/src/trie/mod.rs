@@ -43,6 +43,13 @@ impl Trie {
         self.root.as_ref().map_or(EMPTY_ROOT_HASH, |root| root.hash())
     }
 
+    /// Computes the hashes that [`Self::root_hash`] needs, on all cores. Worth it after many changes.
+    pub fn hash_ahead(&self) {
+        if let Some(root) = &self.root {
+            root.hash_ahead();
+        }
+    }
+
     /// Encodings of the nodes on the way to a key, root first: a proof of its value or absence.
     pub fn prove(&self, key: B256) -> Vec<Bytes> {
         let mut proof = Vec::new();

@@ -7,6 +7,7 @@ use alloy_trie::{
     Nibbles, TrieMask,
     nodes::{BranchNodeRef, ExtensionNodeRef, LeafNodeRef, RlpNode},
 };
+use rayon::prelude::*;
 
 /// A node and, once computed, what its parent holds of it.
 #[derive(Clone, Debug)]
@@ -47,6 +48,15 @@ impl Node {
     /// Hash of the encoding, however short it is: what a root is known by.
     pub(super) fn hash(&self) -> B256 {
         self.reference().as_hash().unwrap_or_else(|| keccak256(self.encode()))
+    }
+
+    /// Computes the references of everything below, on all cores; asking for them later costs nothing.
+    pub(super) fn hash_ahead(&self) {
+        if let Kind::Branch { children } = &self.kind {
+            children.par_iter().flatten().for_each(|child| {
+                child.reference();
+            });
+        }
     }
 
     fn reference(&self) -> &RlpNode {

@@ -44,7 +44,7 @@ impl Node {
     ) -> PyResult<Bound<'py, PyDict>> {
         let node = self.get()?;
         let attributes = block_attributes(attributes)?;
-        let candidates: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
+        let candidates: Vec<&RecoveredTransaction> = transactions.iter().map(|entry| &entry.inner).collect();
         let report = guard_free(py, || node.build_from(attributes, &candidates))?.map_err(|error| from_node(&error))?;
         let dropped: Vec<(B256, PyErr)> = (report.skipped.iter())
             .map(|skipped| {
@@ -64,8 +64,9 @@ impl Node {
     ) -> PyResult<Bound<'py, PyDict>> {
         let node = self.get()?;
         let attributes = block_attributes(attributes)?;
-        let transactions = transactions.map(|entries| entries.iter().map(|entry| entry.inner.clone()).collect());
-        let proposal = guard_free(py, || node.propose(attributes, transactions))?.map_err(|error| from_node(&error))?;
+        let candidates: Option<Vec<&RecoveredTransaction>> =
+            transactions.as_ref().map(|entries| entries.iter().map(|entry| &entry.inner).collect());
+        let proposal = guard_free(py, || node.propose(attributes, candidates))?.map_err(|error| from_node(&error))?;
         answers::proposal_fields(py, proposal)
     }
 

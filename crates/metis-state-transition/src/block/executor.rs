@@ -16,9 +16,6 @@ use crate::{
     changes::AccountChange,
 };
 
-/// A receipt as committed in the receipts root.
-pub(crate) type Receipt = EthereumReceipt<TxType>;
-
 /// A receipt and what it leaves out but users ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptDetails {
@@ -124,7 +121,8 @@ pub struct BlockOutcome {
 impl BlockOutcome {
     /// Union of the receipts' blooms.
     pub fn logs_bloom(&self) -> Bloom {
-        self.receipts.iter().fold(Bloom::ZERO, |all, details| all | details.bloom)
+        let with_logs = self.receipts.iter().filter(|details| !details.receipt.logs.is_empty());
+        with_logs.fold(Bloom::ZERO, |all, details| all | details.bloom)
     }
 }
 
@@ -173,6 +171,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         Ok(())
     }
 
+    /// Makes room for the receipts of so many transactions.
+    pub(super) fn expect(&mut self, transaction_count: usize) {
+        self.receipts.reserve(transaction_count);
+    }
+
     /// Gas that is left for further transactions.
     pub const fn gas_left(&self) -> u64 {
         self.environment.gas_limit - self.gas_used
@@ -210,7 +213,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             None
         };
         let envelope = &transaction.envelope;
-        let receipt = Receipt {
+        let receipt = EthereumReceipt {
             tx_type: envelope.tx_type(),
             success: outcome.status == ExecutionStatus::Success,
             cumulative_gas_used: self.gas_used,
@@ -279,8 +282,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         self.pay_withdrawals(withdrawals)?;
         self.pay_rewards(ommers)?;
         let requests = if self.rules.fork >= Fork::Prague {
-            let receipts: Vec<Receipt> = self.receipts.iter().map(|details| details.receipt.clone()).collect();
-            Some(system::collect_requests(&mut self.evm, self.rules.deposit_contract, &receipts)?)
+            Some(system::collect_requests(&mut self.evm, self.rules.deposit_contract, &self.receipts)?)
         } else {
             None
         };

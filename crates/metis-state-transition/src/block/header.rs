@@ -3,13 +3,13 @@
 use alloc::{
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 use core::fmt::Display;
 
-use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header, proofs};
-use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Eip2718EncodableReceipt, Header};
+use alloy_eips::{eip2718::Encodable2718, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_primitives::{B64, B256, U256};
+use alloy_trie::root::ordered_trie_root_with_encoder;
 
 use super::executor::{BlockError, ReceiptDetails};
 use crate::{ChainSpec, Fork};
@@ -177,6 +177,9 @@ fn require_presence<E: core::error::Error>(
 
 /// Root of the receipts trie; receipts before Byzantium carry a state root instead of a status.
 pub fn receipts_root(receipts: &[ReceiptDetails]) -> B256 {
-    let envelopes: Vec<_> = receipts.iter().map(ReceiptDetails::envelope).collect();
-    proofs::calculate_receipt_root(&envelopes)
+    ordered_trie_root_with_encoder(receipts, |details, out| match details.state_root {
+        // Nothing has to be copied to be encoded.
+        None => details.receipt.eip2718_encode_with_bloom(&details.bloom, out),
+        Some(_) => details.envelope().encode_2718(out),
+    })
 }

@@ -16,9 +16,12 @@ use super::{
     header::{BLOCK_SIZE_BYTES_MAX, receipts_root, validate_choices},
 };
 use crate::{
-    Block, ChainSpec, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionError,
-    TransactionFault,
+    Block, ChainSpec, Fork, FrameRunner, InOrder, Join, PrecompileSet, RecoveredTransaction, StateCommitment,
+    TransactionError, TransactionFault,
 };
+
+/// Blocks of fewer transactions are sealed sooner than another thread is woken.
+const JOINED_TRANSACTION_COUNT_MIN: usize = 64;
 
 /// What the builder decides about the next block; everything else follows from it.
 #[derive(Clone, Debug, Default)]
@@ -72,14 +75,16 @@ pub struct BuiltBlock {
 ///
 /// # Errors
 /// [`BlockError`], when the attributes break a rule or the state cannot be read.
+#[allow(clippy::too_many_arguments)]
 pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     view: V,
     spec: &ChainSpec,
     parent: &Header,
     attributes: BlockAttributes,
-    candidates: &[RecoveredTransaction],
+    candidates: &[&RecoveredTransaction],
     runner: R,
     precompiles: P,
+    join: &impl Join,
 ) -> Result<BuiltBlock, BlockError<V::Error>> {
     let parent_hash = parent.hash_slow();
     let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
@@ -91,8 +96,9 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     let withdrawals = (fork >= Fork::Shanghai).then_some(attributes.withdrawals);
     let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
     executor.begin(parent_hash, header.parent_beacon_block_root)?;
+    executor.expect(candidates.len());
 
-    let mut included = Vec::new();
+    let mut included = Vec::with_capacity(candidates.len());
     let mut skipped = Vec::new();
     let mut size_bytes = header.length() + withdrawals.as_ref().map_or(0, Encodable::length) + 64;
     for (index, candidate) in candidates.iter().enumerate() {
@@ -115,7 +121,7 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
 
     let (outcome, view) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;
     let transactions: Vec<_> = included.iter().map(|index| candidates[*index].envelope.clone()).collect();
-    let block = seal_block(header, fork, &view, &outcome, transactions, withdrawals)?;
+    let block = seal_block(header, fork, &view, &outcome, transactions, withdrawals, join)?;
     Ok(BuiltBlock { block, included, outcome, skipped })
 }
 
@@ -130,10 +136,18 @@ pub fn seal_block<V: StateCommitment>(
     outcome: &BlockOutcome,
     transactions: Vec<EthereumTxEnvelope<TxEip4844>>,
     withdrawals: Option<Vec<Withdrawal>>,
+    join: &impl Join,
 ) -> Result<Block, BlockError<V::Error>> {
-    header.state_root = before.state_root_after(&outcome.changes).map_err(BlockError::state)?;
-    header.transactions_root = proofs::calculate_transaction_root(&transactions);
-    header.receipts_root = receipts_root(&outcome.receipts);
+    let of_body = || (proofs::calculate_transaction_root(&transactions), receipts_root(&outcome.receipts));
+    let of_state = || before.state_root_after(&outcome.changes);
+    let ((transactions_root, receipts_root), state_root) = if transactions.len() < JOINED_TRANSACTION_COUNT_MIN {
+        InOrder.join(of_body, of_state)
+    } else {
+        join.join(of_body, of_state)
+    };
+    header.state_root = state_root.map_err(BlockError::state)?;
+    header.transactions_root = transactions_root;
+    header.receipts_root = receipts_root;
     header.logs_bloom = outcome.logs_bloom();
     header.gas_used = outcome.gas_used;
     header.withdrawals_root = withdrawals.as_deref().map(proofs::calculate_withdrawals_root);

@@ -9,7 +9,7 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, b256};
 use revm::context_interface::result::{EVMError, ExecutionResult};
 
-use super::executor::{BlockError, Receipt};
+use super::executor::{BlockError, ReceiptDetails};
 use crate::{ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView};
 
 /// Sender of system calls.
@@ -50,7 +50,7 @@ pub(super) fn store_parent_hash<V: StateView, R: FrameRunner, P: PrecompileSet>(
 pub(super) fn collect_requests<V: StateView, R: FrameRunner, P: PrecompileSet>(
     evm: &mut Evm<Overlay<V>, R, P>,
     deposit_contract: Address,
-    receipts: &[Receipt],
+    receipts: &[ReceiptDetails],
 ) -> SystemResult<Vec<Bytes>, V> {
     let mut requests = Vec::new();
     let mut push = |kind: u8, data: &[u8]| {
@@ -64,9 +64,9 @@ pub(super) fn collect_requests<V: StateView, R: FrameRunner, P: PrecompileSet>(
     Ok(requests)
 }
 
-fn deposits<E: core::error::Error>(contract: Address, receipts: &[Receipt]) -> Result<Vec<u8>, BlockError<E>> {
+fn deposits<E: core::error::Error>(contract: Address, receipts: &[ReceiptDetails]) -> Result<Vec<u8>, BlockError<E>> {
     let mut data = Vec::new();
-    for log in receipts.iter().flat_map(|receipt| &receipt.logs) {
+    for log in receipts.iter().flat_map(|details| &details.receipt.logs) {
         if log.address == contract && log.topics().first() == Some(&DEPOSIT_EVENT_TOPIC) {
             data.extend(deposit_request(&log.data.data).ok_or(BlockError::Deposit)?);
         }
