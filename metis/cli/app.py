@@ -30,6 +30,7 @@ With --json the result, or {"error": {"slug", "message", ...}}, is printed to st
 class _RootGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "account": ("metis.cli.account:app", "Make, keep and use keys in encrypted files."),
+        "ai": ("metis.cli.ai:app", "Quantise, run and inspect models: the same bits on every machine."),
         "bench": ("metis.cli.bench:app", "Measure this machine, beside a rival in the same run."),
         "demo": (
             "metis.cli.demo:demo",

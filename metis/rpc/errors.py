@@ -77,6 +77,8 @@ CODE_OF_SLUG = MappingProxyType(
         "invalid-graph": ErrorCode.INVALID_INPUT,
         "invalid-weights": ErrorCode.INVALID_INPUT,
         "invalid-input": ErrorCode.INVALID_INPUT,
+        "invalid-model-file": ErrorCode.INVALID_INPUT,
+        "unsupported-model": ErrorCode.INVALID_INPUT,
         "invalid-transaction": ErrorCode.TRANSACTION_REJECTED,
         "invalid-block": ErrorCode.INVALID_INPUT,
         "state-unavailable": ErrorCode.RESOURCE_NOT_FOUND,

@@ -21,6 +21,8 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── LimitExceeded            a query that finds or reads more than it may
     ├── StorageError             the block log can not be opened, read or written
     ├── FixtureError             a state-test file that does not follow the format
+    ├── UnsupportedModel         a model to import has an operator that integer graphs do not have yet
+    ├── InvalidModelFile         a file is not the model, description or data that it should be
     ├── InvalidGraph             a model's graph that breaks a rule, may overflow, or costs more than it may
     ├── InvalidWeights           weights that are not those of the model, or not in the ranges its graph declares
     ├── InvalidInput             an input of a model that is missing or not what its graph declares
@@ -31,6 +33,9 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from metis.types.error_root import MetisError
+from metis.types.errors_of_models import InvalidGraph, InvalidInput, InvalidModelFile, InvalidWeights, UnsupportedModel
 
 __all__ = [
     "ArtifactRejected",
@@ -43,6 +48,7 @@ __all__ = [
     "InvalidBlock",
     "InvalidGraph",
     "InvalidInput",
+    "InvalidModelFile",
     "InvalidTransaction",
     "InvalidWeights",
     "LimitExceeded",
@@ -53,14 +59,9 @@ __all__ = [
     "StateUnavailable",
     "StorageError",
     "UnknownParent",
+    "UnsupportedModel",
     "UpstreamError",
 ]
-
-
-class MetisError(Exception):
-    """Root of every error that this package raises on purpose."""
-
-    slug = "metis-error"
 
 
 class ArtifactRejected(MetisError):
@@ -360,59 +361,6 @@ class FixtureError(MetisError):
         super().__init__(f"{path}{': ' + test if test else ''}: {problem}")
         self.path = path
         self.test = test
-        self.problem = problem
-
-
-class InvalidGraph(MetisError):
-    """
-    A model's graph breaks a rule of its format, may overflow, or costs more than it may.
-
-    Attributes
-    ----------
-    field : path of what is wrong: "nodes[3]", "inputs[0].shape", "macs", …
-    problem : the rule with the values that break it.
-    """
-
-    slug = "invalid-graph"
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"graph: field {field!r}: {problem}")
-        self.field = field
-        self.problem = problem
-
-
-class InvalidWeights(MetisError):
-    """
-    Weights are not those of the model, or leave the ranges that its graph declares.
-
-    Attributes
-    ----------
-    field : "length", "root", "chunks[3]", "constants[2]", "padding".
-    problem : what is wrong with it.
-    """
-
-    slug = "invalid-weights"
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"weights: field {field!r}: {problem}")
-        self.field = field
-        self.problem = problem
-
-
-class InvalidInput(MetisError):
-    """
-    An input or a state given to a model is missing, unknown, or not what its graph declares. Nothing has run.
-
-    Attributes
-    ----------
-    name : which one. problem : what is wrong with it.
-    """
-
-    slug = "invalid-input"
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"model input {name!r}: {problem}")
-        self.name = name
         self.problem = problem
 
 

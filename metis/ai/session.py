@@ -1,0 +1,126 @@
+"""Running a model with what people have: floats in, floats out, many samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from metis.ai.file import ModelFile, TensorDescription
+from metis.ai.graph import Graph, ProvenGraph
+from metis.ai.reference import ReferenceEvaluator, Run, Tensor
+from metis.ai.samples import Array, joined, samples_of
+from metis.engine import keccak256
+from metis.types import Hash32, InvalidInput
+
+__all__ = ["Results", "Session", "output_hash"]
+
+_OUTPUT: Final = b"metis/ai/output/v1\x00"
+_OUTPUTS: Final = b"metis/ai/outputs/v1\x00"
+
+
+def output_hash(graph: Graph, run: Run) -> Hash32:
+    """What one run gave, in one hash: of each output, in order, its length in bytes as u64 and its bytes."""
+    parts = []
+    for output in graph.outputs:
+        raw = run.outputs[output.name].tobytes()
+        parts.append(len(raw).to_bytes(8, "little") + raw)
+    return keccak256(_OUTPUT + b"".join(parts))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Results:
+    """
+    What all samples gave.
+
+    Attributes
+    ----------
+    outputs : by the source's names, all samples together, floats where the source has them.
+    hashes : of each run's integers.
+    """
+
+    outputs: Mapping[str, Array]
+    hashes: tuple[Hash32, ...]
+
+    @property
+    def hash(self) -> Hash32:
+        """That of the only run, or one over those of all."""
+        return self.hashes[0] if len(self.hashes) == 1 else keccak256(_OUTPUTS + b"".join(self.hashes))
+
+
+class Session:
+    """
+    A model ready to run on floats.
+
+    Attributes
+    ----------
+    proven : shapes, bounds and cost.
+    """
+
+    def __init__(self, file: ModelFile) -> None:
+        self._file = file
+        self._engine = ReferenceEvaluator(file.model)
+        self.proven: ProvenGraph = self._engine.proven
+
+    @property
+    def names(self) -> list[str]:
+        """The inputs as the source calls them."""
+        return [tensor.source for tensor in self._file.description.inputs]
+
+    def integers(self, name: str, value: Array) -> Array:
+        """One run's input as the graph takes it; what leaves its range saturates."""
+        place = self.names.index(name)
+        described, declared = self._file.description.inputs[place], self._file.graph.inputs[place]
+        array = np.asarray(value)
+        if described.kind == "float":
+            if not np.isfinite(array).all():
+                raise InvalidInput(name, "it has values that are not finite")
+            array = np.clip(np.round(array.astype(np.float64) / described.scale), declared.lo, declared.hi)
+        elif array.dtype.kind == "f" and (array % 1).any():
+            raise InvalidInput(name, "it takes whole numbers")
+        return array.astype(np.int64).reshape(declared.shape)
+
+    def run(self, arrays: Mapping[str, Array]) -> Results:
+        """
+        Run every sample; a model with states goes on from one to the next.
+
+        Raises
+        ------
+        InvalidModelFile : the arrays do not fit the inputs. InvalidInput : an integer is out of its range.
+        """
+        described = {tensor.source: tensor for tensor in self._file.description.inputs}
+        samples = samples_of(arrays, {name: tensor.shape for name, tensor in described.items()})
+        runs, hashes = [], []
+        for run in self._runs(samples):
+            hashes.append(output_hash(self._file.graph, run))
+            runs.append(self._meanings(run))
+        first = next(iter(described.values()))
+        whole = not first.shape or np.asarray(arrays[first.source]).ndim > len(first.shape)
+        batch = None if whole else first.shape[0]
+        return Results({name: joined([run[name] for run in runs], batch) for name in runs[0]}, tuple(hashes))
+
+    def run_each(self, samples: Iterable[Mapping[str, Array]]) -> list[dict[str, Array]]:
+        """The outputs of each sample by themselves; a model with states goes on from one to the next."""
+        return [self._meanings(run) for run in self._runs(samples)]
+
+    def _runs(self, samples: Iterable[Mapping[str, Array]]) -> Iterator[Run]:
+        names = {tensor.source: tensor.name for tensor in self._file.description.inputs}
+        states: Mapping[str, Tensor] | None = None
+        for sample in samples:
+            run = self._engine.run({names[name]: self.integers(name, value) for name, value in sample.items()}, states)
+            states = run.states if self._file.graph.states else None
+            yield run
+
+    def _meanings(self, run: Run) -> dict[str, Array]:
+        return {tensor.source: _meaning(tensor, run.outputs[tensor.name]) for tensor in self._file.description.outputs}
+
+
+def _meaning(tensor: TensorDescription, value: Tensor) -> Array:
+    """What an output's integers mean."""
+    shaped = value.reshape(tensor.shape) if math.prod(tensor.shape) == value.size else value
+    if tensor.kind == "integer":
+        return shaped.astype(np.int64)
+    return np.asarray(shaped.astype(np.float64) * tensor.scale, np.float32)

@@ -1,0 +1,64 @@
+"""What the commands of ``metis ai`` have in common: a model in JSON, and the extra that they need."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import typer
+
+from metis.cli.output import hex_text
+
+__all__ = ["described", "require_extra"]
+
+
+def require_extra() -> None:
+    """Refuse with advice where the extra ``ai`` is not installed."""
+    try:
+        import numpy  # noqa: F401, ICN001 - only whether it is there
+    except ImportError:
+        problem = "models need the extra `ai`: pip install 'metis-stack[ai]'"
+        raise typer.BadParameter(problem) from None
+
+
+def described(file: Any) -> dict[str, Any]:
+    """A model's file in JSON: ids, tensors, operators, cost."""
+    from metis.ai import validate_graph
+
+    model, proven = file.model, validate_graph(file.graph)
+    counts = Counter(node.operator for node in file.graph.nodes)
+    inputs = zip(file.description.inputs, file.graph.inputs, strict=True)
+    outputs = zip(file.description.outputs, file.graph.outputs, strict=True)
+    return {
+        "model_id": hex_text(model.id),
+        "weights_root": hex_text(model.weights.root),
+        "tokenizer_hash": None if model.tokenizer_hash is None else hex_text(model.tokenizer_hash),
+        "source": file.description.source,
+        "inputs": [_tensor(d, t.dtype, t.lo, t.hi) for d, t in inputs],
+        "outputs": [_tensor(d, *_facts(proven.tensors[o.tensor])) for d, o in outputs],
+        "states": [{"name": s.name, "dtype": s.dtype.name.lower(), "shape": s.shape} for s in file.graph.states],
+        "nodes": len(file.graph.nodes),
+        "operators": dict(sorted(counts.items())),
+        "macs": proven.cost.macs,
+        "moved_bytes": proven.cost.moved_bytes,
+        "memory_bytes": proven.cost.memory_bytes,
+        "weights_bytes": proven.cost.weights_bytes,
+        "gas": None,
+    }
+
+
+def _facts(facts: Any) -> tuple[Any, int, int]:
+    return facts.dtype, facts.lo, facts.hi
+
+
+def _tensor(description: Any, dtype: Any, lo: int, hi: int) -> dict[str, Any]:
+    return {
+        "name": description.name,
+        "source": description.source,
+        "kind": description.kind,
+        "shape": description.shape,
+        "dtype": dtype.name.lower(),
+        "scale": description.scale,
+        "lo": lo,
+        "hi": hi,
+    }

@@ -1,0 +1,98 @@
+"""What can go wrong with models: importing them, their files, their graphs, weights and inputs."""
+
+from __future__ import annotations
+
+from metis.types.error_root import MetisError
+
+__all__ = ["InvalidGraph", "InvalidInput", "InvalidModelFile", "InvalidWeights", "UnsupportedModel"]
+
+
+class UnsupportedModel(MetisError):
+    """
+    A float model cannot become an integer graph, because of one operator.
+
+    Attributes
+    ----------
+    operator : its name in the model's format, such as "ConvTranspose".
+    node : what the model calls the node.
+    problem : what is not supported, and where there is a way around it, which.
+    """
+
+    slug = "unsupported-model"
+
+    def __init__(self, operator: str, node: str, problem: str) -> None:
+        super().__init__(f"operator {operator} (node {node!r}): {problem}")
+        self.operator = operator
+        self.node = node
+        self.problem = problem
+
+
+class InvalidModelFile(MetisError):
+    """
+    A file is not what it should be: a model, a float model to import, calibration data.
+
+    Attributes
+    ----------
+    field : the part of the file, such as "magic", "graph.node[3]", "calibration".
+    problem : what is wrong with it.
+    """
+
+    slug = "invalid-model-file"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"model file: {field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidGraph(MetisError):
+    """
+    A model's graph breaks a rule of its format, may overflow, or costs more than it may.
+
+    Attributes
+    ----------
+    field : path of what is wrong: "nodes[3]", "inputs[0].shape", "macs", …
+    problem : the rule with the values that break it.
+    """
+
+    slug = "invalid-graph"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"graph: field {field!r}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidWeights(MetisError):
+    """
+    Weights are not those of the model, or leave the ranges that its graph declares.
+
+    Attributes
+    ----------
+    field : "length", "root", "chunks[3]", "constants[2]", "padding".
+    problem : what is wrong with it.
+    """
+
+    slug = "invalid-weights"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"weights: field {field!r}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidInput(MetisError):
+    """
+    An input or a state given to a model is missing, unknown, or not what its graph declares. Nothing has run.
+
+    Attributes
+    ----------
+    name : which one. problem : what is wrong with it.
+    """
+
+    slug = "invalid-input"
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"model input {name!r}: {problem}")
+        self.name = name
+        self.problem = problem
