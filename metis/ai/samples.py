@@ -77,7 +77,7 @@ def samples_of(arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> list
 
 def _runs(name: str, array: Array, shape: Shape) -> list[Array]:
     rank = len(shape)
-    if array.ndim == rank - 1 and _fits(array.shape, shape[1:]) and shape[0] in (1, None) or (
+    if (array.ndim == rank - 1 and _fits(array.shape, shape[1:]) and shape[0] in (1, None)) or (
         array.ndim == rank - 1 and rank and isinstance(shape[0], str) and _fits(array.shape, shape[1:])
     ):
         return [np.asarray(array)[None]]
@@ -118,7 +118,7 @@ def joined(parts: Sequence[Array], runs_batch: int | None) -> Array:
 
     Parameters
     ----------
-    runs_batch : how many samples a run took along the first dimension, or None where it took one without that dimension.
+    runs_batch : how many samples a run took along the first dimension; None where that dimension was not its own.
     """
     if runs_batch is not None and parts[0].ndim and parts[0].shape[0] == runs_batch:
         return np.concatenate(parts)

@@ -15,7 +15,9 @@ __all__ = ["quantise"]
 
 
 def quantise(
-    model: Annotated[Path, typer.Argument(help="An .onnx file, or an encoder's .safetensors with config.json beside it.")],
+    model: Annotated[
+        Path, typer.Argument(help="An .onnx file, or an encoder's .safetensors with config.json beside it.")
+    ],
     calibration: Annotated[
         Path, typer.Option(help="Samples: .npy for the only input, or .npz by input; the first dimension counts them.")
     ],
@@ -40,7 +42,11 @@ def quantise(
 
     if activations not in ("int8", "int16"):
         raise typer.BadParameter(f"{activations!r} is neither int8 nor int16", param_hint="--activations")
-    progress = (lambda _: None) if as_json or not sys.stderr.isatty() else (lambda text: sys.stderr.write(f"{text} …\n"))
+
+    def progress(text: str) -> None:
+        if not as_json and sys.stderr.isatty():
+            sys.stderr.write(f"{text} …\n")
+
     options = Options("int16" if activations == "int16" else "int8")
     done = quantise_file(model, calibration, _sizes(dim or []), options, tokenizer, progress)
     file = save(done.file, out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -42,7 +42,7 @@ def run(
     if out is not None:
         with _written(out) as target:
             if out.suffix == ".npz":
-                np.savez(target, **dict(results.outputs))
+                np.savez(target, allow_pickle=False, **dict(results.outputs))
             else:
                 np.save(target, next(iter(results.outputs.values())))
     report = {
@@ -67,7 +67,7 @@ def run(
         typer.echo(f"{name} {value.shape}\n{shown}")
 
 
-def _written(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - numpy takes any file
+def _written(path: Path) -> BinaryIO:
     from metis.types import InvalidModelFile
 
     try:

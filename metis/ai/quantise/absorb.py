@@ -14,7 +14,8 @@ __all__ = ["absorbed"]
 def absorbed(graph: FloatGraph) -> FloatGraph:
     """The graph with constants that are multiplied with or added to a product's channels folded into the product."""
     names, uses = Names(graph), graph.uses()
-    constants, nodes = dict(graph.constants), []
+    constants = dict(graph.constants)
+    nodes: list[FloatNode] = []
     # The product that made a tensor, by its place in the new list.
     made_by: dict[str, int] = {}
     for node in graph.nodes:

@@ -66,7 +66,9 @@ def compare(graph: FloatGraph, file: ModelFile, samples: Sequence[Mapping[str, A
 def _compared(name: str, expected: Sequence[Array], given: Sequence[Array]) -> OutputAccuracy:
     if expected[0].dtype.kind != "f":
         equal = [float((a == b.reshape(a.shape)).mean()) for a, b in zip(expected, given, strict=True)]
-        error = max(float(np.abs(a.astype(np.int64) - b.reshape(a.shape)).max()) for a, b in zip(expected, given, strict=True))
+        error = max(
+            float(np.abs(a.astype(np.int64) - b.reshape(a.shape)).max()) for a, b in zip(expected, given, strict=True)
+        )
         greatest = max(float(np.abs(a.astype(np.int64)).max()) for a in expected)
         return OutputAccuracy(name, float(np.mean(equal)), min(equal), error, greatest, float(np.mean(equal)))
     cosines, errors, agreements, ranges = [], [], [], []

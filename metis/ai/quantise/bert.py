@@ -66,7 +66,7 @@ _ACTIVATIONS: Final = {
 }
 
 
-def read_encoder(path: Path, sequence: int, pooling: str | None = None, normalise: bool | None = None) -> FloatGraph:
+def read_encoder(path: Path, sequence: int, *, pooling: str | None = None, normalise: bool | None = None) -> FloatGraph:
     """
     An encoder for one text of ``sequence`` tokens.
 
@@ -84,7 +84,8 @@ def read_encoder(path: Path, sequence: int, pooling: str | None = None, normalis
     config = _json(path.with_name("config.json"))
     found_pooling, found_normalise = _sentence_settings(path.parent)
     return _Encoder(_weights(path), config, sequence).graph(
-        found_pooling if pooling is None else pooling, found_normalise if normalise is None else normalise
+        found_pooling if pooling is None else pooling,
+        normalise=found_normalise if normalise is None else normalise,
     )
 
 
@@ -180,7 +181,7 @@ class _Encoder:
         parts = (self._weight(f"{name}.weight"), self._weight(f"{name}.bias"))
         return self._node(output, "LayerNormalization", x, *parts, axis=-1, epsilon=self._epsilon)
 
-    def graph(self, pooling: str, normalise: bool) -> FloatGraph:
+    def graph(self, pooling: str, *, normalise: bool) -> FloatGraph:
         """The whole encoder."""
         shape = (1, self._sequence)
         inputs = [FloatInput("input_ids", shape, "int64"), FloatInput("attention_mask", shape, "int64")]

@@ -19,7 +19,8 @@ NARROW_MAX: Final = (1 << 15) - 1
 HEADROOM: Final = 1.5
 """How much greater than in the calibration a value may at least be before it saturates."""
 
-_WIDE_MAX: Final = 1 << 27
+# Two of these are added in 32 bits.
+_SUM_MAX: Final = (1 << 30) - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -207,14 +208,12 @@ class Emitter:
         greatest = max([result, *magnitudes])
         finest = min(value.scale for value in values)
         if all(abs(value.scale / finest - 1) < 1e-12 for value in values):
-            scale = finest
+            scale = max(finest, power_of_two_scale(greatest, _SUM_MAX)) if greatest else finest
         else:
-            scale = max(finest, power_of_two_scale(greatest, _WIDE_MAX >> 2))
-        out = []
-        for value in values:
-            facts = self.facts(value)
-            if value.exact and value.scale == scale == 1.0 and facts.magnitude < 1 << 40:
-                out.append(value)
-            else:
-                out.append(self.at_scale(value, scale, max(_WIDE_MAX, NARROW_MAX)))
-        return out
+            scale = max(finest, power_of_two_scale(greatest, _SUM_MAX >> 4))
+        return [
+            value
+            if value.exact and value.scale == scale == 1.0 and self.facts(value).magnitude < 1 << 40
+            else self.at_scale(value, scale, _SUM_MAX)
+            for value in values
+        ]

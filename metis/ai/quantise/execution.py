@@ -11,12 +11,12 @@ import numpy as np
 
 from metis.ai.graph.limits import ELEMENTS_MAX
 from metis.ai.quantise.expand import EXPANSIONS, Rewriter
-from metis.ai.quantise.learned import LEARNED_EXPANSIONS
-from metis.ai.quantise.recurrent import RECURRENT_EXPANSIONS
 from metis.ai.quantise.float_elementwise import ELEMENTWISE
 from metis.ai.quantise.float_linear import LINEAR
 from metis.ai.quantise.float_shape import SHAPE
 from metis.ai.quantise.graph import Array, FloatGraph, FloatInput, FloatNode, Names
+from metis.ai.quantise.learned import LEARNED_EXPANSIONS
+from metis.ai.quantise.recurrent import RECURRENT_EXPANSIONS
 from metis.types import InvalidInput
 
 __all__ = ["KERNELS", "evaluate_node", "fold", "run_float", "zero_states"]
@@ -35,18 +35,19 @@ def _expected_elements(node: FloatNode, inputs: Sequence[Array | None]) -> int:
     if node.operator in ("ConstantOfShape", "Expand"):
         return math.prod(_integers(present[-1])) * max(1, present[0].size if node.operator == "Expand" else 1)
     if node.operator == "Tile":
-        return present[0].size * math.prod(_integers(present[1]))
+        return int(present[0].size) * math.prod(_integers(present[1]))
     if node.operator == "Range":
         start, limit, delta = (float(value.reshape(-1)[0]) for value in present[:3])
         return int(abs(limit - start) / max(abs(delta), 1e-9)) if math.isfinite(limit - start) else ELEMENTS_MAX + 1
     if node.operator == "Pad":
         return math.prod(size + 2 * max(_integers(inputs[1]) or [0], default=0) for size in present[0].shape)
     if node.operator == "OneHot":
-        return present[0].size * max(_integers(present[1]))
+        return int(present[0].size) * max(_integers(present[1]))
     if node.operator in ("MatMul", "Gemm"):
-        return max(present[0].size // max(1, present[0].shape[-1]), 1) * max(present[1].shape)
+        return max(int(present[0].size) // max(1, int(present[0].shape[-1])), 1) * max(map(int, present[1].shape))
     if node.operator == "Gather":
-        return present[1].size * (present[0].size // max(1, present[0].shape[node.attributes.get("axis", 0)]))
+        entries = int(present[0].shape[node.attributes.get("axis", 0)])
+        return int(present[1].size) * (int(present[0].size) // max(1, entries))
     if node.operator in ELEMENTWISE and len(present) > 1:
         return math.prod(np.broadcast_shapes(*(value.shape for value in present)))
     if node.operator in ("Conv", "MaxPool", "AveragePool"):
@@ -74,7 +75,9 @@ def evaluate_node(node: FloatNode, inputs: Sequence[Array | None]) -> tuple[Arra
             return kernel(inputs, attributes)
     except (ValueError, IndexError, KeyError, TypeError, AssertionError, MemoryError, OverflowError) as error:
         shapes = [None if value is None else value.shape for value in inputs]
-        raise node.unsupported(f"it does not take operands of shapes {shapes}: {error or 'one is missing'}") from None
+        raise node.unsupported(
+            f"it does not take operands of shapes {shapes}: {str(error) or 'one is missing'}"
+        ) from None
 
 
 def _hint(operator: str) -> str:

@@ -243,7 +243,7 @@ def _nearest(node: FloatNode, out: int, size: int, scale: float) -> Array:
         mode = "asymmetric"
     places = np.arange(out)
     if mode == "asymmetric":
-        exact = places / scale
+        exact: Array = np.asarray(places / scale)
     elif mode == "align_corners":
         exact = places * (size - 1) / max(1, out - 1)
     elif mode in ("half_pixel", "pytorch_half_pixel"):

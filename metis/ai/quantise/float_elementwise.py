@@ -36,7 +36,7 @@ def erf(x: Array) -> Array:
     """The error function within 1.5e-7 (Abramowitz and Stegun 7.1.26)."""
     value = np.asarray(x, np.float64)
     t = 1.0 / (1.0 + 0.3275911 * np.abs(value))
-    series = 0.0
+    series = np.zeros_like(value)
     for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         series = (series + coefficient) * t
     return np.asarray(np.sign(value) * (1.0 - series * np.exp(-value * value)), np.asarray(x).dtype)

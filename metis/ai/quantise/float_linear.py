@@ -154,7 +154,7 @@ def _average_pool(inputs: Inputs, attributes: Attributes) -> tuple[Array, ...]:
     return (np.asarray(windows.sum(axis=axes) / counts.sum(axis=axes), x.dtype),)
 
 
-def _normalised(x: Array, axes: tuple[int, ...], epsilon: float, center: bool = True) -> Array:
+def _normalised(x: Array, axes: tuple[int, ...], epsilon: float, *, center: bool) -> Array:
     deviation = x - x.mean(axis=axes, keepdims=True) if center else x
     return np.asarray(deviation / np.sqrt((deviation * deviation).mean(axis=axes, keepdims=True) + epsilon), x.dtype)
 
@@ -162,7 +162,7 @@ def _normalised(x: Array, axes: tuple[int, ...], epsilon: float, center: bool = 
 def _layer_normalization(inputs: Inputs, attributes: Attributes) -> tuple[Array, ...]:
     x, scale, bias = _given(inputs, 0), _given(inputs, 1), _optional(inputs, 2)
     axis = attributes.get("axis", -1) % x.ndim
-    y = _normalised(x, tuple(range(axis, x.ndim)), attributes.get("epsilon", 1e-5)) * scale
+    y = _normalised(x, tuple(range(axis, x.ndim)), attributes.get("epsilon", 1e-5), center=True) * scale
     return (y if bias is None else y + bias,)
 
 

@@ -148,7 +148,7 @@ def _pad(inputs: Inputs, attributes: Attributes) -> tuple[Array, ...]:
     grow = [(max(0, a), max(0, b)) for a, b in widths]
     mode = attributes.get("mode", "constant")
     if mode != "constant":
-        return (np.pad(x[crop], grow, mode={"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode]),)
+        return (np.pad(x[crop], grow, mode=mode),)
     value = (
         _given(inputs, 2).reshape(-1)[0] if len(inputs) > 2 and inputs[2] is not None else attributes.get("value", 0)
     )

@@ -203,7 +203,7 @@ def _not(low: Lowering, value: Value) -> Value:
     return Value(low.emitter.node("equal", value.tensor, zero), 1.0, exact=True)
 
 
-def _comparison(operator: str, swapped: bool = False, negated: bool = False) -> Rule:
+def _comparison(operator: str, *, swapped: bool = False, negated: bool = False) -> Rule:
     def rule(low: Lowering, node: FloatNode) -> None:
         names = list(reversed(node.inputs)) if swapped else list(node.inputs)
         greatest = max(low.magnitude(name) for name in names)

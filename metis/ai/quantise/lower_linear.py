@@ -141,7 +141,7 @@ def _linear_from_left(low: Lowering, node: FloatNode) -> None:
     low.set(node.outputs[0], Value(low.emitter.transpose(tensor, order), scale))
 
 
-def product_limits(terms: int, first_is_share: bool) -> tuple[int, int]:
+def product_limits(terms: int, *, first_is_share: bool) -> tuple[int, int]:
     """
     Limits of two factors so that a sum of products fits 32 bits.
 
@@ -162,7 +162,7 @@ def _product(low: Lowering, node: FloatNode) -> None:
     a, b = node.inputs[:2]
     shape_a, shape_b = low.shape(a), low.shape(b)
     terms = shape_a[-1]
-    limits = product_limits(terms, is_share(low, a))
+    limits = product_limits(terms, first_is_share=is_share(low, a))
     x = emitter.narrowed(low.value(a), low.magnitude(a), limits[0])
     y = emitter.narrowed(low.value(b), low.magnitude(b), limits[1])
     left = emitter.reshape(x.tensor, shape_a if len(shape_a) > 1 else (1, *shape_a))

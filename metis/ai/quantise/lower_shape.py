@@ -190,9 +190,8 @@ def _pad(low: Lowering, node: FloatNode) -> None:
             places = np.pad(
                 np.arange(size)[max(0, -before) : size - max(0, -after)], (max(0, before), max(0, after)), mode=kind
             )  # type: ignore[call-overload]
-            if before < 0 or after < 0:
-                if mode == "constant" and max(before, after) > 0:
-                    raise node.unsupported("cutting and padding one dimension at once is not supported")
+            if mode == "constant" and min(before, after) < 0 < max(before, after):
+                raise node.unsupported("cutting and padding one dimension at once is not supported")
             if before or after:
                 tensor = _taken(low, tensor, places, axis)
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -172,7 +172,7 @@ class Lowering:
             except InvalidGraph as error:
                 raise node.unsupported(f"its integer form is refused: {error.problem}") from None
 
-    def declare(self, tensor: FloatInput, name: str, index_limit: int | None, state: bool = False) -> Value:
+    def declare(self, tensor: FloatInput, name: str, index_limit: int | None, *, state: bool = False) -> Value:
         """
         Declare an input or a state.
 
@@ -202,8 +202,3 @@ def _integer_range(statistics: TensorStatistics, index_limit: int | None) -> tup
         return 0, 1
     dtype = smallest_type(int(statistics.lo), int(statistics.hi))
     return dtype.lo if statistics.lo < 0 else 0, dtype.hi
-
-
-def unary_attribute(node: FloatNode, name: str, default: Any) -> Any:
-    """An attribute or what it is where it is left out."""
-    return node.attributes.get(name, default)

@@ -58,7 +58,7 @@ def read_onnx(path: Path) -> FloatGraph:
 
 def _parsed(path: Path) -> Any:
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         if path.stat().st_size > _FILE_BYTES_MAX:
@@ -117,7 +117,7 @@ def _array(tensor: Any, folder: Path, where: str) -> Array:
             external = onnx.TensorProto()
             external.CopyFrom(tensor)
             external.raw_data = _external_bytes(tensor, folder, field)
-            external.data_location = 0
+            external.data_location = onnx.TensorProto.DEFAULT
             del external.external_data[:]
             tensor = external
         array = onnx.numpy_helper.to_array(tensor)

@@ -132,7 +132,7 @@ def _set_limits(low: Lowering) -> None:
     for node in low.graph.nodes:
         if node.operator == "MatMul" and not any(low.constant(name) is not None for name in node.inputs[:2]):
             a, b = node.inputs[:2]
-            limits = product_limits(low.shape(a)[-1], is_share(low, a))
+            limits = product_limits(low.shape(a)[-1], first_is_share=is_share(low, a))
             for name, limit in zip((a, b), limits, strict=True):
                 _limit_back(low, name, limit)
         elif node.operator == "Add" and not any(low.constant(name) is not None for name in node.inputs):

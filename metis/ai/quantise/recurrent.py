@@ -77,7 +77,10 @@ def _lstm(layer: _Layer, x: str, h: str, c: str) -> tuple[str, str]:
 def _gru(layer: _Layer, x: str, h: str, c: str) -> tuple[str, str]:
     x_gates, x_new = _parted(layer, x)
     gates = layer.shared("gates", layer.add("Add", x_gates, layer.product("product", h)))
-    z, r = (layer.act(0, role, layer.shared("gates", p)) for role, p in zip("zr", layer.several(2, "Split", gates, axis=-1), strict=True))
+    z, r = (
+        layer.act(0, role, layer.shared("gates", p))
+        for role, p in zip("zr", layer.several(2, "Split", gates, axis=-1), strict=True)
+    )
     if layer.inside:
         inner = layer.shared("inner", layer.add("Mul", r, layer.product("new", h, 1)))
     else:
@@ -106,7 +109,9 @@ def _recurrent(rewriter: Rewriter) -> None:
     node = rewriter.node
     kind, attributes = node.operator, node.attributes
     steps, batch = _checked(rewriter)
-    directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[attributes.get("direction", "forward")]
+    directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[
+        attributes.get("direction", "forward")
+    ]
     activations = _activations(rewriter, len(directions))
     x = rewriter.given(0)
     if attributes.get("layout", 0):
@@ -185,8 +190,6 @@ def _give(rewriter: Rewriter, outputs: list[list[str]], last: list[tuple[str, st
     for place in (1, 2):
         if len(wanted) > place and wanted[place]:
             rewriter.named(place, stacked([states[place - 1] for states in last], 1 if first else 0))
-
-
 
 
 RECURRENT_EXPANSIONS: Final[dict[str, Expansion]] = {"GRU": _recurrent, "LSTM": _recurrent, "RNN": _recurrent}

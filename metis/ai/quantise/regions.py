@@ -85,7 +85,8 @@ class _Finder:
 
     def _closure(self, root: str, allowed: Callable[[FloatNode], bool], most: int) -> list[int]:
         """Places of the nodes that depend on one tensor and constants alone, in order."""
-        inside, found, waiting = {root}, [], set(self._readers.get(root, []))
+        inside, waiting = {root}, set(self._readers.get(root, []))
+        found: list[int] = []
         while waiting and len(found) < most:
             place = min(waiting)
             waiting.remove(place)
@@ -201,7 +202,7 @@ class _Finder:
                     continue
                 found = _as_normalisation(self._function(root, places, result), shape)
                 if found is not None:
-                    self._graph.nodes[place] = self._normalising_node(root, result, node.name, *found)
+                    self._graph.nodes[place] = self._normalising_node(root, result, node.name, found)
                     return
 
     def _candidates(self, node: FloatNode) -> list[str]:
@@ -217,17 +218,15 @@ class _Finder:
         return found
 
     def _normalising_node(
-        self, root: str, result: str, name: str, center: bool, parts: tuple[Array, Array, float]
+        self, root: str, result: str, name: str, parts: tuple[bool, Array, Array, float]
     ) -> FloatNode:
-        scale, bias, epsilon = parts
+        center, scale, bias, epsilon = parts
         inputs = [root]
         for hint, value in (("scale", scale), ("bias", bias)):
             constant = self._names.new(f"{result}/{hint}")
             self._graph.constants[constant] = value.astype(np.float32)
             inputs.append(constant)
         operator = "LayerNormalization" if center else "RMSNormalization"
-        if not center and bias.any():
-            raise AssertionError("the caller has excluded it")
         return FloatNode(
             operator, tuple(inputs if center else inputs[:2]), (result,), {"axis": -1, "epsilon": epsilon}, name
         )
@@ -242,14 +241,17 @@ def _double(value: Array) -> Array:
     return value.astype(np.float64) if value.dtype.kind == "f" else value
 
 
-def _normalised(x: Array, center: bool, epsilon: float) -> Array:
-    deviation = x - x.mean(axis=-1, keepdims=True) if center else x
+def _deviation(x: Array, *, center: bool) -> Array:
+    return np.asarray(x - x.mean(axis=-1, keepdims=True)) if center else x
+
+
+def _normalised(deviation: Array, epsilon: float) -> Array:
     return np.asarray(deviation / np.sqrt((deviation * deviation).mean(axis=-1, keepdims=True) + epsilon))
 
 
 def _as_normalisation(
     function: Callable[[Array], Array], shape: tuple[int, ...]
-) -> tuple[bool, tuple[Array, Array, float]] | None:
+) -> tuple[bool, Array, Array, float] | None:
     """Whether rows are centred, and scale, bias and epsilon, if a function is a normalisation of rows; else None."""
     width = shape[-1]
     probe = np.random.default_rng(1).standard_normal((4, *shape))
@@ -261,25 +263,24 @@ def _as_normalisation(
             if not center and bias.any():
                 continue
             # Far above any epsilon the result is scale · normalised + bias; least squares over four probes.
-            unit = np.concatenate([_normalised(x, center, 0.0).reshape(-1, width) for x in probe])
+            unit = np.concatenate([_normalised(_deviation(x, center=center), 0.0).reshape(-1, width) for x in probe])
             large = np.concatenate([function(x * 1024.0).reshape(-1, width) for x in probe]) - bias[0]
             scale = (large * unit).sum(axis=0) / (unit * unit).sum(axis=0)
             if not np.isfinite(scale).all():
                 return None
-            epsilon = _epsilon(function, probe[0], scale, bias[0], center)
+            small = probe[0] * 1e-3
+            epsilon = _epsilon(function(small) - bias[0], _deviation(small, center=center), scale)
             given = function(probe[1] * 0.5)
-            expected = _normalised(probe[1] * 0.5, center, epsilon) * scale + bias[0]
+            expected = _normalised(_deviation(probe[1] * 0.5, center=center), epsilon) * scale + bias[0]
             if np.abs(given - expected).max() <= _TOLERANCE * max(np.abs(expected).max(), 1e-9):
-                return center, (scale, bias[0], epsilon)
+                return center, scale, bias[0], epsilon
     return None
 
 
-def _epsilon(function: Callable[[Array], Array], probe: Array, scale: Array, bias: Array, center: bool) -> float:
-    """What is added to the variance, from a row whose variance is about as small."""
-    small = probe * 1e-3
-    unit = (small - small.mean(axis=-1, keepdims=True) if center else small) * scale
-    ratio = ((function(small) - bias) * unit).sum() / (unit * unit).sum()
-    deviation = small - small.mean(axis=-1, keepdims=True) if center else small
+def _epsilon(result: Array, deviation: Array, scale: Array) -> float:
+    """What is added to the variance, from rows whose variance is about as small."""
+    unit = deviation * scale
+    ratio = (result * unit).sum() / (unit * unit).sum()
     epsilon = 1 / ratio**2 - float((deviation * deviation).mean()) if np.isfinite(ratio) and ratio > 0 else 0.0
     # Below this it only keeps a division by zero away.
-    return epsilon if epsilon > 1e-9 else 1e-12
+    return float(epsilon) if epsilon > 1e-9 else 1e-12

@@ -67,7 +67,7 @@ def quantise_file(
     progress("Reading the model")
     graph = _read(source, calibration, dims)
     arrays = read_arrays(calibration, [tensor.name for tensor in graph.inputs])
-    shapes = {tensor.name: _fixed(tensor, place == 0, dims) for place, tensor in enumerate(graph.inputs)}
+    shapes = {tensor.name: _fixed(tensor, dims) for tensor in graph.inputs}
     runs = samples_of(arrays, shapes)
     kinds = {tensor.name: tensor.dtype for tensor in graph.inputs}
     samples = [{name: np.asarray(value).astype(kinds[name]) for name, value in run.items()} for run in _spread(runs)]
@@ -91,10 +91,10 @@ def _read(source: Path, calibration: Path, dims: dict[str, int]) -> FloatGraph:
     raise InvalidModelFile(str(source), "its name must end in .onnx or .safetensors")
 
 
-def _fixed(tensor: FloatInput, first: bool, dims: Mapping[str, int]) -> Shape:
+def _fixed(tensor: FloatInput, dims: Mapping[str, int]) -> Shape:
     """The shape with the sizes that were given; an open batch takes one sample."""
     shape = [dims.get(size, size) if isinstance(size, str) else size for size in tensor.shape]
-    if first and shape and shape[0] is None and "batch" in dims:
+    if shape and shape[0] is None and "batch" in dims:
         shape[0] = dims["batch"]
     return tuple(shape)
 

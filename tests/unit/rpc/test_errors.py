@@ -25,7 +25,6 @@ from metis.types import (
     MetisError,
     PoolRejection,
     StateUnavailable,
-    errors,
 )
 
 # What ethers 6, viem 2 and web3.py 8 match in the messages of eth_sendRawTransaction and eth_call.
