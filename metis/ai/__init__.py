@@ -10,21 +10,30 @@ Source: docs/ai-graph.md.
     graph/       the format, its bytes, its validation, its cost
     reference/   the evaluator in numpy that defines the results
     engine/      the evaluator on the engine's kernels, with the same results
+    quantise/    integer models from float ones: ONNX files, encoders' safetensors
     runs.py      what a run is given and gives
+    file.py      a model in one file
+    session.py   floats in, floats out, many samples; samples.py cuts them
 """
 
 from metis.ai.engine import Evaluator
+from metis.ai.file import ModelFile, load, save
 from metis.ai.graph import GraphBuilder, Limits, Model, decode_graph, encode_graph, model_id, validate_graph
 from metis.ai.reference import ReferenceEvaluator
+from metis.ai.session import Session
 
 __all__ = [
     "Evaluator",
     "GraphBuilder",
     "Limits",
     "Model",
+    "ModelFile",
     "ReferenceEvaluator",
+    "Session",
     "decode_graph",
     "encode_graph",
+    "load",
     "model_id",
+    "save",
     "validate_graph",
 ]

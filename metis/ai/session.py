@@ -9,26 +9,17 @@ from typing import Final
 
 import numpy as np
 
+from metis.ai.engine import Evaluator
 from metis.ai.file import ModelFile, TensorDescription
-from metis.ai.graph import Graph, ProvenGraph
-from metis.ai.reference import ReferenceEvaluator, Run, Tensor
+from metis.ai.graph import ProvenGraph
+from metis.ai.runs import Run, Tensor
 from metis.ai.samples import Array, joined, samples_of
 from metis.engine import keccak256
 from metis.types import Hash32, InvalidInput
 
-__all__ = ["Results", "Session", "output_hash"]
+__all__ = ["Results", "Session"]
 
-_OUTPUT: Final = b"metis/ai/output/v1\x00"
-_OUTPUTS: Final = b"metis/ai/outputs/v1\x00"
-
-
-def output_hash(graph: Graph, run: Run) -> Hash32:
-    """What one run gave, in one hash: of each output, in order, its length in bytes as u64 and its bytes."""
-    parts = []
-    for output in graph.outputs:
-        raw = run.outputs[output.name].tobytes()
-        parts.append(len(raw).to_bytes(8, "little") + raw)
-    return keccak256(_OUTPUT + b"".join(parts))
+_RUNS: Final = b"metis/ai/runs/v1\x00"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +39,7 @@ class Results:
     @property
     def hash(self) -> Hash32:
         """That of the only run, or one over those of all."""
-        return self.hashes[0] if len(self.hashes) == 1 else keccak256(_OUTPUTS + b"".join(self.hashes))
+        return self.hashes[0] if len(self.hashes) == 1 else keccak256(_RUNS + b"".join(self.hashes))
 
 
 class Session:
@@ -60,9 +51,13 @@ class Session:
     proven : shapes, bounds and cost.
     """
 
-    def __init__(self, file: ModelFile) -> None:
+    def __init__(self, file: ModelFile, threads: int = 1) -> None:
         self._file = file
-        self._engine = ReferenceEvaluator(file.model)
+        if file.path is None:
+            self._engine = Evaluator(file.model, threads=threads)
+        else:
+            place = (file.path, file.weights_offset, file.weights_length)
+            self._engine = Evaluator.open(file.graph, *place, threads=threads)
         self.proven: ProvenGraph = self._engine.proven
 
     @property
@@ -95,7 +90,7 @@ class Session:
         samples = samples_of(arrays, {name: tensor.shape for name, tensor in described.items()})
         runs, hashes = [], []
         for run in self._runs(samples):
-            hashes.append(output_hash(self._file.graph, run))
+            hashes.append(run.output_hash)
             runs.append(self._meanings(run))
         first = next(iter(described.values()))
         whole = not first.shape or np.asarray(arrays[first.source]).ndim > len(first.shape)

@@ -58,7 +58,6 @@ def read_onnx(path: Path) -> FloatGraph:
 
 def _parsed(path: Path) -> Any:
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         if path.stat().st_size > _FILE_BYTES_MAX:
@@ -68,7 +67,10 @@ def _parsed(path: Path) -> Any:
         raise InvalidModelFile(str(path), error.strerror or str(error)) from None
     try:
         model = onnx.load_model_from_string(raw)
-    except (DecodeError, ValueError, TypeError, RecursionError) as error:
+    except Exception as error:
+        # Protobuf's own error, which belongs to a package that only onnx depends on, has no other base.
+        if not isinstance(error, ValueError | TypeError | RecursionError) and type(error).__name__ != "DecodeError":
+            raise
         raise InvalidModelFile(str(path), f"not an ONNX model: {error}") from None
     if not model.graph.node and not model.graph.output:
         raise InvalidModelFile(str(path), "not an ONNX model: it has no graph")

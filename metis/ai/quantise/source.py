@@ -23,8 +23,8 @@ from metis.types import InvalidModelFile
 
 __all__ = ["Quantised", "quantise_file"]
 
-# The reference evaluator makes about so many MACs in a minute; more samples than that are not compared.
-_COMPARED_MACS: Final = 2 * 10**10
+# What the comparison may cost; it takes fewer samples of large models.
+_COMPARED_MACS: Final = 2 * 10**11
 _COMPARED_MOST: Final = 256
 _CALIBRATED_MOST: Final = 512
 
