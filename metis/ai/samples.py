@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from metis.types import InvalidModelFile
 
-__all__ = ["Array", "Shape", "joined", "read_arrays", "samples_of"]
+__all__ = ["Array", "Shape", "joined", "read_arrays", "samples_of", "shown", "write_arrays"]
 
 Array = npt.NDArray[Any]
 Shape = tuple[int | str | None, ...]
@@ -50,6 +50,23 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
         if arrays[name].dtype.kind not in "fiub" or not arrays[name].size:
             raise InvalidModelFile(str(path), f"{name!r} is {arrays[name].dtype} of shape {arrays[name].shape}")
     return {name: arrays[name] for name in names}
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write the first array as .npy, or where the name ends in .npz, all by name; raises ``InvalidModelFile``."""
+    try:
+        with path.open("wb") as file:
+            if path.suffix == ".npz":
+                np.savez(file, allow_pickle=False, **arrays)
+            else:
+                np.save(file, next(iter(arrays.values())))
+    except OSError as error:
+        raise InvalidModelFile(str(path), error.strerror or str(error)) from None
+
+
+def shown(array: Array) -> str:
+    """An array for people: its ends, if it is long."""
+    return np.array2string(array, threshold=16, edgeitems=3, precision=5)
 
 
 def samples_of(arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> list[dict[str, Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import Counter
 from typing import Any
 
@@ -14,11 +15,8 @@ __all__ = ["described", "require_extra"]
 
 def require_extra() -> None:
     """Refuse with advice where the extra ``ai`` is not installed."""
-    try:
-        import numpy  # noqa: F401, ICN001 - only whether it is there
-    except ImportError:
-        problem = "models need the extra `ai`: pip install 'metis-stack[ai]'"
-        raise typer.BadParameter(problem) from None
+    if any(importlib.util.find_spec(name) is None for name in ("numpy", "onnx", "safetensors")):
+        raise typer.BadParameter("models need the extra `ai`: pip install 'metis-stack[ai]'")
 
 
 def described(file: Any) -> dict[str, Any]:

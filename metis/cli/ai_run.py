@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
@@ -30,21 +30,15 @@ def run(
     same as the float model's outputs.
     """
     require_extra()
-    import numpy as np
-
     from metis.ai.file import load
-    from metis.ai.samples import read_arrays
+    from metis.ai.samples import read_arrays, shown, write_arrays
     from metis.ai.session import Session
 
     opened = load(file)
     session = Session(opened)
     results = session.run(read_arrays(inputs, session.names))
     if out is not None:
-        with _written(out) as target:
-            if out.suffix == ".npz":
-                np.savez(target, allow_pickle=False, **dict(results.outputs))
-            else:
-                np.save(target, next(iter(results.outputs.values())))
+        write_arrays(out, results.outputs)
     report = {
         "file": str(file),
         "model_id": hex_text(opened.model.id),
@@ -63,14 +57,4 @@ def run(
     typer.echo(f"output hash  {report['output_hash']}")
     typer.echo(f"samples      {report['samples']}, {report['macs']:,} MACs each")
     for name, value in results.outputs.items():
-        shown = np.array2string(value, threshold=16, edgeitems=3, precision=5)
-        typer.echo(f"{name} {value.shape}\n{shown}")
-
-
-def _written(path: Path) -> BinaryIO:
-    from metis.types import InvalidModelFile
-
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise InvalidModelFile(str(path), error.strerror or str(error)) from None
+        typer.echo(f"{name} {value.shape}\n{shown(value)}")
