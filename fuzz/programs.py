@@ -35,6 +35,9 @@ _EDGES = (
     1 << 64,
 )
 
+_SLOTS = (0, 0, 1, 2, 128, 1 << 64)
+"""Few, so that they are met again; some share their lowest bits."""
+
 
 def random_word(random: Random) -> int:
     """Return a word that is small, at an edge, negative or anything."""
@@ -123,7 +126,7 @@ class Program:
             (14, self.memory),
             (3, self.keccak),
             (6, self.value),
-            (4, self.storage),
+            (6, self.storage),
             (2, self.log),
             (3, self.copy),
             (3, self.call),
@@ -229,7 +232,7 @@ class Program:
     def storage(self) -> None:
         """Read or write storage, permanent or transient."""
         random = self.random
-        slot = random.randrange(4)
+        slot = random.choice(_SLOTS)
         if random.randrange(2):
             self.push(slot)
             self.op(random.choice((0x54, 0x5C)))

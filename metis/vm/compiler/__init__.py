@@ -13,7 +13,8 @@ Runs in compile workers; a node never imports LLVM.
     decode.py         bytes → instructions, jump destinations
     blocks.py         instructions → basic blocks
     values.py         what can be known of a word: constants and bounds
-    flow.py           abstract interpretation: nodes, jump targets, inlining
+    nodes.py          blocks in context, and what a block does to facts about the stack
+    flow.py           abstract interpretation: which nodes there are, jump targets, inlining
     frames.py         stack heights, slots, what is live
     sections.py       where gas is checked
     regions.py        nodes → machine functions

@@ -26,7 +26,7 @@ __all__ = [
     "WORD_BYTES",
 ]
 
-ABI_VERSION: Final = 1
+ABI_VERSION: Final = 2
 MAGIC: Final = b"MTVM"
 
 STATUS_LEFT: Final = 0
@@ -70,5 +70,6 @@ CONTEXT: Final[dict[str, int]] = {
     "exp": 168,
     "exp_byte_gas": 176,
     "is_static": 184,
+    "sload": 192,
 }
 """Field of the context → its offset in bytes."""

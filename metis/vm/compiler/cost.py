@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from metis.vm.compiler.flow import Flow, Node
+from metis.vm.compiler.nodes import Flow, Node
 from metis.vm.compiler.opcodes import Op, OpcodeTable
 
 __all__ = ["estimate_ms"]
@@ -26,6 +26,7 @@ _HEAVY_MS: Final[dict[int, float]] = {
     Op.MSTORE: 1.6,
     Op.MSTORE8: 1.6,
     Op.KECCAK256: 3.0,
+    Op.SLOAD: 1.6,
     Op.CALLDATALOAD: 1.6,
     Op.DIV: 1.6,
     Op.MOD: 1.6,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from metis.vm.compiler.decode import Instruction
-from metis.vm.compiler.flow import Flow, Node
+from metis.vm.compiler.nodes import Flow, Node
 from metis.vm.compiler.opcodes import Op, OpcodeTable
 
 __all__ = ["Frame", "Placed", "place", "stack_use"]

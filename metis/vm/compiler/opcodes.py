@@ -59,6 +59,7 @@ class Op(IntEnum):
     MLOAD = 0x51
     MSTORE = 0x52
     MSTORE8 = 0x53
+    SLOAD = 0x54
     JUMP = 0x56
     JUMPI = 0x57
     PC = 0x58

@@ -14,8 +14,9 @@ from metis.vm.compiler.artifact import Artifact, pack
 from metis.vm.compiler.blocks import Program, read_program
 from metis.vm.compiler.cost import estimate_ms
 from metis.vm.compiler.emit.module import emit_module
-from metis.vm.compiler.flow import Flow, FlowTooLarge, analyse
+from metis.vm.compiler.flow import FlowTooLarge, analyse
 from metis.vm.compiler.frames import place
+from metis.vm.compiler.nodes import Flow
 from metis.vm.compiler.opcodes import opcode_table
 from metis.vm.compiler.options import Options
 from metis.vm.compiler.regions import Region, partition

@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 /// Version of the contract; artifacts of another are refused.
-pub const ABI_VERSION: u16 = 1;
+pub const ABI_VERSION: u16 = 2;
 
 /// First bytes of an artifact.
 pub const MAGIC: [u8; 4] = *b"MTVM";
@@ -17,7 +17,8 @@ pub const JUMP: u32 = 2;
 
 /// What `step` and `grow` answer: go on.
 pub const GO_ON: u32 = 0;
-/// What `step` answers: return [`LEFT`]. What `grow` answers: not possible, deoptimise.
+/// What `step` answers: return [`LEFT`]. What `grow` answers: not possible, deoptimise. What `sload`
+/// answers: not known, `step`.
 pub const LEAVE: u32 = 1;
 
 /// Words a stack has room for.
@@ -80,7 +81,9 @@ pub type Step = unsafe extern "C" fn(*mut Context, u64) -> u32;
 /// `grow`: more memory.
 pub type Grow = unsafe extern "C" fn(*mut Context, u64) -> u32;
 /// `keccak`: hash of bytes as a word.
-pub type Keccak = unsafe extern "C" fn(*mut Word, *const u8, u64);
+pub type Keccak = unsafe extern "C" fn(*mut Context, *mut Word, *const u8, u64);
+/// `sload`: a slot's value in place of its number, where the frame has met it.
+pub type Sload = unsafe extern "C" fn(*mut Context, *mut Word) -> u32;
 /// Arithmetic on two operands.
 pub type Binary = unsafe extern "C" fn(*mut Word, *const Word, *const Word);
 /// Arithmetic on three operands.
@@ -138,6 +141,8 @@ pub struct Context {
     pub exp_byte_gas: u64,
     /// 1 in a static call.
     pub is_static: u64,
+    /// SLOAD of what the frame has met.
+    pub sload: Sload,
 }
 
 macro_rules! offsets {
@@ -166,6 +171,7 @@ offsets! {
     calldata = 48, calldata_length = 56, return_data_length = 64, address = 72, caller = 80,
     call_value = 88, step = 96, grow = 104, keccak = 112, udiv = 120, umod = 128, sdiv = 136,
     smod = 144, addmod = 152, mulmod = 160, exp = 168, exp_byte_gas = 176, is_static = 184,
+    sload = 192,
 }
 
 /// The processor that compiled code may be made for, as `SYSTEM CPU`: the level of x86-64 that this

@@ -1,31 +1,26 @@
-//! The functions that compiled code calls.
-//!
-//! None lets a panic out: unwinding into machine code without unwinding tables is undefined. A
-//! panic is kept for this thread, compiled code is told to leave where it can be told, and whoever
-//! called it goes on with the panic ([`resume_kept_panic`]).
+//! A frame while compiled code runs it, and the functions that the code calls. None lets a panic out.
 
-use core::{
-    any::Any,
-    cell::Cell,
-    slice,
-    sync::atomic::{AtomicBool, Ordering},
-};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use core::slice;
 
-use alloy_primitives::{U256, keccak256};
+use alloy_primitives::U256;
 use metis_state_transition::Instructions;
 use revm::{
+    bytecode::opcode,
     context_interface::cfg::GasId,
     interpreter::{
         CallInput, Host, InstructionResult, Interpreter,
-        instructions::i256::{i256_div, i256_mod},
         interpreter::EthInterpreter,
         interpreter_types::{Jumps, MemoryTr},
         num_words,
     },
 };
 
-use super::abi::{Context, GO_ON, LEAVE, Region, STACK_WORDS, Word};
+use super::{
+    abi::{Context, GO_ON, LEAVE, Region, STACK_WORDS, Word},
+    arithmetic::{addmod, exp, mulmod, sdiv, smod, udiv, umod},
+    guard::{guarded, resume_kept_panic},
+    seen::Recall,
+};
 
 /// A frame while compiled code runs it: what the code sees, and what its host functions need.
 #[repr(C)]
@@ -36,6 +31,7 @@ pub struct Running<'a, H: Host> {
     instructions: Instructions<'a, H>,
     host: &'a mut H,
     left: Option<InstructionResult>,
+    recall: &'a mut Recall,
 }
 
 impl<'a, H: Host> Running<'a, H> {
@@ -45,7 +41,9 @@ impl<'a, H: Host> Running<'a, H> {
         interpreter: &'a mut Interpreter<EthInterpreter>,
         instructions: Instructions<'a, H>,
         host: &'a mut H,
+        recall: &'a mut Recall,
     ) -> Self {
+        recall.slots.clear();
         let input = &interpreter.input;
         let context = Context {
             stack: core::ptr::null_mut(),
@@ -65,7 +63,7 @@ impl<'a, H: Host> Running<'a, H> {
             call_value: (&raw const input.call_value).cast(),
             step: step::<H>,
             grow: grow::<H>,
-            keccak,
+            keccak: keccak::<H>,
             udiv,
             umod,
             sdiv,
@@ -75,8 +73,9 @@ impl<'a, H: Host> Running<'a, H> {
             exp,
             exp_byte_gas: host.gas_params().get(GasId::exp_byte_gas()),
             is_static: u64::from(interpreter.runtime_flag.is_static),
+            sload: sload::<H>,
         };
-        Self { context, interpreter, instructions, host, left: None }
+        Self { context, interpreter, instructions, host, left: None, recall }
     }
 
     /// Runs a region until it returns, and gives its status.
@@ -104,6 +103,11 @@ impl<'a, H: Host> Running<'a, H> {
     #[inline]
     pub fn left(&mut self) -> InstructionResult {
         self.left.take().expect("compiled code left a frame that no opcode ended")
+    }
+
+    /// Forgets what compiled code has read of the storage: tier 0 goes on, and may write it.
+    pub fn forget_slots(&mut self) {
+        self.recall.slots.clear();
     }
 
     /// Executes one opcode in tier 0.
@@ -164,8 +168,12 @@ impl<'a, H: Host> Running<'a, H> {
     fn step(&mut self, pc: usize) -> u32 {
         debug_assert!(pc < self.interpreter.bytecode.bytes_ref().len());
         self.hide(pc);
+        let access = self.storage_access();
         match self.interpret_one() {
             Ok(()) => {
+                if let Some((slot, written)) = access {
+                    self.see_slot(slot, written);
+                }
                 self.show();
                 GO_ON
             }
@@ -173,6 +181,27 @@ impl<'a, H: Host> Running<'a, H> {
                 self.left = Some(result);
                 LEAVE
             }
+        }
+    }
+
+    /// The slot that the next opcode reads, or that it writes, and what.
+    #[inline(always)]
+    fn storage_access(&self) -> Option<(U256, Option<U256>)> {
+        let opcode = self.interpreter.bytecode.opcode();
+        if opcode != opcode::SLOAD && opcode != opcode::SSTORE {
+            return None;
+        }
+        match (self.interpreter.stack.data().as_slice(), opcode) {
+            ([.., slot], opcode::SLOAD) => Some((*slot, None)),
+            ([.., value, slot], opcode::SSTORE) => Some((*slot, Some(*value))),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn see_slot(&mut self, slot: U256, written: Option<U256>) {
+        if let Some(value) = written.or_else(|| self.interpreter.stack.data().last().copied()) {
+            self.recall.slots.insert(slot, value);
         }
     }
 
@@ -194,48 +223,6 @@ impl<'a, H: Host> Running<'a, H> {
     }
 }
 
-type Payload = Box<dyn Any + Send>;
-
-/// Set once a panic was kept anywhere; until then no frame looks further.
-static ANY_PANIC: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    static KEPT_PANIC: Cell<Option<Payload>> = const { Cell::new(None) };
-}
-
-#[cold]
-#[inline(never)]
-fn keep_panic(payload: Payload) {
-    ANY_PANIC.store(true, Ordering::Relaxed);
-    KEPT_PANIC.with(|kept| {
-        // The first panic is the cause of those after it.
-        let first = kept.take().unwrap_or(payload);
-        kept.set(Some(first));
-    });
-}
-
-/// Goes on with a panic that a host function caught on this thread.
-#[inline]
-fn resume_kept_panic() {
-    if ANY_PANIC.load(Ordering::Relaxed)
-        && let Some(payload) = KEPT_PANIC.with(Cell::take)
-    {
-        resume_unwind(payload);
-    }
-}
-
-/// Runs a host function's work; `otherwise` where it panics.
-#[inline(always)]
-fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(value) => value,
-        Err(payload) => {
-            keep_panic(payload);
-            otherwise
-        }
-    }
-}
-
 unsafe extern "C" fn step<H: Host>(context: *mut Context, pc: u64) -> u32 {
     // SAFETY: compiled code hands back the pointer that `Running::call` gave it, made from a
     // `Running<H>` that is borrowed for the call and used by nothing else meanwhile.
@@ -249,7 +236,23 @@ unsafe extern "C" fn grow<H: Host>(context: *mut Context, new_length: u64) -> u3
     guarded(LEAVE, || running.grow(new_length))
 }
 
-unsafe extern "C" fn keccak(out: *mut Word, data: *const u8, length: u64) {
+unsafe extern "C" fn sload<H: Host>(context: *mut Context, word: *mut Word) -> u32 {
+    // SAFETY: as in `step`.
+    let running = unsafe { &*context.cast::<Running<'_, H>>() };
+    // SAFETY: `word` is a word of the contract, 8-byte aligned.
+    let word = unsafe { &mut *word.cast::<U256>() };
+    match running.recall.slots.value(word) {
+        Some(value) => {
+            *word = value;
+            GO_ON
+        }
+        None => LEAVE,
+    }
+}
+
+unsafe extern "C" fn keccak<H: Host>(context: *mut Context, out: *mut Word, data: *const u8, length: u64) {
+    // SAFETY: as in `step`.
+    let running = unsafe { &mut *context.cast::<Running<'_, H>>() };
     guarded((), || {
         let data = if length == 0 {
             &[]
@@ -258,54 +261,8 @@ unsafe extern "C" fn keccak(out: *mut Word, data: *const u8, length: u64) {
             // nothing changes during the call.
             unsafe { slice::from_raw_parts(data, length as usize) }
         };
+        let hash = running.recall.hashes.keccak(data);
         // SAFETY: `out` is a word of the contract, 8-byte aligned.
-        unsafe { out.cast::<U256>().write(keccak256(data).into()) };
+        unsafe { out.cast::<U256>().write(hash) };
     });
-}
-
-/// Reads a word.
-///
-/// # Safety
-/// `word` points to a word of the contract: 32 readable bytes, 8-byte aligned.
-#[inline(always)]
-unsafe fn read(word: *const Word) -> U256 {
-    // SAFETY: the caller's; `U256` is transparent over the four limbs of a word.
-    unsafe { word.cast::<U256>().read() }
-}
-
-macro_rules! arithmetic {
-    ($($(#[$meta:meta])* $name:ident($($operand:ident),*) $body:block)*) => {
-        $($(#[$meta])*
-        unsafe extern "C" fn $name(out: *mut Word, $($operand: *const Word),*) {
-            // SAFETY: the contract gives words. All are read before `out`, which may be one of
-            // them, is written.
-            unsafe {
-                $(let $operand = read($operand);)*
-                out.cast::<U256>().write(guarded(U256::ZERO, || $body));
-            }
-        })*
-    };
-}
-
-arithmetic! {
-    udiv(a, b) { divide(a, b).0 }
-    umod(a, b) { divide(a, b).1 }
-    sdiv(a, b) { i256_div(a, b) }
-    smod(a, b) { i256_mod(a, b) }
-    addmod(a, b, n) { a.add_mod(b, n) }
-    mulmod(a, b, n) { a.mul_mod(b, n) }
-    exp(base, exponent) { base.pow(exponent) }
-}
-
-/// Quotient and remainder, both 0 for a division by 0.
-#[inline(always)]
-fn divide(a: U256, b: U256) -> (U256, U256) {
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (*a.as_limbs(), *b.as_limbs());
-    if a1 | a2 | a3 | b1 | b2 | b3 == 0 {
-        if b0 == 0 {
-            return (U256::ZERO, U256::ZERO);
-        }
-        return (U256::from(a0 / b0), U256::from(a0 % b0));
-    }
-    if b.is_zero() { (U256::ZERO, U256::ZERO) } else { a.div_rem(b) }
 }

@@ -5,13 +5,16 @@
 //! the frame's program counter and goes on in tier 0 wherever compiled code gives up.
 
 pub mod abi;
+mod arithmetic;
 mod artifact;
 mod code;
 mod entry;
+mod guard;
 mod host;
 mod loader;
 mod registry;
 mod runner;
+mod seen;
 
 pub use artifact::{Artifact, ArtifactError, Entry};
 pub use registry::{CodeReport, Counters, HotCode, Mode, Registry, RegistryLimits};

@@ -20,6 +20,7 @@ use super::{
     entry::{Entry, Tally},
     host::Running,
     registry::{Mode, Registry},
+    seen::Recall,
 };
 
 /// Gas that a runner counts of a code before it tells the registry.
@@ -34,6 +35,7 @@ pub struct TieredRunner {
     /// What this runner has met. All of one rule set.
     slots: B256Map<Slot>,
     spec: SpecId,
+    recall: Recall,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl TieredRunner {
     /// A runner that uses and feeds a registry.
     pub fn new(registry: &Arc<Registry>) -> Self {
         let registry = (registry.mode() != Mode::Off).then(|| Arc::clone(registry));
-        Self { registry, slots: B256Map::default(), spec: SpecId::default() }
+        Self { registry, slots: B256Map::default(), spec: SpecId::default(), recall: Recall::default() }
     }
 
     fn tell(&mut self) {
@@ -118,7 +120,8 @@ impl FrameRunner for TieredRunner {
             Some(code) => {
                 let is_entry = code.entry(interpreter.bytecode.pc()).is_some();
                 let gas_interpreted = slot.tally.gas_interpreted;
-                let action = run_compiled(code, Running::new(interpreter, instructions, host), &mut slot.tally);
+                let running = Running::new(interpreter, instructions, host, &mut self.recall);
+                let action = run_compiled(code, running, &mut slot.tally);
                 slot.tally.frames_compiled += is_start & u64::from(is_entry);
                 slot.tally.frames_interpreted += is_start & u64::from(!is_entry);
                 let interpreted = slot.tally.gas_interpreted - gas_interpreted;
@@ -207,6 +210,7 @@ fn interpret<H: Host>(
     running: &mut Running<'_, H>,
     tally: &mut Tally,
 ) -> Result<usize, InstructionResult> {
+    running.forget_slots();
     let gas_before = running.interpreter().gas.remaining();
     let ended = loop {
         if let Err(result) = running.interpret_one() {

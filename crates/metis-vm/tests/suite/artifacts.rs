@@ -15,7 +15,7 @@ use alloy_primitives::B256;
 use metis_state_transition::Fork;
 use metis_vm::{
     Registry,
-    compiled::{Artifact, ArtifactError, Mode, RegistryLimits},
+    compiled::{Artifact, ArtifactError, Mode, RegistryLimits, abi::ABI_VERSION},
 };
 use proptest::prelude::*;
 
@@ -62,7 +62,7 @@ fn artifact__with_a_field_bent__is_refused_with_the_reason() {
     let good = parts();
     let refused = [
         (Parts { magic: *b"MTVX", ..good.clone() }, "magic"),
-        (Parts { version: 2, ..good.clone() }, "version"),
+        (Parts { version: ABI_VERSION + 1, ..good.clone() }, "version"),
         (Parts { flags: 1, ..good.clone() }, "reserved"),
         (Parts { fork: 200, ..good.clone() }, "fork"),
         (Parts { target: B256::ZERO, ..good.clone() }, "target"),

@@ -7,9 +7,11 @@ cold and lie behind the hot code.
 
     writer.py         lines, names and labels of one function
     machine.py        the state of the EVM while a node is emitted; leaving compiled code
-    arithmetic.py     ADD … EXP
+    arithmetic.py     ADD, MUL, SUB, EXP, SIGNEXTEND
+    division.py       DIV … MULMOD
     bits.py           comparisons, logic, shifts
     memory.py         MLOAD, MSTORE, MSTORE8, MSIZE, KECCAK256
+    storage.py        SLOAD
     environment.py    the call's own values
     stack.py          PUSH, DUP, SWAP, POP
     control.py        how a node ends

@@ -1,22 +1,14 @@
-"""
-ADD, MUL, SUB, DIV, SDIV, MOD, SMOD, ADDMOD, MULMOD, EXP, SIGNEXTEND.
-
-Additions and multiplications are as narrow as the bounds of their operands allow. Division tries the
-machine's 64-bit division first and calls the engine for what does not fit: LLVM's own 256-bit division is
-a loop over bits.
-"""
+"""ADD, MUL, SUB, EXP, SIGNEXTEND, as narrow as the bounds of their operands allow."""
 
 from __future__ import annotations
 
 from metis.vm.compiler.emit.machine import Machine, Word, constant_word
-from metis.vm.compiler.emit.writer import LIKELY
 from metis.vm.compiler.opcodes import Op
 from metis.vm.compiler.values import Fact, fold, result_fact
 
-__all__ = ["binary", "exp", "modular", "narrow_width", "power_of_two", "sign_extend"]
+__all__ = ["exp", "folded", "narrow_width", "power_of_two", "ring", "sign_extend"]
 
 _WIDTHS = (64, 128, 256)
-_HELPERS = {Op.DIV: "udiv", Op.MOD: "umod", Op.SDIV: "sdiv", Op.SMOD: "smod", Op.ADDMOD: "addmod", Op.MULMOD: "mulmod"}
 _OFFSET_MAX = 1 << 32
 
 
@@ -46,17 +38,13 @@ def folded(machine: Machine, opcode: int, count: int) -> bool:
     return True
 
 
-def binary(machine: Machine, opcode: int) -> None:
-    """Emit an opcode of two operands and one result."""
+def ring(machine: Machine, opcode: int) -> None:
+    """Emit ADD, MUL or SUB."""
     if folded(machine, opcode, 2):
         return
     left, right = machine.peek(0), machine.peek(1)
     fact = result_fact(opcode, (left.fact, right.fact))
-    if opcode in (Op.ADD, Op.MUL, Op.SUB):
-        word = _ring(machine, opcode, left, right, fact)
-    else:
-        word = _divide(machine, opcode, left, right, fact)
-    machine.rewrite(2, word)
+    machine.rewrite(2, _ring(machine, opcode, left, right, fact))
 
 
 def _ring(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) -> Word:
@@ -93,133 +81,6 @@ def _ring(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) ->
                 word.root, word.offset = base.root or base, base.offset + offset
                 break
     return word
-
-
-def _divide(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) -> Word:
-    writer = machine.writer
-    if right.fact.constant == 0:
-        return constant_word(0)
-    is_signed = opcode in (Op.SDIV, Op.SMOD)
-    if is_signed and max(left.fact.bits, right.fact.bits) < 256:
-        is_signed = False
-        opcode = Op.DIV if opcode == Op.SDIV else Op.MOD
-    shift = power_of_two(right.fact)
-    if shift is not None and not is_signed:
-        width = left.width
-        if opcode == Op.DIV:
-            if shift >= width:
-                return constant_word(0)
-            return Word(writer.let(f"lshr i{width} {left.text}, {shift}"), width, fact)
-        mask = (1 << shift) - 1
-        if shift >= width:
-            return left
-        return Word(writer.let(f"and i{width} {left.text}, {mask}"), width, fact)
-    if is_signed:
-        return _divide_signed(machine, opcode, left, right, fact)
-    return _divide_unsigned(machine, opcode, left, right, fact)
-
-
-def _divide_unsigned(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) -> Word:
-    writer = machine.writer
-    name = "udiv" if opcode == Op.DIV else "urem"
-    divisor = right.fact.constant
-    narrow = max(left.fact.bits, right.fact.bits) <= 64
-    if narrow and divisor:
-        return Word(writer.let(f"{name} i64 {machine.at(left, 64)}, {divisor}"), 64, fact)
-    if divisor is not None and divisor >> 64:
-        return _call(machine, opcode, (left, right), fact)
-    quick, slow, done = writer.new_label(), writer.new_label(), writer.new_label()
-    checks = []
-    if not narrow:
-        both = machine.wide(left)
-        if right.fact.bits > 64:
-            both = writer.let(f"or i256 {both}, {machine.wide(right)}")
-        checks.append(writer.let(f"icmp ult i256 {both}, {1 << 64}"))
-    if divisor is None:
-        checks.append(writer.let(f"icmp ne i64 {machine.at(right, 64)}, 0"))
-    condition = checks[0] if len(checks) == 1 else writer.let(f"and i1 {checks[0]}, {checks[1]}")
-    small_left, small_right = machine.at(left, 64), machine.at(right, 64)
-    writer.line(f"br i1 {condition}, label %{quick}, label %{slow}, {LIKELY}")
-    writer.begin(quick)
-    result = writer.let(f"{name} i64 {small_left}, {small_right}")
-    quick_wide = writer.let(f"zext i64 {result} to i256") if not narrow else result
-    quick_end = writer.label
-    writer.line(f"br label %{done}")
-    if narrow:
-        with writer.rarely(slow):
-            writer.line(f"br label %{done}")
-        writer.begin(done)
-        return Word(writer.let(f"phi i64 [ {quick_wide}, %{quick_end} ], [ 0, %{slow} ]"), 64, fact)
-    with writer.rarely(slow):
-        slow_result = _call(machine, opcode, (left, right), fact)
-        slow_end = writer.label
-        writer.line(f"br label %{done}")
-    writer.begin(done)
-    text = writer.let(f"phi i256 [ {quick_wide}, %{quick_end} ], [ {slow_result.text}, %{slow_end} ]")
-    return Word(text, 256, fact)
-
-
-def _divide_signed(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) -> Word:
-    writer = machine.writer
-    divisor = right.fact.constant
-    signed = divisor - (1 << 256) if divisor is not None and divisor >> 255 else divisor
-    if signed is not None and not -(1 << 63) < signed < 1 << 63:
-        return _call(machine, opcode, (left, right), fact)
-    quick, slow, done = writer.new_label(), writer.new_label(), writer.new_label()
-    wide_left, small_left = machine.wide(left), machine.at(left, 64)
-    fits = _fits_signed(machine, wide_left, small_left)
-    if signed is not None:
-        small_right = str(signed)
-        if signed == -1:
-            # BOUND: the smallest 64-bit number divided by -1 does not fit.
-            least = writer.let(f"icmp ne i64 {small_left}, {-(1 << 63)}")
-            fits = writer.let(f"and i1 {fits}, {least}")
-    else:
-        small_right = machine.at(right, 64)
-        fits_right = _fits_signed(machine, machine.wide(right), small_right)
-        # 0 and -1 are what the machine's division cannot do; both go the slow way.
-        shifted = writer.let(f"add i64 {small_right}, 1")
-        usual = writer.let(f"icmp ugt i64 {shifted}, 1")
-        fits = writer.let(f"and i1 {fits}, {fits_right}")
-        fits = writer.let(f"and i1 {fits}, {usual}")
-    writer.line(f"br i1 {fits}, label %{quick}, label %{slow}, {LIKELY}")
-    writer.begin(quick)
-    name = "sdiv" if opcode == Op.SDIV else "srem"
-    result = writer.let(f"{name} i64 {small_left}, {small_right}")
-    quick_wide = writer.let(f"sext i64 {result} to i256")
-    writer.line(f"br label %{done}")
-    with writer.rarely(slow):
-        slow_result = _call(machine, opcode, (left, right), fact)
-        slow_end = writer.label
-        writer.line(f"br label %{done}")
-    writer.begin(done)
-    text = writer.let(f"phi i256 [ {quick_wide}, %{quick} ], [ {slow_result.text}, %{slow_end} ]")
-    return Word(text, 256, fact)
-
-
-def _fits_signed(machine: Machine, wide: str, small: str) -> str:
-    writer = machine.writer
-    return writer.let(f"icmp eq i256 {writer.let(f'sext i64 {small} to i256')}, {wide}")
-
-
-def _call(machine: Machine, opcode: int, operands: tuple[Word, ...], fact: Fact) -> Word:
-    """Let the engine do it: operands and result go through the function's own scratch words."""
-    writer = machine.writer
-    for index, operand in enumerate(operands):
-        writer.line(f"store i256 {machine.wide(operand)}, ptr %scratch{index}, align 8")
-    helper = writer.load_field(_HELPERS[Op(opcode)], "ptr", constant=True)
-    arguments = ", ".join(["ptr %scratch0", *(f"ptr %scratch{index}" for index in range(len(operands)))])
-    writer.line(f"call void {helper}({arguments}) #1")
-    return Word(writer.let("load i256, ptr %scratch0, align 8"), 256, fact)
-
-
-def modular(machine: Machine, opcode: int) -> None:
-    """Emit ADDMOD or MULMOD."""
-    if folded(machine, opcode, 3):
-        return
-    operands = (machine.peek(0), machine.peek(1), machine.peek(2))
-    fact = result_fact(opcode, [operand.fact for operand in operands])
-    machine.rewrite(3, _call(machine, opcode, operands, fact))
 
 
 def exp(machine: Machine) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from metis.vm.compiler.abi import CAUSE_JUMP, CAUSE_OTHER, CAUSE_SECTION_GAS, CAUSE_STACK, STACK_WORDS_MAX, WORD_BYTES
 from metis.vm.compiler.decode import Instruction
-from metis.vm.compiler.emit import arithmetic, bits, memory, stack
+from metis.vm.compiler.emit import arithmetic, bits, division, memory, stack, storage
 from metis.vm.compiler.emit.control import DynamicJump, Edge, end_node, fresh_state
 from metis.vm.compiler.emit.environment import ENVIRONMENT
 from metis.vm.compiler.emit.machine import Machine, State, Word, constant_word, deoptimised
@@ -332,19 +332,23 @@ class FunctionEmitter:
                 stack.pop(machine)
         elif opcode in ENVIRONMENT:
             ENVIRONMENT[opcode](machine)
+        elif opcode == Op.SLOAD:
+            storage.load(machine, instruction.next_pc)
         else:
             _emit_operation(machine, opcode)
 
 
 def _emit_operation(machine: Machine, opcode: int) -> None:
-    if opcode in _RING or opcode in _DIVISIONS:
-        arithmetic.binary(machine, opcode)
+    if opcode in _RING:
+        arithmetic.ring(machine, opcode)
+    elif opcode in _DIVISIONS:
+        division.divide(machine, opcode)
     elif opcode in _BINARY_BITS:
         bits.binary(machine, opcode)
     elif opcode in _SHIFTS:
         bits.shift(machine, opcode)
     elif opcode in (Op.ADDMOD, Op.MULMOD):
-        arithmetic.modular(machine, opcode)
+        division.modular(machine, opcode)
     elif opcode == Op.POP:
         stack.pop(machine)
     elif opcode != Op.JUMPDEST:

@@ -95,7 +95,6 @@ def _activate(machine: Machine, opcode: int, end: int | str) -> None:
     Grow memory where ``end`` lies behind its active size.
 
     Only gas lives in an SSA value across this; the address of memory is loaded again by whoever needs it.
-    Only gas lives in an SSA value across this; the address of memory is loaded again by whoever needs it.
     """
     writer, state = machine.writer, machine.state
     is_reserved = isinstance(end, int) and end <= RESERVED_MEMORY_BYTES
@@ -167,5 +166,5 @@ def keccak256(machine: Machine) -> None:
         base = writer.load_field("memory", "ptr")
         address = writer.let(f"getelementptr inbounds i8, ptr {base}, i64 {low}")
     helper = writer.load_field("keccak", "ptr", constant=True)
-    writer.line(f"call void {helper}(ptr %scratch0, ptr {address}, i64 {size_text}) #1")
+    writer.line(f"call void {helper}(ptr readnone %context, ptr %scratch0, ptr {address}, i64 {size_text}) #1")
     machine.rewrite(2, Word(writer.let("load i256, ptr %scratch0, align 8"), 256, COMPUTED))

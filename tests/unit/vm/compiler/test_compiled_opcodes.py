@@ -5,9 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fuzz.programs import random_word
 from metis import engine
+from metis.vm.compiler.emit.division import reciprocal
 from metis.vm.compiler.opcodes import Op
 from tests.unit.vm.compiler.compiling import FORK, compiled, difference, push
 from tests.unit.vm.compiler.test_values import OPERANDS
@@ -49,6 +52,33 @@ def test_opcode__one_operand_known_or_narrow__as_in_tier_0(opcode: Op) -> None:
         code += bytes([opcode]) + RETURN_TOP
         calldata = b"".join(random_word(random).to_bytes(32, "big") for _ in range(count))
         assert difference(code, calldata) is None, (code.hex(), calldata.hex())
+
+
+@pytest.mark.parametrize("opcode", [Op.DIV, Op.SDIV, Op.MOD, Op.SMOD], ids=lambda opcode: opcode.name)
+@pytest.mark.parametrize("divisor", [3, 7, 10**6, 10**18, 2**64 - 1, 2**64 + 1, 2**127 - 1, 2**127, -1, -2, -(10**6)])
+def test_division__by_a_known_word__as_in_tier_0(opcode: Op, divisor: int) -> None:
+    random = Random(divisor)
+    spec = engine.ChainSpec.at_fork(FORK)
+    for narrowing in (b"", push(2**100 - 1) + bytes([Op.AND])):
+        code = push(divisor % 2**256) + from_calldata(0) + narrowing + bytes([opcode]) + RETURN_TOP
+        registry = compiled(code)
+        edges = [
+            sign * (factor * abs(divisor) + more) for factor in (1, 2**60) for more in (-1, 0, 1) for sign in (1, -1)
+        ]
+        edges += [sign * (2**bits + more) for bits in (63, 64, 126, 127, 128) for more in (-1, 0) for sign in (1, -1)]
+        for word in [*edges, *(random_word(random) for _ in range(60))]:
+            calldata = (word % 2**256).to_bytes(32, "big")
+            assert engine.compare_tiers(spec, code, calldata, ENOUGH, registry) is None, word
+
+
+@given(st.integers(2, 2**127 - 1), st.integers(0, 2**127 - 1))
+def test_reciprocal__any_divisor_and_dividend__divides(divisor: int, dividend: int) -> None:
+    factor, shift = reciprocal(divisor)
+    assert factor < 2**128
+    assert shift >= 128
+    near = dividend // divisor * divisor
+    for word in (dividend, near, max(0, near - 1), 2**127 - 1):
+        assert word * factor >> shift == word // divisor
 
 
 @pytest.mark.parametrize("opcode", [0x30, 0x32, 0x33, 0x34, 0x36, 0x38, 0x3A, 0x3D, 0x42, 0x46, 0x58, 0x59, 0x5A])

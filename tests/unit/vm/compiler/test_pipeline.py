@@ -8,7 +8,7 @@ import pytest
 
 from metis import engine
 from metis.types import ArtifactRejected
-from metis.vm.compiler.abi import MAGIC
+from metis.vm.compiler.abi import ABI_VERSION, MAGIC
 from metis.vm.compiler.artifact import Artifact
 from metis.vm.compiler.options import Options
 from metis.vm.compiler.pipeline import Refusal, compile_code, plan_code
@@ -53,7 +53,7 @@ def test_artifact__its_header__is_the_documents() -> None:
     artifact = compile_code(CODE, FORK)
     assert isinstance(artifact, Artifact)
     magic, version, flags, code_hash, fork = struct.unpack_from("<4sHH32sB", artifact.data)
-    assert (magic, version, flags) == (MAGIC, 1, 0)
+    assert (magic, version, flags) == (MAGIC, ABI_VERSION, 0)
     assert code_hash == engine.keccak256(CODE) == artifact.code_hash
     assert engine.fork_names()[fork] == FORK == artifact.fork
 
