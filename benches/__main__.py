@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benches import executor, recovery, startup
+from benches import executor, metisvm, recovery, startup
 from benches.harness import Measurement, Reading, write_results
 
 TABLE_WIDTH_COLUMNS = 160
 
-BENCHES: dict[str, Callable[[float], list[Measurement]]] = {"executor": executor.run, "recovery": recovery.run}
+BENCHES: dict[str, Callable[[float], list[Measurement]]] = {
+    "executor": executor.run,
+    "metisvm": metisvm.run,
+    "recovery": recovery.run,
+}
 READINGS: dict[str, Callable[[float], list[Reading]]] = {"startup": startup.run}
 
 

@@ -12,7 +12,7 @@ from metis.cli.output import columns, write_json
 if TYPE_CHECKING:
     from metis.vm.bench import Row
 
-__all__ = ["bench"]
+__all__ = ["as_text", "bench"]
 
 
 def bench(
@@ -37,7 +37,7 @@ def bench(
     if as_json:
         write_json(_as_object(rows))
     else:
-        typer.echo(_as_text(rows))
+        typer.echo(as_text(rows))
 
 
 def _as_object(rows: list[Row]) -> dict[str, Any]:
@@ -69,7 +69,8 @@ def _as_object(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _as_text(rows: list[Row]) -> str:
+def as_text(rows: list[Row]) -> str:
+    """Return the rows as a table, with the geometric means below it."""
     from metis.vm.bench import geometric_means
 
     table = columns(
