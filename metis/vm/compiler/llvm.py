@@ -22,6 +22,8 @@ LLVM_VERSION = ".".join(str(part) for part in llvm.llvm_version_info)
 def _target_machine(cpu: str, level: int) -> Any:
     # The scheduler takes a fifth of the code generator's time and does not show in the workloads.
     llvm.set_option("metis", "-enable-misched=false")
+    # Ways out of compiled code end alike: looking for tails to merge takes a quarter more, and saves 4 % of the code.
+    llvm.set_option("metis", "-enable-tail-merge=false")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple("x86_64-unknown-linux-gnu")
