@@ -319,6 +319,11 @@ class NodeControl:
         }
 
     @property
+    def head_changed_ms(self) -> int:
+        """When the newest block became the newest: milliseconds since the Unix epoch, by the system's clock."""
+        return self._host.heads.changed_ms
+
+    @property
     def genesis_timestamp_s(self) -> int:
         """Timestamp of the first block."""
         first = self.node.block(0)

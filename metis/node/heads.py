@@ -9,6 +9,7 @@ of the block in its place. Cost: nothing is encoded where nobody subscribes.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +34,8 @@ class Heads:
         self._happenings = happenings
         self._hub = hub
         self._changed = asyncio.Event()
+        self.changed_ms = int(time.time() * 1_000)
+        """When the head last changed, in milliseconds since the Unix epoch."""
         self.added_count = 0
         """Blocks that joined the canonical chain since the start."""
         self.removed_count = 0
@@ -51,6 +54,7 @@ class Heads:
 
     def changed(self, added: Iterable[HeadChange], removed: Iterable[HeadChange] = ()) -> None:
         """Tell that blocks left the canonical chain (newest first) and others joined it (oldest first)."""
+        self.changed_ms = int(time.time() * 1_000)
         for change in (*removed, *added):
             self._happenings.heads.append(change)
             if change.is_removed:

@@ -73,6 +73,20 @@ impl<V: StateView> Simulation<'_, V> {
         self.evm(runner).execute(call).map(|(outcome, _)| outcome)
     }
 
+    /// Runs a call as [`Self::call`] does, and assumes what it changed from then on.
+    ///
+    /// # Errors
+    /// [`TransactionFault`].
+    pub fn call_and_keep(
+        &mut self,
+        call: &RecoveredTransaction,
+        runner: impl FrameRunner,
+    ) -> Result<TransactionOutcome, Fault<V>> {
+        let (outcome, changes) = self.evm(runner).execute(call)?;
+        self.overrides.merge(changes);
+        Ok(outcome)
+    }
+
     /// The least gas limit with which the call succeeds, as go-ethereum searches for it.
     ///
     /// The call's own gas limit is the upper bound of the search.

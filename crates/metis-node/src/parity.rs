@@ -30,17 +30,17 @@ pub struct CallTraceFilter {
 }
 
 /// A JSON array that grows element by element, up to a size.
-struct Array {
+pub(crate) struct Array {
     text: Vec<u8>,
     size_bytes_max: usize,
 }
 
 impl Array {
-    fn new(size_bytes_max: usize) -> Self {
+    pub(crate) fn new(size_bytes_max: usize) -> Self {
         Self { text: vec![b'['], size_bytes_max }
     }
 
-    fn push(&mut self, element: &impl Serialize) -> Result<(), NodeError> {
+    pub(crate) fn push(&mut self, element: &impl Serialize) -> Result<(), NodeError> {
         if self.text.len() > 1 {
             self.text.push(b',');
         }
@@ -52,7 +52,7 @@ impl Array {
         Ok(())
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.text.push(b']');
         self.text
     }

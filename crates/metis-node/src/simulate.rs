@@ -56,6 +56,18 @@ pub struct BlockOverrides {
     pub blob_base_fee: Option<u128>,
 }
 
+impl BlockOverrides {
+    /// Puts what is assumed into an environment, but for the base fee, which depends on the call.
+    pub(crate) fn put_into(&self, environment: &mut BlockEnvironment) {
+        environment.number = self.number.unwrap_or(environment.number);
+        environment.timestamp = self.timestamp.unwrap_or(environment.timestamp);
+        environment.gas_limit = self.gas_limit.unwrap_or(environment.gas_limit);
+        environment.beneficiary = self.beneficiary.unwrap_or(environment.beneficiary);
+        environment.prev_randao = self.prev_randao.unwrap_or(environment.prev_randao);
+        environment.assumed_blob_base_fee = self.blob_base_fee.or(environment.assumed_blob_base_fee);
+    }
+}
+
 impl Node {
     /// Runs `work` with the state after a block and a call's assumptions, or with the state after the first
     /// `transaction_count` transactions of the block.
@@ -76,16 +88,11 @@ impl Node {
         };
         let mut environment = BlockEnvironment::of(&header, self.ancestors(&header.parent_hash));
         // A call runs in its block, after its transactions. Ancestors end with the block's parent.
-        environment.number = block.number.unwrap_or(environment.number);
-        environment.timestamp = block.timestamp.unwrap_or(environment.timestamp);
-        environment.gas_limit = block.gas_limit.unwrap_or(environment.gas_limit);
-        environment.beneficiary = block.beneficiary.unwrap_or(environment.beneficiary);
-        environment.prev_randao = block.prev_randao.unwrap_or(environment.prev_randao);
+        block.put_into(&mut environment);
         environment.base_fee_per_gas = match block.base_fee_per_gas {
             Some(assumed) => assumed,
             None => self.base_fee_of_call(&header, call.envelope.max_fee_per_gas()),
         };
-        environment.assumed_blob_base_fee = block.blob_base_fee;
         let spec = self.spec();
         let fork = spec.fork_at(environment.number, environment.timestamp);
         let precompiles = precompile_moves(fork, overrides)?;
@@ -99,7 +106,7 @@ impl Node {
     }
 
     /// The base fee that a call sees in a block.
-    fn base_fee_of_call(&self, header: &Header, fee_cap: u128) -> u64 {
+    pub(crate) fn base_fee_of_call(&self, header: &Header, fee_cap: u128) -> u64 {
         let base_fee = header.base_fee_per_gas.unwrap_or(0);
         if fee_cap == 0 {
             // As in go-ethereum: a call that names no price sees no base fee.
@@ -114,7 +121,11 @@ impl Node {
     }
 
     /// The state before a block, and what its first transactions changed of it.
-    fn state_within(&self, block_hash: B256, count: usize) -> Result<(Arc<MemorySnapshot>, ChangeSet), NodeError> {
+    pub(crate) fn state_within(
+        &self,
+        block_hash: B256,
+        count: usize,
+    ) -> Result<(Arc<MemorySnapshot>, ChangeSet), NodeError> {
         let stored = self.stored(BlockId::Hash(block_hash))?.ok_or(NodeError::UnknownBlock)?;
         let changes = self.replay(&stored.block, stored.hash, &stored.senders, 0, |replay| {
             replay.skip_to(count)?;

@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.controls import BLOCK_COUNT_MAX, Controls
-from metis.rpc.namespaces.encoding import json_array, json_or_null
+from metis.rpc.namespaces.debug_trace import TRACE_SIZE_BYTES_MAX
 from metis.rpc.namespaces.lenient import number_of, optional
 from metis.rpc.parameters import BadValue, address, boolean, hash32, object_of
 from metis.rpc.registry import MethodRegistry, Parameter
+from metis.rpc.reverts import revert_reason
 from metis.types import Address, Hash32
 
 __all__ = ["register_control_blocks"]
+
+TOP_CALLS = b'{"tracer": "callTracer", "tracerConfig": {"onlyTopCall": true}}'
 
 _number = number_of(64)
 _SECONDS = Parameter("seconds", _number)
@@ -71,9 +77,11 @@ def _register_mining(registry: MethodRegistry, controls: Controls) -> None:
 
     @registry.asynchronous("evm_mine_detailed", _OPTIONS)
     async def mine_detailed(options: _MineOptions) -> bytes:
-        """Build blocks as evm_mine does, and answer them with whole transactions."""
+        """Build blocks as evm_mine does, and answer them with whole transactions and what each returned."""
         hashes = await mine_as_told(options)
-        return json_array(json_or_null(node.block_json(found, full=True)) for found in hashes)
+        # Not this handler's own work: a fork asks it again, and blocks must not be mined again.
+        text: bytes = await controls.change(lambda: orjson.dumps([detailed_block(node, found) for found in hashes]))
+        return text
 
 
 def _register_modes(registry: MethodRegistry, controls: Controls) -> None:
@@ -166,6 +174,20 @@ def _register_time(registry: MethodRegistry, controls: Controls) -> None:
     def remove_timestamp_interval() -> bool:
         """Let timestamps go by the clock again; answers whether they did not."""
         return controls.set_timestamp_interval(None)
+
+
+def detailed_block(node: Node, block_hash: bytes) -> dict[str, Any]:
+    """Write a block whose transactions say what they returned (``output``) and why they reverted (``revertReason``)."""
+    block: dict[str, Any] = orjson.loads(node.block_json(block_hash, full=True) or b"{}")
+    if not block["transactions"]:
+        return block
+    traces = orjson.loads(node.trace_block_json(block_hash, TOP_CALLS, TRACE_SIZE_BYTES_MAX) or b"[]")
+    for transaction, trace in zip(block["transactions"], traces, strict=True):
+        transaction["output"] = trace["result"].get("output", "0x")
+        if trace["result"].get("error") == "execution reverted":
+            reason = revert_reason(bytes.fromhex(transaction["output"][2:]))
+            transaction |= {} if reason is None else {"revertReason": reason}
+    return block
 
 
 def _checked(block_count: int) -> int:

@@ -154,6 +154,11 @@ def _register_information(registry: MethodRegistry, controls: Controls) -> None:
         """Version, chain, head and snapshots of this node."""
         return controls.metadata()
 
+    @registry.hot("anvil_getLastBlockWallTime")
+    def last_block_wall_time() -> int:
+        """When the newest block became the newest, in milliseconds of the system's clock."""
+        return controls.head_changed_ms
+
     @registry.hot("anvil_getGenesisTime")
     def genesis_time() -> int:
         """Timestamp of the first block, in seconds."""

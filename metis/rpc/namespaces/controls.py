@@ -127,5 +127,9 @@ class Controls(Protocol):
         """Answer anvil_metadata."""
 
     @property
+    def head_changed_ms(self) -> int:
+        """When the newest block became the newest: milliseconds since the Unix epoch, by the system's clock."""
+
+    @property
     def genesis_timestamp_s(self) -> int:
         """Timestamp of the first block."""

@@ -50,6 +50,14 @@ def register_debug_raw(registry: MethodRegistry, backend: Backend) -> None:
             raise RpcError(ErrorCode.INVALID_INPUT, "block not found")
         return [hex_data(receipt) for receipt in receipts]
 
+    @registry.hot("debug_getRawTransactions", _BLOCK)
+    def get_raw_transactions(block: BlockId) -> list[str]:
+        """Return the EIP-2718 encodings of a block's transactions."""
+        handle = node.block(reference(block))
+        if handle is None:
+            raise RpcError(ErrorCode.INVALID_INPUT, "block not found")
+        return [hex_data(transaction.raw) for transaction in handle.body_fields()["transactions"]]
+
     @registry.hot("debug_getRawTransaction", Parameter("hash", hash32))
     def get_raw_transaction(transaction_hash: Hash32) -> str:
         """Return a transaction as it was sent; empty where there is none, as in geth."""

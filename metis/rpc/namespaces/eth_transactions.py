@@ -125,6 +125,24 @@ def register_sending(registry: MethodRegistry, backend: Backend) -> None:
         """Return the accounts that this node signs for."""
         return [hex_data(account) for account in signer.addresses]
 
+    registry.alias("eth_requestAccounts", "eth_accounts")
+
+    @registry.asynchronous(
+        "eth_resend", _FIELDS, Parameter("gas_price", quantity, None), Parameter("gas_limit", _nonce, None)
+    )
+    async def resend(fields: TransactionFields, gas_price_wei: int | None, gas_limit: int | None) -> str:
+        """Send a waiting transaction again, with another gas price or gas limit."""
+        if "nonce" not in fields:
+            raise RpcError(ErrorCode.INVALID_INPUT, "missing transaction nonce in transaction spec")
+        sender = fields.get("from") or next(iter(signer.addresses), None)
+        waiting = orjson.loads(node.pool_content_json(sender)) if sender is not None else {}
+        if not any(str(fields["nonce"]) in found for found in waiting.values()):
+            raise RpcError(ErrorCode.INVALID_INPUT, f"transaction {fields['nonce']} of the sender is not in the pool")
+        if gas_price_wei:
+            capped = ("maxFeePerGas", "maxPriorityFeePerGas", "gasPrice")
+            fields = {name: value for name, value in fields.items() if name not in capped} | {"gasPrice": gas_price_wei}
+        return hex_data(await sent(fields | ({"gas": gas_limit} if gas_limit else {})))
+
     @registry.asynchronous("eth_sendTransaction", _FIELDS)
     async def send_transaction(fields: TransactionFields) -> str:
         """Fill in what is missing, sign with one of the node's keys, and send."""

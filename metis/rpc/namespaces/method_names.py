@@ -37,15 +37,19 @@ PUBLIC_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "eth_transactions.register_sending": (
         "eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_accounts", "eth_sendTransaction",
         "eth_sendTransactionSync", "eth_signTransaction", "eth_fillTransaction", "eth_sign", "personal_sign",
+        "eth_requestAccounts", "eth_resend",
     ),
     "typed_data.register_typed_data": (
-        "eth_signTypedData_v4", "eth_signTypedData_v3",
+        "eth_signTypedData_v4", "eth_signTypedData_v3", "eth_signTypedData",
     ),
     "eth_fees.register_fees": (
         "eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_baseFee", "eth_blobBaseFee", "eth_feeHistory",
     ),
     "eth_calls.register_calls": (
         "eth_call", "eth_estimateGas", "eth_createAccessList",
+    ),
+    "eth_bundles.register_bundles": (
+        "eth_callMany",
     ),
     "eth_simulate.register_simulation": (
         "eth_simulateV1",
@@ -55,7 +59,7 @@ PUBLIC_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType({
         "eth_getFilterChanges", "eth_getFilterLogs", "eth_uninstallFilter",
     ),
     "net.register_net": (
-        "net_version", "net_listening", "net_peerCount",
+        "net_version", "net_listening", "net_peerCount", "eth_networkId",
     ),
     "web3.register_web3": (
         "web3_clientVersion", "web3_sha3",
@@ -65,6 +69,10 @@ PUBLIC_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     ),
     "debug_raw.register_debug_raw": (
         "debug_getRawBlock", "debug_getRawHeader", "debug_getRawReceipts", "debug_getRawTransaction",
+        "debug_getRawTransactions",
+    ),
+    "debug_state.register_debug_state": (
+        "debug_codeByHash", "debug_dbGet", "debug_accountInfoAt",
     ),
     "debug_trace.register_debug_traces": (
         "debug_traceBlockByNumber", "debug_traceBlockByHash", "debug_traceBlock", "debug_traceTransaction",
@@ -72,7 +80,7 @@ PUBLIC_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     ),
     "trace.register_trace": (
         "trace_block", "trace_transaction", "trace_get", "trace_filter", "trace_replayTransaction",
-        "trace_replayBlockTransactions", "trace_call",
+        "trace_replayBlockTransactions", "trace_call", "trace_callMany", "trace_rawTransaction",
     ),
     "ots.register_otterscan": (
         "ots_getApiLevel", "erigon_getHeaderByNumber", "ots_hasCode", "ots_getInternalOperations",
@@ -95,6 +103,7 @@ CONTROL_METHODS = (
     "anvil_reset", "anvil_setRpcUrl", "anvil_dumpState", "anvil_loadState", "anvil_dropTransaction",
     "anvil_dropAllTransactions", "anvil_removePoolTransactions", "anvil_getBlobByHash",
     "anvil_getBlobsByTransactionHash", "anvil_nodeInfo", "anvil_metadata", "anvil_getGenesisTime",
+    "anvil_getLastBlockWallTime",
 )
 """Methods with which tests change the node, by their first names."""
 # fmt: on
@@ -130,7 +139,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "anvil_loadState": ("hardhat_loadState",),
         "anvil_reset": ("hardhat_reset",),
         "anvil_dropTransaction": ("hardhat_dropTransaction",),
-        "anvil_dropAllTransactions": ("hardhat_dropAllTransactions",),
+        "anvil_dropAllTransactions": ("hardhat_dropAllTransactions", "debug_clearTxpool"),
         "anvil_metadata": ("hardhat_metadata",),
     }
 )

@@ -17,6 +17,8 @@ def register_net(registry: MethodRegistry, backend: Backend) -> None:
         """Network id as decimal text; the chain id here."""
         return str(node.spec.chain_id)
 
+    registry.alias("eth_networkId", "net_version")
+
     @registry.hot("net_listening")
     def listening() -> bool:
         """True, as clients use it to see whether the node lives; there are no peers to listen for."""

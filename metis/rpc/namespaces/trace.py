@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from metis.engine import decode_transaction, describe_transaction
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.backend import Backend
 from metis.rpc.namespaces.blocks import reference_of, require_block, require_number
@@ -22,6 +23,7 @@ from metis.rpc.parameters import (
     BlockId,
     address,
     block_id,
+    data,
     hash32,
     list_of,
     number_or_quantity,
@@ -36,6 +38,9 @@ __all__ = ["register_trace"]
 
 FILTER_BLOCK_COUNT_MAX = 1_000
 """Every block of a filter's range is run again: indexers walk a chain in ranges of this size."""
+
+CALL_COUNT_MAX = 1_000
+"""Most calls of one trace_callMany."""
 
 TRACE_TYPES = frozenset({"trace", "vmTrace", "stateDiff"})
 
@@ -77,7 +82,18 @@ _filter = object_of(
 
 _BLOCK = Parameter("block", block_id)
 _HASH = Parameter("hash", hash32)
-_TYPES = Parameter("types", list_of(trace_type, len(TRACE_TYPES)))
+_types = list_of(trace_type, len(TRACE_TYPES))
+_TYPES = Parameter("types", _types)
+_NEWEST = Parameter("block", block_id, "latest")
+
+
+def _call_with_types(value: Any) -> tuple[TransactionFields, list[str]]:
+    if type(value) is not list or len(value) != 2:
+        raise BadValue("expected a call and the kinds of its trace")
+    return transaction_arguments(value[0]), _types(value[1])
+
+
+_calls = list_of(_call_with_types, CALL_COUNT_MAX)
 
 
 def register_trace(registry: MethodRegistry, backend: Backend) -> None:
@@ -131,6 +147,23 @@ def register_trace(registry: MethodRegistry, backend: Backend) -> None:
         """Return what a block's transactions did, in the kinds of trace asked for, or null."""
         reference = reference_of(node, block)
         return None if reference is None else node.replayed_block_json(reference, types, TRACE_SIZE_BYTES_MAX)
+
+    @registry.pool("trace_callMany", Parameter("calls", _calls), _NEWEST)
+    def trace_call_many(calls: list[tuple[TransactionFields, list[str]]], block: BlockId) -> bytes:
+        """Return what messages do on the state after a block, each on what the last one left."""
+        messages = [
+            (unsigned_call(fields, chain_id=node.spec.chain_id, gas_max=backend.call_gas_max), types)
+            for fields, types in calls
+        ]
+        return node.replayed_calls_json(messages, require_block(node, block), TRACE_SIZE_BYTES_MAX)
+
+    @registry.pool("trace_rawTransaction", Parameter("transaction", data), _TYPES, _NEWEST)
+    def trace_raw_transaction(raw: bytes, types: list[str], block: BlockId) -> bytes:
+        """Return what a signed transaction would do on the state after a block; it is not sent."""
+        transaction = describe_transaction(decode_transaction(raw))
+        if transaction.chain_id not in (None, node.spec.chain_id):
+            raise RpcError(ErrorCode.INVALID_INPUT, "invalid chain id for signer")
+        return node.replayed_call_json(transaction, require_block(node, block), types)
 
     @registry.pool(
         "trace_call",

@@ -1,5 +1,5 @@
 """
-Typed data that a person signs (EIP-712): eth_signTypedData_v3 and _v4.
+Typed data that a person signs (EIP-712): eth_signTypedData, _v3 and _v4.
 
 The library that encodes it is imported when it is needed: a node starts without it.
 """
@@ -36,6 +36,8 @@ def register_typed_data(registry: MethodRegistry, backend: Backend) -> None:
 
     # Version 3 has neither arrays nor null structures; what it can say, version 4 says the same.
     registry.alias("eth_signTypedData_v3", "eth_signTypedData_v4")
+    # The name that EIP-712 itself gives it.
+    registry.alias("eth_signTypedData", "eth_signTypedData_v4")
 
 
 def typed_data_hash(typed_data: Any) -> bytes:

@@ -11,6 +11,7 @@ mod open;
 mod parity;
 mod pool;
 mod read;
+mod sequence;
 mod simulate;
 mod simulate_blocks;
 mod trace;

@@ -18,7 +18,7 @@ use crate::{
     transaction::unsigned_call,
 };
 
-fn trace_types(names: &[String]) -> PyResult<HashSet<TraceType>> {
+pub(super) fn trace_types(names: &[String]) -> PyResult<HashSet<TraceType>> {
     let kind = |name: &String| match name.as_str() {
         "trace" => Ok(TraceType::Trace),
         "vmTrace" => Ok(TraceType::VmTrace),
