@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metis.node.config import NodeConfig
+    from metis.node.config import ForkSection, NodeConfig
     from metis.node.fork import ForkService
-    from metis.node.service import NodeService
+    from metis.node.service import Beginning, NodeService
 
 __all__ = ["parser", "run_dev", "settings_of"]
 
@@ -51,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     add("--host", help="address to listen on [127.0.0.1]")
     add("--port", type=int, help="port of HTTP and WebSocket; 0 takes a free one [8545]")
     add("--preset", metavar="NAME", help="hyperion or ethereum [hyperion]")
+    add("--init", metavar="GENESIS.json", help="the chain of a genesis file in go-ethereum's format, not a preset's")
+    add("--hardfork", metavar="NAME", help="rules of this fork, such as prague or cancun, not the preset's")
     add("--chain-id", type=int, metavar="N", help="chain id instead of the preset's")
     add("--block-time", type=float, metavar="SECONDS", help="a block so often, instead of when transactions arrive")
     add("--mixed-mining", action="store_true", help="with --block-time: blocks when transactions arrive as well")
@@ -124,7 +126,7 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
     is_fork = bool(given.fork_url or base.fork.url)
     chosen = replace(
         base,
-        **_given(preset=given.preset, chain_id=given.chain_id),
+        **_given(preset=given.preset, chain_id=given.chain_id, genesis_path=given.init, hardfork=given.hardfork),
         rpc=replace(base.rpc, **_given(host=given.host, port=given.port, ipc_path=given.ipc)),
         engine_api=replace(
             base.engine_api,
@@ -210,9 +212,14 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
     else:
         chain = open_chain(settings)
 
+    async def find_fork(section: ForkSection) -> Beginning:
+        from metis.cli.dev_fork import find_beginning
+
+        return await find_beginning(replace(settings, fork=section))
+
     def make() -> NodeService:
         fork = None if make_fork is None else make_fork()
-        return NodeService(settings, chain.genesis, chain.accounts, chain.signer, chain.client_version, fork)
+        return NodeService(settings, chain.genesis, chain.accounts, chain.signer, chain.client_version, fork, find_fork)
 
     def on_started(service: NodeService) -> None:
         if as_json:

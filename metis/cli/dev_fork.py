@@ -10,9 +10,10 @@ from metis.cli.dev_chain import DevelopmentChain, open_chain
 from metis.node.config import NodeConfig
 from metis.node.errors import ConfigError
 from metis.node.fork import ForkOrigin, ForkService, Upstream, accounts_on_top, find_origin, make_client
+from metis.node.service import Beginning
 from metis.sdk import Network, preset_names
 
-__all__ = ["open_fork"]
+__all__ = ["find_beginning", "open_fork"]
 
 RULES_OF_OTHER_CHAINS = "ethereum"
 
@@ -30,12 +31,7 @@ def open_fork(settings: NodeConfig) -> tuple[DevelopmentChain, Callable[[], Fork
     UpstreamError : the upstream node does not answer. ConfigError : the settings do not fit each other,
         or there is no such block. CompositionError : there is no such preset.
     """
-    if settings.storage.path:
-        raise ConfigError("storage.path", "cannot be set with fork.url: a fork is kept in memory")
-    if settings.engine_api.enabled:
-        raise ConfigError("engine_api.enabled", "cannot be set with fork.url: a consensus client has no such chain")
-    if settings.fork.transaction_hash and settings.fork.block_number >= 0:
-        raise ConfigError("fork.transaction_hash", "cannot be set with fork.block_number")
+    _check(settings)
     origin, upstream, chain = asyncio.run(_prepare(settings))
 
     def make() -> ForkService:
@@ -43,6 +39,31 @@ def open_fork(settings: NodeConfig) -> tuple[DevelopmentChain, Callable[[], Fork
         return ForkService(origin, Upstream(client, upstream.cache, origin.block_number), settings.fork)
 
     return chain, make
+
+
+async def find_beginning(settings: NodeConfig) -> Beginning:
+    """
+    Find another block to fork while a node runs; as :func:`open_fork`.
+
+    Raises
+    ------
+    As :func:`open_fork`.
+    """
+    _check(settings)
+    origin, upstream, chain = await _prepare(settings)
+    fork = ForkService(origin, Upstream(make_client(settings.fork), upstream.cache, origin.block_number), settings.fork)
+    return Beginning(chain.genesis, chain.accounts, fork)
+
+
+def _check(settings: NodeConfig) -> None:
+    if settings.storage.path:
+        raise ConfigError("storage.path", "cannot be set with fork.url: a fork is kept in memory")
+    if settings.engine_api.enabled:
+        raise ConfigError("engine_api.enabled", "cannot be set with fork.url: a consensus client has no such chain")
+    if settings.genesis_path:
+        raise ConfigError("genesis_path", "cannot be set with fork.url: the chain begins at a block of the other node")
+    if settings.fork.transaction_hash and settings.fork.block_number >= 0:
+        raise ConfigError("fork.transaction_hash", "cannot be set with fork.block_number")
 
 
 async def _prepare(settings: NodeConfig) -> tuple[ForkOrigin, Upstream, DevelopmentChain]:

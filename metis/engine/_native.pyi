@@ -592,37 +592,20 @@ class Node:
     def replayed_transaction_json(self, transaction_hash: bytes, types: Sequence[str]) -> bytes | None:
         """[GIL free] The same of a mined transaction."""
     def replayed_call_json(
-        self,
-        call: Any,
-        block: int | bytes,
-        types: Sequence[str],
-        overrides: Any | None = None,
-        block_overrides: Any | None = None,
+        self, call: Any, block: int | bytes, types: Sequence[str], overrides: Any = None, block_overrides: Any = None
     ) -> bytes:
         """[GIL free] The same of a call."""
     def call_many(
-        self,
-        bundles: Sequence[tuple[Sequence[Any], Any | None]],
-        block: int | bytes,
-        transaction_count: int | None = None,
-        overrides: Any | None = None,
+        self, bundles: Any, block: int | bytes, transaction_count: int | None = None, overrides: Any | None = None
     ) -> list[list[dict[str, Any]]]:
-        """
-        [GIL free] Run messages one after the other, each on what the last one left; nothing is kept.
-
-        A bundle is (messages, ``block_overrides`` of ``call`` or None); what it assumes holds in later ones too. Per
-        bundle the outcomes, as of ``call``. A message that may not run raises for all.
-        """
-    def replayed_calls_json(
-        self, calls: Sequence[tuple[Any, Sequence[str]]], block: int | bytes, size_bytes_max: int
-    ) -> bytes:
-        """[GIL free] As ``replayed_call_json`` of each message, on what the last one left."""
+        """[GIL free] Run [(messages, ``block_overrides`` or None)], each message on what the last one left, as ``call``."""
+    def replayed_calls_json(self, calls: Any, block: int | bytes, size_bytes_max: int) -> bytes:
+        """[GIL free] As ``replayed_call_json`` of each (message, types), on what the last one left."""
     def account_within(
         self, block: int | bytes, transaction_count: int, address: bytes
     ) -> tuple[int, int, bytes] | None:
         """[GIL free] (nonce, balance in wei, code) after so many transactions of a block; None where there is none."""
-    def code_of_hash(self, code_hash: bytes) -> bytes | None:
-        """A code that is here, by its hash."""
+    def code_of_hash(self, code_hash: bytes) -> bytes | None: ...
     def internal_operations_json(self, transaction_hash: bytes) -> bytes | None:
         """[GIL free] Transfers, creations and self-destructions inside a mined transaction, as Otterscan reads them."""
     def answerer(self, call_gas_max: int, batch_count_max: int, answer_size_bytes_max: int) -> Answerer: ...

@@ -277,9 +277,13 @@ class NodeConfig:
     Attributes
     ----------
     preset : the chain, by the name of a preset. chain_id : replaces the preset's; 0 keeps it.
+    genesis_path : a genesis file in go-ethereum's format, which the chain begins with instead; "" for none.
+    hardfork : whose rules hold from the first block on, such as "prague"; "" keeps the preset's.
     """
 
     preset: str = "hyperion"
+    genesis_path: str = ""
+    hardfork: str = ""
     chain_id: int = field(default=0, metadata=_between(0, 2**53))
     rpc: RpcSection = field(default_factory=RpcSection)
     engine_api: EngineApiConfig = field(default_factory=EngineApiConfig)

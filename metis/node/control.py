@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from metis.engine import Node, unsigned_transaction
 from metis.node.clock import ClockSetting
-from metis.node.config import NodeConfig
+from metis.node.config import ForkSection, NodeConfig, check_config
+from metis.node.errors import ConfigError
 from metis.node.heads import Heads
 from metis.node.mining import Miner
 from metis.node.next_block import TIP_WEI, HeaderChoices, NextBlock
@@ -50,6 +51,13 @@ class Host(Protocol):
     is_logging_blocks: bool
     fork: ForkService | None
 
+    @property
+    def has_left_its_start(self) -> bool:
+        """Whether the chain is another one than that of the start."""
+
+    async def begin_again(self, section: ForkSection | None) -> None:
+        """Leave the chain, and go on from another node's; None goes back to the chain of the start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -80,6 +88,7 @@ class NodeControl:
         self._snapshots: dict[int, Settings] = {}
         self._instance_id = os.urandom(32)
         self._at_start = self._settings()
+        self._chain_id_at_start = host.node.spec.chain_id
 
     @property
     def node(self) -> Node:
@@ -263,10 +272,35 @@ class NodeControl:
 
     async def reset(self) -> None:
         """Make the chain as it was at its start."""
-        change = await self.change(self.node.reset)
+        if self._host.has_left_its_start:
+            await self._host.begin_again(None)
+            return
+        change = await self.change(self._reset)
         self._snapshots.clear()
         self._restore(self._at_start)
         self._announce(change)
+
+    def _reset(self) -> dict[str, Any]:
+        if self.node.spec.chain_id != self._chain_id_at_start:
+            self.node.set_chain_id(self._chain_id_at_start)
+        return self.node.reset()
+
+    async def fork(self, url: str | None, block_number: int | None) -> None:
+        """Leave the chain, and go on from another node's, or with None from the one that is forked already."""
+        section = self._host.config.fork
+        if url is None and not section.url:
+            words = "Forking not enabled and RPC URL not provided to start forking"
+            raise RpcError(ErrorCode.INVALID_PARAMS, words)
+        if url not in (None, section.url):
+            # Headers hold keys: they are for the node that they were given for.
+            section = replace(section, url=url, headers=(), rules="")
+        number = -1 if block_number is None else block_number
+        chosen = replace(section, block_number=number, transaction_hash="")
+        try:
+            check_config(replace(self._host.config, fork=chosen))
+            await self._host.begin_again(chosen)
+        except ConfigError as problem:
+            raise RpcError(ErrorCode.INVALID_PARAMS, str(problem)) from problem
 
     # --- about the node
 

@@ -12,14 +12,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import metis.engine
 from metis.engine import Node, decode_transaction
 from metis.node.clock import Clock
-from metis.node.config import NodeConfig
+from metis.node.config import ForkSection, NodeConfig
 from metis.node.control import NodeControl
 from metis.node.errors import ConfigError
 from metis.node.heads import Heads
@@ -38,12 +39,27 @@ if TYPE_CHECKING:
     from metis.rpc import PageContent
     from metis.types import Account, UnsignedTransaction
 
-__all__ = ["NodeService"]
+__all__ = ["Beginning", "NodeService"]
 
 log = logging.getLogger("metis.node")
 
+_PARTS_OF_A_CHAIN = (
+    *("_current", "fork", "genesis", "compiler", "node", "next_block"),
+    *("registry", "heads", "miner", "control"),
+)
+"""Attributes of a service that are others when it begins again."""
+
 BLOCK_LINE_COUNT_MAX = 16
 """Blocks of one run that have a log line each; more share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a chain begins: genesis document, everything that exists, and the fork that it goes on from, or None."""
+
+    genesis: dict[str, Any]
+    accounts: Mapping[Address, Account]
+    fork: ForkService | None
 
 
 class NodeService:
@@ -58,6 +74,7 @@ class NodeService:
     signer : keys that the node signs with.
     client_version : what web3_clientVersion answers.
     fork : where the chain goes on from, or None where it begins with ``accounts`` alone.
+    find_fork : asks another node where a chain could go on from; None where this node cannot be told to fork.
 
     Raises
     ------
@@ -73,20 +90,33 @@ class NodeService:
         signer: Signer,
         client_version: str,
         fork: ForkService | None = None,
+        find_fork: Callable[[ForkSection], Awaitable[Beginning]] | None = None,
     ) -> None:
-        self.fork = fork
         self.config = config
-        self.genesis = genesis
         self.signer = signer
         self.client_version = client_version
         self.call_gas_max = config.rpc.call_gas_max
         self.happenings = Happenings()
         self.started_s = time.time()
-        storage = config.storage
+        self.is_logging_blocks = True
+        self._find_fork = find_fork
+        self._first, self._fork_at_start = Beginning(genesis, accounts, fork), config.fork
+        self._resetting = asyncio.Lock()
+        self._open(self._first)
+        self.server = RpcServer(self.registry, self._rpc_config(self.registry))
+        self._wire()
+        self._sync_task: asyncio.Task[None] | None = None
+        self._dump_task: asyncio.Task[None] | None = None
+
+    def _open(self, beginning: Beginning) -> None:
+        """Begin or continue a chain in the engine, and promise the methods that ask it."""
+        config, storage, fork = self.config, self.config.storage, beginning.fork
+        self._current, self.fork, self.genesis = beginning, fork, beginning.genesis
         policy = config.vm.policy(storage.path)
         code_registry = registry_of(policy)
         self.compiler = CompileService(code_registry, policy)
-        document, rules = json.dumps(genesis).encode(), config.control.rules()
+        document, accounts = json.dumps(beginning.genesis).encode(), beginning.accounts
+        rules = config.control.rules()
         if fork is not None:
             self.node = fork.open_node(document, accounts, storage.kept_block_count, config.pool, rules, code_registry)
         else:
@@ -100,7 +130,6 @@ class NodeService:
                 rules,
                 code_registry,
             )
-        self.is_logging_blocks = True
         self.next_block = NextBlock(
             self.node,
             Clock(),
@@ -109,17 +138,19 @@ class NodeService:
             extra_data=_hex(config.mining.extra_data, "mining.extra_data", None),
         )
         log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
-        registry = public_registry(self, log_limits)
-        self.registry = registry
-        registry.shortcut = (
+        self.registry = public_registry(self, log_limits)
+        self.registry.shortcut = (
             None
             if fork is not None
             else self.node.answerer(
                 config.rpc.call_gas_max, config.rpc.batch_count_max, RpcLimits().response_size_bytes_max
             )
         )
-        self.server = RpcServer(registry, self._rpc_config(registry))
-        register_topics(registry, self.server.hub)
+
+    def _wire(self) -> None:
+        """Put a builder, subscriptions and control around the chain that was opened."""
+        config, storage, fork = self.config, self.config.storage, self.fork
+        register_topics(self.registry, self.server.hub)
         self.heads = Heads(self.node, self.happenings, self.server.hub)
         self.miner = Miner(
             self.node,
@@ -134,11 +165,9 @@ class NodeService:
         self.control: NodeControl | None = None
         if config.control.enabled:
             self.control = NodeControl(self, impersonates_everyone=config.control.auto_impersonate)
-            promise_control(registry, self.control, self.call_gas_max)
+            promise_control(self.registry, self.control, self.call_gas_max)
         if fork is not None:
-            fork.take_over(registry, self)
-        self._sync_task: asyncio.Task[None] | None = None
-        self._dump_task: asyncio.Task[None] | None = None
+            fork.take_over(self.registry, self)
 
     @property
     def coinbase(self) -> Address:
@@ -261,6 +290,51 @@ class NodeService:
         added, removed = changes_between(self.node, before, block_hash)
         self.heads.changed(added, removed)
         self.miner.head_moved()
+
+    @property
+    def has_left_its_start(self) -> bool:
+        """Whether the chain is another one than that of the start."""
+        return self._current is not self._first
+
+    async def begin_again(self, section: ForkSection | None) -> None:
+        """
+        Leave the chain, and go on from another node's; None goes back to the chain of the start.
+
+        What fails leaves everything as it was. Connections and subscriptions stay; filters, snapshots and the
+        pool belong to the chain that is left.
+
+        Raises
+        ------
+        ConfigError : this node cannot fork, or not so. UpstreamError : the other node does not answer.
+        """
+        async with self._resetting:
+            beginning = self._first
+            chosen = self._fork_at_start if section is None else section
+            if section is not None or beginning.fork is not None:
+                if self._find_fork is None:
+                    raise ConfigError("fork.url", "cannot be set: this node forks no other")
+                beginning = await self._find_fork(chosen)
+            before = {name: getattr(self, name) for name in _PARTS_OF_A_CHAIN}
+            try:
+                self._open(beginning)
+                self._wire()
+                if self.fork is not None:
+                    await self.fork.start(self)
+            except BaseException:
+                vars(self).update(before)
+                raise
+            self.config = replace(self.config, fork=chosen)
+            if section is None:
+                self._first = beginning
+            self.server.serve(self.registry)
+            await before["miner"].stop()
+            self.compiler.start()
+            self.miner.start()
+            self.heads.changed([HeadChange(self.node.head_number, Hash32(self.node.head_hash))])
+            if before["fork"] is not None:
+                await before["fork"].stop()
+            await asyncio.to_thread(before["compiler"].close)
+            await asyncio.to_thread(before["node"].close)
 
     async def mine(self, block_count: int = 1) -> list[BuiltHead]:
         """Build blocks by hand, empty ones too."""

@@ -76,9 +76,7 @@ class Dispatcher:
         pool: CallPool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._registry = registry
-        self._known = registry.known
-        self._shortcut = registry.shortcut
+        self.serve(registry)
         self.limits = limits
         self.counters = counters
         self._method_counters = counters.methods
@@ -87,6 +85,12 @@ class Dispatcher:
         self.timeout_s = limits.request_timeout_ms / 1_000
         self._tasks: set[asyncio.Task[None]] = set()
         self._after_reply: list[Callable[[], None]] = []
+
+    def serve(self, registry: MethodRegistry) -> None:
+        """Answer from a registry from now on."""
+        self._registry = registry
+        self._known = registry.known
+        self._shortcut = registry.shortcut
 
     def submit(self, payload: bytes, session: Session, reply: Reply) -> None:
         """Answer one message; never raises."""

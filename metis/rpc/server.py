@@ -140,6 +140,12 @@ class RpcServer:
             raise
         self._sweep()
 
+    def serve(self, registry: MethodRegistry) -> None:
+        """Answer from another registry from now on, on every listener but the authenticated one."""
+        self.registry = registry
+        for dispatcher in self._dispatchers[:1]:
+            dispatcher.serve(registry)
+
     async def stop(self) -> None:
         """
         Stop listening, finish requests in progress, close every connection.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,15 +17,16 @@ COUNTER_CODE = "0x5f546001018060005560005260206000f3"
 CALLER_REVERTS = "0x" + "c1" * 20
 REASON = "no"
 REVERTING_CODE = (
-    "0x7f08c379a0" + "00" * 28 + "5f52" + "6020600452" + "6002602452" + "7f" + REASON.encode().hex() + "00" * 30 + "604452"
-    "60645ffd"
+    f"0x7f08c379a0{'00' * 28}5f52"  # the selector of Error(string)
+    "60206004526002602452"  # where the text is, and its length
+    f"7f{REASON.encode().hex()}{'00' * 30}60445260645ffd"
 )
 """Reverts with Error("no")."""
 WORD = 64
 
 
 @pytest.fixture
-def ready(client: Client) -> Iterator[Client]:
+def ready(client: Client) -> Client:
     """The node's client, with two contracts on an empty chain."""
     client.ask("anvil_reset")
     client.ask("anvil_setAutomine", ON)
@@ -195,11 +195,3 @@ def test_clear_txpool__of_a_waiting_transaction__forgets_it(ready: Client) -> No
     assert ready.ask("txpool_status")["pending"] == "0x1"
     ready.ask("debug_clearTxpool")
     assert ready.ask("txpool_status")["pending"] == "0x0"
-
-
-def test_reset__after_another_chain_id__restores_the_first(either: Client) -> None:
-    first = either.ask("eth_chainId")
-    either.ask("anvil_setChainId", 4_242)
-    assert either.ask("eth_chainId") == hex(4_242)
-    either.ask("anvil_reset")
-    assert either.ask("eth_chainId") == first

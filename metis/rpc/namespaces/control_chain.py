@@ -11,13 +11,26 @@ from metis.rpc.namespaces.controls import Controls
 from metis.rpc.namespaces.encoding import hex_data
 from metis.rpc.namespaces.lenient import number_of, optional
 from metis.rpc.namespaces.transaction_arguments import transaction_arguments
-from metis.rpc.parameters import BadValue, address, any_json, boolean, data, hash32, string
+from metis.rpc.parameters import BadValue, address, any_json, boolean, data, hash32, object_of, string
 from metis.rpc.registry import MethodRegistry, Parameter
 from metis.types import Address, Hash32
 
 __all__ = ["register_control_chain"]
 
 _number = number_of(64)
+_fork_fields = object_of({"jsonRpcUrl": string, "blockNumber": _number})
+
+
+def _forking(value: Any) -> dict[str, Any] | None:
+    """Read what to fork, as hardhat and anvil take it; nothing in it means the start."""
+    if type(value) is not dict:
+        raise BadValue("expected an object")
+    inner = value.get("forking") if "forking" in value else value
+    if inner in (None, {}) and not value.get("forking", True):
+        return None
+    return _fork_fields(inner)
+
+
 _SNAPSHOT = Parameter("snapshot", number_of(256))
 
 
@@ -59,13 +72,13 @@ def _register_going_back(registry: MethodRegistry, controls: Controls) -> None:
             raise InvalidParameter(0, "depth", str(problem)) from None
         await controls.reorganise(count, _by_position(count, pairs or []))
 
-    @registry.asynchronous("anvil_reset", Parameter("options", optional(any_json), None))
-    async def reset(options: Any) -> None:
-        """Make the chain as it was at its start."""
-        if options is not None:
-            words = "Forking not enabled and RPC URL not provided to start forking"
-            raise RpcError(ErrorCode.INVALID_PARAMS, words)
-        await controls.reset()
+    @registry.asynchronous("anvil_reset", Parameter("forking", optional(_forking), None))
+    async def reset(forking: dict[str, Any] | None) -> None:
+        """Make the chain as it was at its start, or go on from another node's."""
+        if forking is None:
+            await controls.reset()
+        else:
+            await controls.fork(forking.get("jsonRpcUrl"), forking.get("blockNumber"))
 
     @registry.hot("anvil_setRpcUrl", Parameter("url", string))
     def set_rpc_url(_url: str) -> None:

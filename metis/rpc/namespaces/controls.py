@@ -110,6 +110,16 @@ class Controls(Protocol):
     async def reset(self) -> None:
         """Make the chain as it was at its start."""
 
+    async def fork(self, url: str | None, block_number: int | None) -> None:
+        """
+        Leave the chain, and go on from another node's.
+
+        Parameters
+        ----------
+        url : of the other node's JSON-RPC; None is the one that is forked already.
+        block_number : to begin at; None is the newest.
+        """
+
     # --- files
 
     async def dump_state(self) -> bytes:
