@@ -21,18 +21,22 @@ _WEIGHT_MAX: Final = 127
 _INT32_MAX: Final = (1 << 31) - 1
 # A product of so few multiplications is not worth a pass over its rows: 16-bit factors cost the same and say more.
 _SMALL_MACS: Final = 1 << 16
+# Of so few, weights of 16 bits in 64-bit sums cost nothing either.
+_TINY_MACS: Final = 1 << 14
 _LEAST_FACTOR: Final = 255
 
 
-def _quantised_weights(weights: Array, bias: Array | None, unit: float) -> tuple[Array, Array]:
+def _quantised_weights(
+    weights: Array, bias: Array | None, unit: float, limit: int = _WEIGHT_MAX
+) -> tuple[Array, Array]:
     """
-    Weights of (channels, …) as int8, and the real value of one for each channel.
+    Weights of (channels, …) as integers up to ``limit``, and the real value of one for each channel.
 
     A channel's scale does not fall so low that its bias would leave 29 bits of the accumulator, whose unit is the
     scale times ``unit``.
     """
     flat = weights.reshape(weights.shape[0], -1).astype(np.float64)
-    scales = np.abs(flat).max(axis=1) / _WEIGHT_MAX
+    scales = np.abs(flat).max(axis=1) / limit
     if bias is not None:
         scales = np.maximum(scales, np.abs(bias.reshape(-1)) / (unit * (1 << 28)))
     scales = np.where(scales > 0, scales, max(float(scales.max()), 1e-30))
@@ -43,7 +47,7 @@ def _factor(
     low: Lowering, name: str, terms: int, macs: int, rows: tuple[int, ...] | None
 ) -> tuple[int, int | None, float]:
     """
-    An activation ready to be multiplied with int8: the tensor, the greatest value of each row or None, its unit.
+    An activation ready to be multiplied with weights: the tensor, the greatest value of each row or None, its unit.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ def _factor(
     facts = emitter.facts(value)
     if facts.dtype is DType.INT8:
         return value.tensor, None, value.scale
-    static_limit = min(NARROW_MAX, _INT32_MAX // (_WEIGHT_MAX * terms))
+    static_limit = NARROW_MAX if 0 < macs <= _TINY_MACS else min(NARROW_MAX, _INT32_MAX // (_WEIGHT_MAX * terms))
     if static_limit >= _LEAST_FACTOR and (low.options.activations == "int16" or macs <= _SMALL_MACS):
         narrow = emitter.narrowed(value, low.magnitude(name), static_limit)
         return narrow.tensor, None, narrow.scale
@@ -108,15 +112,17 @@ def _linear(low: Lowering, node: FloatNode, name: str, weights: Array, bias: Arr
     if rows:
         factor = low.emitter.reshape(factor, rows)
     # What a row's rescaling leaves in the unit is at least this, so the bias fits.
-    integers, scales = _quantised_weights(weights.T, bias, unit)
-    table = low.emitter.constant(integers, DType.INT8)
-    accumulator = _accumulator(low, factor, inner)
+    tiny = 0 < macs <= _TINY_MACS
+    limit = NARROW_MAX if tiny else _WEIGHT_MAX
+    integers, scales = _quantised_weights(weights.T, bias, unit, limit)
+    table = low.emitter.constant(integers, DType.INT16 if tiny else DType.INT8)
+    accumulator = _accumulator(low, factor, inner, limit)
     sums = low.emitter.node("matmul", factor, table, transpose_b=1, accumulator=accumulator)
     _finished(low, node.outputs[0], sums, greatest, scales * unit, bias)
 
 
-def _accumulator(low: Lowering, factor: int, terms: int) -> DType:
-    return DType.INT32 if low.emitter.facts(factor).magnitude * _WEIGHT_MAX * terms <= _INT32_MAX else DType.INT64
+def _accumulator(low: Lowering, factor: int, terms: int, limit: int = _WEIGHT_MAX) -> DType:
+    return DType.INT32 if low.emitter.facts(factor).magnitude * limit * terms <= _INT32_MAX else DType.INT64
 
 
 def _linear_from_left(low: Lowering, node: FloatNode) -> None:
@@ -248,6 +254,8 @@ def _conv(low: Lowering, node: FloatNode) -> None:
     pads = window_pads(shape[2:], weights.shape[2:], strides, dilations, node.attributes)
     terms = math.prod(weights.shape[1:])
     macs = math.prod(low.shape(node.outputs[0])) * terms
+    # A convolution is never tiny: its sums stay in 32 bits.
+    macs = max(macs, _TINY_MACS + 1)
     factor, greatest, one = _factor(low, name, terms, macs, (shape[0], math.prod(shape[1:])))
     integers, scales = _quantised_weights(weights, bias, one)
     sums = emitter.node(

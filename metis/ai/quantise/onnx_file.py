@@ -23,7 +23,7 @@ _DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 
 def read_onnx(path: Path) -> FloatGraph:
     """
-    A model in ONNX, from operator set 11 on.
+    A model in ONNX, from operator set 7 on where its operators have not changed since, from 13 on in any case.
 
     Local functions are written out where they are called. Weights in files of their own must lie in the model's folder.
 
@@ -35,7 +35,7 @@ def read_onnx(path: Path) -> FloatGraph:
     model = _parsed(path)
     _known_domains(model)
     version = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if not 11 <= version <= 64:
+    if not 7 <= version <= 64:
         raise InvalidModelFile("opset_import", f"operator set {version}; export with one from 13 on")
     graph = model.graph
     if graph.sparse_initializer:
