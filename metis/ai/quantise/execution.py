@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from metis.ai.graph.limits import ELEMENTS_MAX
-from metis.ai.quantise.expand import EXPANSIONS, Rewriter
+from metis.ai.quantise.expand import EXPANSIONS, Rewriter, inlined
 from metis.ai.quantise.float_elementwise import ELEMENTWISE
 from metis.ai.quantise.float_linear import LINEAR
 from metis.ai.quantise.float_shape import SHAPE
-from metis.ai.quantise.graph import Array, FloatGraph, FloatInput, FloatNode, Names
+from metis.ai.quantise.graph import Array, FloatGraph, FloatInput, FloatNode, Names, refused_by
 from metis.ai.quantise.learned import LEARNED_EXPANSIONS
 from metis.ai.quantise.recurrent import RECURRENT_EXPANSIONS
 from metis.types import InvalidInput
@@ -82,7 +82,7 @@ def evaluate_node(node: FloatNode, inputs: Sequence[Array | None]) -> tuple[Arra
 
 def _hint(operator: str) -> str:
     if operator in ("Loop", "If", "Scan"):
-        return "a graph has no control flow: export with fixed sizes, so that it is unrolled or folded"
+        return "a graph has no control flow: export with fixed sizes, so that conditions are constants"
     if operator in ("NonZero", "NonMaxSuppression", "Unique", "Compress"):
         return "the shape of its result depends on values: leave it out of the exported model"
     if operator.startswith(("QLinear", "Quantize", "Dequantize", "ConvInteger", "MatMulInteger", "DynamicQuantize")):
@@ -145,10 +145,16 @@ def fold(graph: FloatGraph, sample: Mapping[str, Array]) -> FloatGraph:
     while waiting:
         node = waiting.pop()
         constant = all(name in constants for name in node.inputs if name)
+        if node.operator == "If" and node.inputs[0] in constants:
+            branch = node.attributes["then_branch" if constants[node.inputs[0]].all() else "else_branch"]
+            waiting += reversed(inlined(branch, node, constants, names))
+            tensors.update(constants)
+            continue
         if node.operator in _EXPANSIONS:
             shapes = {name: tensors[name].shape for name in node.inputs if name}
             rewriter = Rewriter(node, shapes, constants, names)
-            _EXPANSIONS[node.operator](rewriter)
+            with refused_by(node):
+                _EXPANSIONS[node.operator](rewriter)
             tensors.update(constants)
             groups.update(rewriter.groups)
             waiting += reversed(rewriter.nodes)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from metis.ai.quantise.graph import Array, FloatNode, Names
+from metis.ai.quantise.graph import Array, FloatGraph, FloatNode, Names
 
-__all__ = ["EXPANSIONS", "Expansion", "Rewriter"]
+__all__ = ["EXPANSIONS", "Expansion", "Rewriter", "inlined"]
 
 
 class Rewriter:
@@ -74,6 +75,73 @@ class Rewriter:
 
 
 Expansion = Callable[[Rewriter], None]
+
+
+def inlined(branch: FloatGraph, node: FloatNode, constants: dict[str, Array], names: Names) -> list[FloatNode]:
+    """The nodes of the branch that an If takes, under names of their own."""
+    renamed = {name: names.new(f"{node.name}/{name}") for name in branch.constants}
+    constants.update({renamed[name]: value for name, value in branch.constants.items()})
+    for inner in branch.nodes:
+        renamed.update({name: names.new(f"{node.name}/{name}") for name in inner.outputs if name})
+    nodes = [_renamed(inner, renamed) for inner in branch.nodes]
+    given = zip(branch.outputs, node.outputs, strict=False)
+    return nodes + [
+        FloatNode("Identity", (renamed.get(name, name),), (output,), {}, node.name) for name, output in given
+    ]
+
+
+def _renamed(node: FloatNode, names: Mapping[str, str]) -> FloatNode:
+    """A node with tensors of other names, in the branches that it holds too."""
+    attributes = {
+        key: dataclasses.replace(
+            value,
+            nodes=[_renamed(inner, names) for inner in value.nodes],
+            outputs=[names.get(name, name) for name in value.outputs],
+        )
+        if isinstance(value, FloatGraph)
+        else value
+        for key, value in node.attributes.items()
+    }
+    inputs, outputs = (tuple(names.get(name, name) for name in part) for part in (node.inputs, node.outputs))
+    return dataclasses.replace(node, inputs=inputs, outputs=outputs, attributes=attributes)
+
+
+def _conv_transpose(rewriter: Rewriter) -> None:
+    """A convolution with the turned filter over the image with zeros between its elements."""
+    attributes, shape = rewriter.node.attributes, rewriter.shape(0)
+    weights, rank, groups = rewriter.value(1, "the filter"), len(shape) - 2, attributes.get("group", 1)
+    kernel = weights.shape[2:]
+    if rank not in (1, 2) or attributes.get("auto_pad", "NOTSET") != "NOTSET" or attributes.get("output_shape"):
+        raise rewriter.node.unsupported("only 1 and 2 dimensions with pads and output_padding are supported")
+    strides, dilations = attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank
+    pads, extra = attributes.get("pads") or [0] * 2 * rank, attributes.get("output_padding") or [0] * rank
+    x = rewriter.given(0)
+    for axis in range(rank):
+        size, stride = shape[2 + axis], strides[axis]
+        if stride > 1:
+            at = rewriter.constant(np.asarray([3 + axis], np.int64))
+            x = rewriter.add("Unsqueeze", x, at)
+            widths = np.zeros((2, rank + 3), np.int64)
+            widths[1, 3 + axis] = stride - 1
+            x = rewriter.add("Pad", x, rewriter.constant(widths.reshape(-1)))
+            sizes = [*shape[:2], *(shape[2 + a] if a > axis else 0 for a in range(rank))]
+            sizes[2 : 2 + axis] = [shape[2 + a] * strides[a] for a in range(axis)]
+            sizes[2 + axis] = size * stride
+            x = rewriter.add("Reshape", x, rewriter.constant(np.asarray(sizes, np.int64)))
+    widths = np.zeros((2, rank + 2), np.int64)
+    for axis in range(rank):
+        reach = (kernel[axis] - 1) * dilations[axis]
+        widths[0, 2 + axis] = reach - pads[axis]
+        widths[1, 2 + axis] = reach - pads[rank + axis] + extra[axis] - (strides[axis] - 1)
+    for part in (np.minimum(widths, 0), np.maximum(widths, 0)):
+        if part.any():
+            x = rewriter.add("Pad", x, rewriter.constant(part.reshape(-1)))
+    # (in, out / groups, …) → (out, in / groups, …), turned around.
+    split = weights.reshape(groups, weights.shape[0] // groups, *weights.shape[1:])
+    turned = np.flip(split.swapaxes(1, 2), axis=tuple(range(3, 3 + rank)))
+    filters = rewriter.constant(np.ascontiguousarray(turned.reshape(-1, weights.shape[0] // groups, *kernel)))
+    inputs = [x, filters, *([rewriter.given(2)] if rewriter.given(2) else [])]
+    rewriter.named(0, rewriter.add("Conv", *inputs, group=groups, dilations=list(dilations)))
 
 
 def _gemm(rewriter: Rewriter) -> None:
@@ -262,6 +330,7 @@ def _nearest(node: FloatNode, out: int, size: int, scale: float) -> Array:
 
 EXPANSIONS: Final[dict[str, Expansion]] = {
     "BatchNormalization": _batch_normalization,
+    "ConvTranspose": _conv_transpose,
     "CumSum": _cumulative_sum,
     "DepthToSpace": _depth_to_space,
     "Gemm": _gemm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from metis.types import UnsupportedModel
 
-__all__ = ["Array", "FloatGraph", "FloatInput", "FloatNode", "Names", "scalar_of"]
+__all__ = ["Array", "FloatGraph", "FloatInput", "FloatNode", "Names", "refused_by", "scalar_of"]
 
 Array = npt.NDArray[Any]
 
@@ -97,6 +98,11 @@ class FloatGraph:
             counts[name] = counts.get(name, 0) + 1
         return counts
 
+    def captured(self) -> set[str]:
+        """What is read and not made here, of a graph that is a branch."""
+        made = {*self.constants, *(output for node in self.nodes for output in node.outputs)}
+        return {name for name in (*self.outputs, *(name for n in self.nodes for name in n.inputs)) if name} - made
+
     def prune(self) -> None:
         """Drop nodes and constants that no output and no state depends on."""
         needed = {*self.outputs, *(tensor for _, tensor in self.states)}
@@ -124,6 +130,19 @@ class Names:
             name = f"{hint}~{count}"
         self._taken.add(name)
         return name
+
+
+@contextlib.contextmanager
+def refused_by(node: FloatNode) -> Iterator[None]:
+    """
+    Let what goes wrong inside be the node's fault, as an error that names it.
+
+    The attributes and operands of a node are whatever a file says: of any type, missing, of sizes that do not fit.
+    """
+    try:
+        yield
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        raise node.unsupported(f"its attributes and operands do not fit it: {str(error) or 'one is missing'}") from None
 
 
 def scalar_of(value: Array) -> float | None:

@@ -255,7 +255,8 @@ def _table(low: Lowering, node: FloatNode) -> None:
 
     def sampled(places: Array) -> Array:
         with np.errstate(all="ignore"):
-            values = function(places.astype(np.float64) * value.scale) / scale
+            # Scalars may be given as tensors of several dimensions of one.
+            values = np.reshape(function(places.astype(np.float64) * value.scale), -1) / scale
         return np.clip(np.nan_to_num(values, nan=0.0, posinf=limit, neginf=-limit), -limit, limit)
 
     shift = max(0, (hi - lo).bit_length() - _TABLE_ENTRIES_LEAST.bit_length() + 1)

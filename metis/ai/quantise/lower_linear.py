@@ -23,7 +23,10 @@ _INT32_MAX: Final = (1 << 31) - 1
 _SMALL_MACS: Final = 1 << 16
 # Of so few, weights of 16 bits in 64-bit sums cost nothing either.
 _TINY_MACS: Final = 1 << 14
+# Of so few rows a product takes as long as its weights take to be read: wider rows cost nothing.
+_FEW_ROWS: Final = 4
 _LEAST_FACTOR: Final = 255
+_WIDE_FACTOR: Final = 1 << 11
 
 
 def _quantised_weights(
@@ -105,9 +108,10 @@ def _matmul(low: Lowering, node: FloatNode) -> None:
 
 def _linear(low: Lowering, node: FloatNode, name: str, weights: Array, bias: Array | None) -> None:
     inner, columns = weights.shape
-    elements = math.prod(low.shape(name))
+    elements = math.prod(low.shape(node.outputs[0]))
     rows = (1, inner) if len(low.shape(name)) == 1 else None
-    macs = 0 if node.attributes.get("static") else elements * columns
+    few = elements <= _FEW_ROWS * columns
+    macs = 0 if node.attributes.get("static") or (few and elements * inner > _TINY_MACS) else elements * inner
     factor, greatest, unit = _factor(low, name, inner, macs, rows)
     if rows:
         factor = low.emitter.reshape(factor, rows)
@@ -253,9 +257,9 @@ def _conv(low: Lowering, node: FloatNode) -> None:
     shape = low.shape(name)
     pads = window_pads(shape[2:], weights.shape[2:], strides, dilations, node.attributes)
     terms = math.prod(weights.shape[1:])
-    macs = math.prod(low.shape(node.outputs[0])) * terms
-    # A convolution is never tiny: its sums stay in 32 bits.
-    macs = max(macs, _TINY_MACS + 1)
+    # Channels differ too much for one scale of 8 bits over all; 16 bits are left wherever the sum has the room.
+    wide = low.options.activations == "int16" or _INT32_MAX // (_WEIGHT_MAX * terms) >= _WIDE_FACTOR
+    macs = 0 if wide else math.prod(low.shape(node.outputs[0])) * terms
     factor, greatest, one = _factor(low, name, terms, macs, (shape[0], math.prod(shape[1:])))
     integers, scales = _quantised_weights(weights, bias, one)
     sums = emitter.node(

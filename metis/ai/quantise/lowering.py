@@ -12,7 +12,7 @@ import numpy as np
 from metis.ai.graph import DType
 from metis.ai.quantise.emitter import NARROW_MAX, Emitter, Value, power_of_two_scale, smallest_type
 from metis.ai.quantise.float_linear import axes_of
-from metis.ai.quantise.graph import Array, FloatGraph, FloatInput, FloatNode, scalar_of
+from metis.ai.quantise.graph import Array, FloatGraph, FloatInput, FloatNode, refused_by, scalar_of
 from metis.ai.quantise.statistics import TensorStatistics
 from metis.types import InvalidGraph
 
@@ -168,7 +168,8 @@ class Lowering:
             if any(len(self.shape(name)) > 6 for name in node.outputs if name in self.statistics):
                 raise node.unsupported("a tensor has more than 6 dimensions")
             try:
-                rule(self, node)
+                with refused_by(node):
+                    rule(self, node)
             except InvalidGraph as error:
                 raise node.unsupported(f"its integer form is refused: {error.problem}") from None
 

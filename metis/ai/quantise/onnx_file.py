@@ -88,6 +88,8 @@ def _parsed(path: Path) -> Any:
 
 def _known_domains(model: Any) -> None:
     for node in model.graph.node:
+        if not all(isinstance(text, str) for text in (node.op_type, node.name, node.domain, *node.input, *node.output)):
+            raise InvalidModelFile("graph.node", "a name is not UTF-8")
         if node.domain not in _DOMAINS:
             raise UnsupportedModel(f"{node.domain}.{node.op_type}", node.name, "operators of this domain are not known")
 
@@ -156,14 +158,25 @@ def _node(node: Any, place: int, folder: Path) -> FloatNode:
     for attribute in node.attribute:
         attributes[attribute.name] = _attribute(attribute, node, folder)
     name = node.name or f"{node.op_type}_{place}"
-    return FloatNode(node.op_type, tuple(node.input), tuple(node.output), attributes, name)
+    # A branch reads tensors of the graph around it: they are inputs of the node that holds it.
+    branches = [value for value in attributes.values() if isinstance(value, FloatGraph)]
+    captured = sorted({name for branch in branches for name in branch.captured()})
+    return FloatNode(node.op_type, (*node.input, *captured), tuple(node.output), attributes, name)
+
+
+def _branch(graph: Any, folder: Path) -> FloatGraph:
+    """The graph of a branch of an If; which one is meant is found when constants are folded."""
+    constants = {tensor.name: _array(tensor, folder, "branch.initializer") for tensor in graph.initializer}
+    nodes = [_node(node, place, folder) for place, node in enumerate(graph.node)]
+    return FloatGraph([], constants, list(_without_constants(nodes, constants)), [value.name for value in graph.output])
 
 
 def _attribute(attribute: Any, node: Any, folder: Path) -> Any:
     import onnx
 
-    if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-        # Control flow: the node is refused by its name when it is reached.
+    if attribute.type == onnx.AttributeProto.GRAPH:
+        return _branch(attribute.g, folder)
+    if attribute.type == onnx.AttributeProto.GRAPHS:
         return None
     if attribute.type == onnx.AttributeProto.TENSOR:
         return _array(attribute.t, folder, f"attribute {attribute.name} of {node.name or node.op_type}")

@@ -52,6 +52,7 @@ _NORMALISING: Final = frozenset(
     }
 )
 _NORMALISING_NODES_MAX: Final = 48
+_POINTWISE_NODES_MAX: Final = 64
 _TOLERANCE: Final = 2e-3
 
 
@@ -169,14 +170,18 @@ class _Finder:
                     self._graph.nodes[inside] = FloatNode("Table", (root,), (result,), attributes, node.name)
 
     def _root(self, node: FloatNode) -> str:
-        """The tensor that a function of one number begins with."""
-        (name,) = self._variables(node)
-        while name in self._index:
-            producer = self._graph.nodes[self._index[name]]
-            if producer.operator == "Table" or not self._pointwise(producer) or len(self._variables(producer)) != 1:
+        """The farthest tensor on which a function of one number depends, and through which alone."""
+        frontier = self._variables(node)
+        (root,) = frontier
+        for _ in range(_POINTWISE_NODES_MAX):
+            latest = max(frontier, key=lambda name: self._index.get(name, -1))
+            producer = self._graph.nodes[self._index[latest]] if latest in self._index else None
+            if producer is None or producer.operator == "Table" or not self._pointwise(producer):
                 break
-            (name,) = self._variables(producer)
-        return name
+            frontier = (frontier - {latest}) | self._variables(producer)
+            if len(frontier) == 1:
+                (root,) = frontier
+        return root
 
     # Normalisations of rows.
 
