@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,16 @@ def fixtures() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no fixtures at {folder}: set METIS_FIXTURES to the folder that has them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fixture_file(fixtures: Path) -> Callable[[str], Path]:
+    """Find a file of that folder by its name; a test that asks for one that is not there is skipped."""
+
+    def find(name: str) -> Path:
+        path = fixtures / name
+        if not path.is_file():
+            pytest.skip(f"{path} is not there")
+        return path
+
+    return find

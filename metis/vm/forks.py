@@ -63,17 +63,29 @@ def spec_at(fork: str, chain_id: int, blob_schedule: BlobSchedule | None) -> eng
     """
     if blob_schedule is None:
         return engine.ChainSpec.at_fork(fork, chain_id)
-    # Only a genesis document can carry blob limits. They hold from Cancun on, where all forks
-    # before are long active: block forks from 0, the merge passed, times 0.
+    # Only a genesis document can carry blob limits.
+    genesis = {
+        "config": chain_config(fork, chain_id, blob_schedule),
+        "gasLimit": "0x0",
+        "difficulty": "0x0",
+        "alloc": {},
+    }
+    return engine.ChainSpec.from_genesis(orjson.dumps(genesis))
+
+
+def chain_config(fork: str, chain_id: int, blob_schedule: BlobSchedule | None = None) -> dict[str, Any]:
+    """
+    Write the ``config`` of a genesis document in which everything up to a fork is active from block 0.
+
+    Parameters
+    ----------
+    fork : canonical name, London or later; all before are long active: the merge passed, times 0.
+    blob_schedule : limits that hold from Cancun on; None names none.
+    """
     times = {
         f"{name.lower()}Time": 0
         for name in engine.fork_names()
         if fork_reached(name, "Shanghai") and fork_reached(fork, name)
-    }
-    entry = {
-        "target": blob_schedule.target_count,
-        "max": blob_schedule.max_count,
-        "baseFeeUpdateFraction": blob_schedule.base_fee_update_fraction,
     }
     config = {
         "chainId": chain_id,
@@ -81,7 +93,12 @@ def spec_at(fork: str, chain_id: int, blob_schedule: BlobSchedule | None) -> eng
         "terminalTotalDifficulty": 0,
         "terminalTotalDifficultyPassed": True,
         **times,
-        "blobSchedule": {fork.lower(): entry},
     }
-    genesis = {"config": config, "gasLimit": "0x0", "difficulty": "0x0", "alloc": {}}
-    return engine.ChainSpec.from_genesis(orjson.dumps(genesis))
+    if blob_schedule is not None:
+        limits = {
+            "target": blob_schedule.target_count,
+            "max": blob_schedule.max_count,
+            "baseFeeUpdateFraction": blob_schedule.base_fee_update_fraction,
+        }
+        config["blobSchedule"] = {fork.lower(): limits}
+    return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,8 @@ SLOW_CASE_COUNT = 4
 
 
 @pytest.fixture(scope="module")
-def archive(fixtures: Path) -> Path:
-    path = fixtures / ARCHIVE_NAME
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    return path
+def archive(fixture_file: Callable[[str], Path]) -> Path:
+    return fixture_file(ARCHIVE_NAME)
 
 
 def test_state_tests__all_but_the_slow_files__all_pass_and_none_is_lost(archive: Path) -> None:

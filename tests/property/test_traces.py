@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from metis import engine
 from metis.types import Account, Address, BlockAttributes, Gas, TimestampS, UnsignedTransaction, Wei
+from tests.genesis_documents import CANCUN_BLOBS, genesis_json
 from tests.property.programs import init_codes, programs
 
 SIZE_BYTES_MAX = 64 * 2**20
@@ -19,28 +20,7 @@ SENDERS = [Address(bytes([0xA0 + index]) * 20) for index in range(2)]
 CONTRACTS = [Address(bytes([0xC0 + index]) * 20) for index in range(3)]
 COINBASE = Address(b"\x0f" * 20)
 CHAIN_ID = 77
-_BLOCK_FORKS = ("homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg", "istanbul",
-                "berlin", "london", "mergeNetsplit")  # fmt: skip
-GENESIS = json.dumps(
-    {
-        "config": {
-            "chainId": CHAIN_ID,
-            "terminalTotalDifficulty": 0,
-            **{f"{fork}Block": 0 for fork in _BLOCK_FORKS},
-            "shanghaiTime": 0,
-            "cancunTime": 0,
-            "blobSchedule": {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3338477}},
-        },
-        "nonce": "0x0",
-        "timestamp": "0x0",
-        "extraData": "0x",
-        "gasLimit": hex(GAS_LIMIT),
-        "difficulty": "0x0",
-        "mixHash": "0x" + "00" * 32,
-        "coinbase": "0x" + "00" * 20,
-        "alloc": {},
-    }
-).encode()
+GENESIS = genesis_json("Cancun", CHAIN_ID, gas_limit=GAS_LIMIT, blobs=CANCUN_BLOBS)
 
 TRACERS: dict[str, dict[str, Any]] = {
     "structLog": {"enableMemory": True, "enableReturnData": True},

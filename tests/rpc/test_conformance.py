@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,8 @@ CASE_COUNT = 189
 
 
 @pytest.fixture(scope="module")
-def archive(fixtures: Path) -> Path:
-    path = fixtures / ARCHIVE_NAME
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    return path
+def archive(fixture_file: Callable[[str], Path]) -> Path:
+    return fixture_file(ARCHIVE_NAME)
 
 
 def test_conformance__every_case__passes_and_none_is_lost(archive: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import websockets.sync.client
 
+from tests.genesis_documents import genesis_document
 from tests.rpc.running_node import HASHES_ONLY, PROMPT_S, Client, RunningNode, running_node
 
 RECEIVER = "0x" + "77" * 20
@@ -122,18 +122,9 @@ def test_reset__of_a_chain_with_another_id__restores_the_first(alone: tuple[Runn
     assert client.ask("eth_getBalance", RECEIVER, "latest") == "0x3"
 
 
-FORKS = "homestead eip150 eip155 eip158 byzantium constantinople petersburg istanbul berlin london"
-GENESIS: dict[str, Any] = {
-    "config": {
-        "chainId": 1_234_567,
-        **{f"{fork}Block": 0 for fork in FORKS.split()},
-        "shanghaiTime": 0,
-        "terminalTotalDifficulty": 0,
-        "terminalTotalDifficultyPassed": True,
-    },
+GENESIS = genesis_document("Shanghai", 1_234_567) | {
     "timestamp": "0x64",
     "gasLimit": "0x1000000",
-    "difficulty": "0x0",
     "extraData": "0xabcd",
     "baseFeePerGas": "0x7",
     "alloc": {RECEIVER: {"balance": "0x2a", "code": "0x00", "storage": {"0x01": "0x05"}, "nonce": "0x1"}},

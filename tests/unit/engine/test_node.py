@@ -25,6 +25,7 @@ from metis.types import (
     UnsignedTransaction,
     Wei,
 )
+from tests.genesis_documents import CANCUN_BLOBS, genesis_json
 
 MNEMONIC = "test test test test test test test test test test test junk"
 KEYS = [engine.derive_private_key(MNEMONIC, f"m/44'/60'/0'/0/{index}") for index in range(3)]
@@ -32,38 +33,7 @@ ACCOUNTS = [Address(engine.address_of(key)) for key in KEYS]
 ALLOC = {account: Account(balance_wei=Wei(10**20)) for account in ACCOUNTS}
 CHAIN_ID = 77
 GAS_LIMIT = Gas(30_000_000)
-GENESIS = json.dumps(
-    {
-        "config": {
-            "chainId": CHAIN_ID,
-            **dict.fromkeys(
-                (
-                    "homesteadBlock",
-                    "eip150Block",
-                    "eip155Block",
-                    "eip158Block",
-                    "byzantiumBlock",
-                    "constantinopleBlock",
-                    "petersburgBlock",
-                    "istanbulBlock",
-                    "berlinBlock",
-                    "londonBlock",
-                    "mergeNetsplitBlock",
-                    "shanghaiTime",
-                ),
-                0,
-            ),
-        },
-        "nonce": "0x0",
-        "timestamp": "0x0",
-        "extraData": "0x",
-        "gasLimit": hex(GAS_LIMIT),
-        "difficulty": "0x0",
-        "mixHash": "0x" + "00" * 32,
-        "coinbase": "0x" + "00" * 20,
-        "alloc": {},
-    }
-).encode()
+GENESIS = genesis_json("Shanghai", CHAIN_ID, gas_limit=GAS_LIMIT)
 
 # Logs its caller under one topic: PUSH1 7, CALLER to memory, LOG1, STOP.
 LOGGER = bytes.fromhex("33600052600760206000a100")
@@ -332,12 +302,7 @@ def test_counters__after_blocks__sum_what_they_did() -> None:
 def test_call__with_an_assumed_blob_base_fee__sees_it() -> None:
     # BLOBBASEFEE, returned as a word.
     code = bytes.fromhex("4a60005260206000f3")
-    cancun = json.loads(GENESIS)
-    cancun["config"] |= {
-        "cancunTime": 0,
-        "blobSchedule": {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3338477}},
-    }
-    node = engine.Node.open(json.dumps(cancun).encode(), ALLOC)
+    node = engine.Node.open(genesis_json("Cancun", CHAIN_ID, blobs=CANCUN_BLOBS), ALLOC)
     node.set_account(ACCOUNTS[2], code=code)
     call = UnsignedTransaction(
         sender=ACCOUNTS[0], nonce=0, gas_limit=Gas(100_000), gas_price_wei=Wei(0), to=ACCOUNTS[2], chain_id=CHAIN_ID
