@@ -8,13 +8,14 @@ its own.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import orjson
 
 from metis import engine
 from metis.vm.statetest import BlobSchedule
 
-__all__ = ["canonical_fork", "fork_reached", "spec_at"]
+__all__ = ["canonical_fork", "chain_config", "fork_reached", "spec_at"]
 
 _ALIASES = {
     "EIP150": "TangerineWhistle",
@@ -64,12 +65,8 @@ def spec_at(fork: str, chain_id: int, blob_schedule: BlobSchedule | None) -> eng
     if blob_schedule is None:
         return engine.ChainSpec.at_fork(fork, chain_id)
     # Only a genesis document can carry blob limits.
-    genesis = {
-        "config": chain_config(fork, chain_id, blob_schedule),
-        "gasLimit": "0x0",
-        "difficulty": "0x0",
-        "alloc": {},
-    }
+    config = chain_config(fork, chain_id, blob_schedule)
+    genesis = {"config": config, "gasLimit": "0x0", "difficulty": "0x0", "alloc": {}}
     return engine.ChainSpec.from_genesis(orjson.dumps(genesis))
 
 
@@ -87,7 +84,7 @@ def chain_config(fork: str, chain_id: int, blob_schedule: BlobSchedule | None = 
         for name in engine.fork_names()
         if fork_reached(name, "Shanghai") and fork_reached(fork, name)
     }
-    config = {
+    config: dict[str, Any] = {
         "chainId": chain_id,
         **dict.fromkeys(_BLOCK_FORKS, 0),
         "terminalTotalDifficulty": 0,
