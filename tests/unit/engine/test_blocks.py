@@ -13,6 +13,7 @@ import pytest
 from metis import engine
 from metis.cli.demo_story import Wallet
 from metis.engine import ChainSpec
+from metis.rpc.namespaces.trie_root import list_root
 from metis.sdk import Chain, MemoryStateStore, Network
 from metis.types import (
     Account,
@@ -158,6 +159,23 @@ def test_import__on_a_second_store__gives_the_same_receipts_and_root(chain: Chai
     assert receipts == built.receipts
     assert second.store.state_root() == chain.store.state_root()
     assert second.head.hash == chain.head.hash
+
+
+def test_build__block_large_enough_for_all_cores__has_the_roots_that_one_core_finds(
+    chain: Chain, wallet: Wallet
+) -> None:
+    # 300 accounts change, in 300 transactions: roots are made on several threads then.
+    fresh = [(0x1000_0000 + number).to_bytes(20, "big") for number in range(300)]
+    candidates = [_transfer(wallet, number % 10, to=address) for number, address in enumerate(fresh)]
+
+    built = chain.build(candidates)
+
+    assert built.skipped == ()
+    header = engine.describe_block(built.block).header
+    assert header.transactions_root == list_root([candidate.raw for candidate in candidates])
+    # The import makes the root of the receipts on one core.
+    second = Network.from_preset("hyperion").open()
+    assert second.import_block(engine.decode_block(built.block.rlp)) == built.receipts
 
 
 def test_import__the_same_block_twice__is_refused(chain: Chain) -> None:

@@ -30,6 +30,18 @@ fn key() -> impl Strategy<Value = B256> {
     ]
 }
 
+#[test]
+fn root__of_many_keys_hashed_on_all_cores__equals_reference() {
+    let entries: BTreeMap<B256, Vec<u8>> =
+        (0u32..3_000).map(|number| (keccak256(number.to_be_bytes()), vec![1; 1 + number as usize % 70])).collect();
+    let mut trie = Trie::default();
+    for (key, value) in &entries {
+        trie.insert(*key, value.clone());
+    }
+    trie.hash_ahead();
+    assert_eq!(trie.root_hash(), reference_root(&entries));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Insert(B256, Vec<u8>),
