@@ -2,9 +2,9 @@
 When blocks are built: instantly, at an interval, both, or by hand.
 
 In: "transactions arrived". Out: blocks, in order, to one callback on the event loop. Invariant: one
-build at a time, on one thread; a sender who waits is told only after a build that began after its
-transaction was in the pool; with instant mining nothing executable stays in the pool, and no block is
-built in which nothing would be.
+build at a time, on one thread or, where it is short, on the event loop; a sender who waits is told only
+after a build that began after its transaction was in the pool; with instant mining nothing executable
+stays in the pool, and no block is built in which nothing would be.
 Cost: transactions that arrive while a block is being built share the next one.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +29,10 @@ __all__ = ["BuiltHead", "Mined", "Miner"]
 log = logging.getLogger("metis.node.mining")
 
 T = TypeVar("T")
+
+QUICK_COUNT_MAX = 4
+"""Transactions of a block that is built on the event loop. More come from senders who keep the node busy, and then
+a thread builds while the loop takes in the next."""
 
 MODES = ("instant", "interval", "mixed", "manual")
 
@@ -60,6 +64,9 @@ class Miner:
     next_block : decides about the next block; called on the builder's thread.
     on_mined : told about every run, on the event loop, before the senders are.
     syncs : whether to make blocks durable before senders are told (durability "group").
+    quick_gas_max : gas limit up to which a block is built on the event loop instead of the thread: waking a thread and
+        being woken by it takes longer than a few transfers. 0 for nodes whose builds may wait, for a disk or for
+        another node's state.
     ask : runs what asks the engine, on the builder's thread; a fork's asks again until no state is missing.
     """
 
@@ -73,6 +80,7 @@ class Miner:
         next_block: NextBlock,
         on_mined: Callable[[Mined], None],
         syncs: bool = False,
+        quick_gas_max: int = 0,
         ask: Callable[[Callable[[], Any]], Any] = lambda work: work(),
     ) -> None:
         self._node = node
@@ -82,11 +90,13 @@ class Miner:
         self._next_block = next_block
         self._on_mined = on_mined
         self._syncs = syncs
+        self._quick_gas_max = quick_gas_max
         self._ask = ask
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metis-mining")
         self._waiters: list[asyncio.Future[None]] = []
         self._is_due = False
         self._is_running = False
+        self._work: set[Future[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopped = False
 
@@ -149,7 +159,11 @@ class Miner:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run something on the builder's thread, between blocks: imports and changes of the head."""
-        done: T = await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, work)
+        running = self._thread.submit(self._ask, work)
+        self._work.add(running)
+        # When it really ends: whoever waits for it may give up before.
+        running.add_done_callback(self._work.discard)
+        done: T = await asyncio.wrap_future(running)
         return done
 
     @property
@@ -176,8 +190,14 @@ class Miner:
 
     def _begin(self) -> None:
         self._is_due = False
-        self._is_running = True
         waiters, self._waiters = self._waiters, []
+        if self._is_quick():
+            mined = self._build_quick()
+            self._on_mined(mined)
+            if mined.failure is not None or not mined.heads or not self._node.pool_status()[0]:
+                _tell(waiters, mined.failure)
+                return
+        self._is_running = True
         running = asyncio.get_running_loop().run_in_executor(self._thread, self._build_all)
         running.add_done_callback(lambda done: self._end(done, waiters))
 
@@ -188,15 +208,27 @@ class Miner:
             mined = done.result()
             self._on_mined(mined)
             failure = mined.failure
-        for waiter in waiters:
-            if waiter.done():
-                continue  # its request ran out of time
-            if failure is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(failure)
+        _tell(waiters, failure)
         if self._waiters:
             self._begin()
+
+    def _is_quick(self) -> bool:
+        """Whether what is executable is built before a thread would wake, and the thread has nothing to do."""
+        if not self._quick_gas_max or self._work or self._is_stopped:
+            return False
+        gas = self._node.ready_gas(QUICK_COUNT_MAX)
+        return gas is not None and gas <= self._quick_gas_max
+
+    def _build_quick(self) -> Mined:
+        """Build one block of what is executable; what becomes executable by it is not known to be quick."""
+        mined = Mined()
+        try:
+            if self._node.pool_status()[0] and (head := self._build_one(allow_empty=False)) is not None:
+                mined.heads.append(head)
+        except Exception as failure:
+            log.exception("building a block failed")
+            mined.failure = failure
+        return mined
 
     def _build_all(self) -> Mined:
         """Build until nothing executable is left that fits; on the builder's thread."""
@@ -258,6 +290,16 @@ class Miner:
     def _finish(self) -> None:
         if self._syncs:
             self._node.sync()
+
+
+def _tell(waiters: list[asyncio.Future[None]], failure: BaseException | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue  # its request ran out of time
+        if failure is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(failure)
 
 
 def _log_failure(task: asyncio.Future[Any]) -> None:

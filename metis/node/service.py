@@ -49,6 +49,9 @@ _PARTS_OF_A_CHAIN = (
 )
 """Attributes of a service that are others when it begins again."""
 
+QUICK_GAS_MAX = 100_000
+"""Gas of a block that is built sooner than a thread is woken for it: a few transfers."""
+
 BLOCK_LINE_COUNT_MAX = 16
 """Blocks of one run that have a log line each; more share one."""
 
@@ -160,6 +163,7 @@ class NodeService:
             next_block=self.next_block,
             on_mined=self._on_mined,
             syncs=bool(storage.path) and storage.durability == "group",
+            quick_gas_max=0 if storage.path or fork is not None else QUICK_GAS_MAX,
             **({} if fork is None else {"ask": fork.until_supplied_from_thread}),
         )
         self.control: NodeControl | None = None

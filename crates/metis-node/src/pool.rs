@@ -297,6 +297,11 @@ impl Node {
         (status.ready_count, status.queued_count)
     }
 
+    /// Gas limits of all executable transactions together; `None` where there are more than `count_max`.
+    pub fn ready_gas(&self, count_max: usize) -> Option<u64> {
+        self.pool.lock().ready_gas(count_max)
+    }
+
     /// The nonce a sender's next transaction should have.
     ///
     /// # Errors

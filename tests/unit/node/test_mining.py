@@ -44,6 +44,9 @@ class CountingNode:
     def pool_status(self) -> tuple[int, int]:
         return self.pending + self.stuck, 0
 
+    def ready_gas(self, count_max: int) -> int | None:
+        return None if self.pending > count_max else 21_000 * self.pending
+
     def build(self, *settings: Any) -> dict[str, Any]:
         self.threads.add(threading.get_ident())
         if self.gate is not None:
@@ -72,7 +75,7 @@ class CountingNode:
 
 
 def miner_of(
-    node: CountingNode, mode: str, *, block_time_s: float = 3_600, syncs: bool = False
+    node: CountingNode, mode: str, *, block_time_s: float = 3_600, syncs: bool = False, quick_gas_max: int = 0
 ) -> tuple[Miner, list[Mined]]:
     runs: list[Mined] = []
     miner = Miner(
@@ -83,6 +86,7 @@ def miner_of(
         next_block=cast(Any, FixedNextBlock()),
         on_mined=runs.append,
         syncs=syncs,
+        quick_gas_max=quick_gas_max,
     )
     return miner, runs
 
@@ -99,6 +103,65 @@ def test_instant__senders_of_one_turn__share_a_block() -> None:
         await asyncio.gather(*(send(node, miner) for _ in range(50)))
         assert node.blocks == [50]
         assert node.sync_count == 1
+        await miner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_instant__one_transfer__is_built_on_the_loop() -> None:
+    async def scenario() -> None:
+        node = CountingNode()
+        miner, runs = miner_of(node, "instant", quick_gas_max=100_000)
+        await send(node, miner)
+        assert node.threads == {threading.get_ident()}
+        assert [len(run.heads) for run in runs] == [1]
+        await miner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_instant__more_gas_than_is_quick__is_built_on_the_thread() -> None:
+    async def scenario() -> None:
+        node = CountingNode()
+        miner, _ = miner_of(node, "instant", quick_gas_max=100_000)
+        await asyncio.gather(*(send(node, miner) for _ in range(5)))
+        assert node.blocks == [5]
+        assert threading.get_ident() not in node.threads
+        await miner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_instant__thread_at_work__builds_nothing_on_the_loop() -> None:
+    async def scenario() -> None:
+        node = CountingNode()
+        miner, _ = miner_of(node, "instant", quick_gas_max=100_000)
+        gate = threading.Event()
+        importing = asyncio.create_task(miner.run(lambda: gate.wait(20)))
+        await asyncio.sleep(0)
+        # Whoever asked for it gives up; the thread does not.
+        importing.cancel()
+        sending = asyncio.create_task(send(node, miner))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert node.blocks == []
+        gate.set()
+        await sending
+        assert node.blocks == [1]
+        assert threading.get_ident() not in node.threads
+        await miner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_instant__more_than_a_quick_block_holds__goes_on_on_the_thread() -> None:
+    async def scenario() -> None:
+        node = CountingNode(capacity=1)
+        miner, runs = miner_of(node, "instant", quick_gas_max=100_000)
+        await asyncio.gather(send(node, miner), send(node, miner))
+        assert node.blocks == [1, 1]
+        assert [len(run.heads) for run in runs] == [1, 1]
+        assert len(node.threads) == 2
         await miner.stop()
 
     asyncio.run(scenario())

@@ -69,6 +69,11 @@ impl SenderQueue {
         if self.is_ready(nonce) { self.get(nonce) } else { None }
     }
 
+    /// The ready ones, by nonce.
+    pub(super) fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.range(self.account.nonce..self.next_nonce()).map(|(_, slot)| &slot.entry)
+    }
+
     /// All, by nonce.
     pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.slots.values().map(|slot| &slot.entry)

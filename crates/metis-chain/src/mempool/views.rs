@@ -38,6 +38,15 @@ impl Mempool {
         PoolStatus { ready_count, queued_count: self.len() - ready_count }
     }
 
+    /// Gas limits of all ready transactions together; `None` where more than `count_max` are ready.
+    pub fn ready_gas(&self, count_max: usize) -> Option<u64> {
+        let mut ready = self.senders.values().flat_map(SenderQueue::ready_entries);
+        let gas = ready.by_ref().take(count_max).fold(0u64, |gas, entry| {
+            gas.saturating_add(alloy_consensus::Transaction::gas_limit(&entry.transaction.envelope))
+        });
+        ready.next().is_none().then_some(gas)
+    }
+
     /// All that waits, by sender.
     pub fn content(&self) -> Vec<SenderContent> {
         self.senders.iter().map(|(sender, queue)| SenderContent::of(*sender, queue)).collect()

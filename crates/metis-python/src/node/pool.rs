@@ -58,6 +58,11 @@ impl Node {
         Ok(node.pool_status())
     }
 
+    fn ready_gas(&self, count_max: usize) -> PyResult<Option<u64>> {
+        let node = self.get()?;
+        guard(|| Ok(node.ready_gas(count_max)))
+    }
+
     #[pyo3(signature = (sender=None))]
     fn pool_content_json<'py>(&self, py: Python<'py>, sender: Option<Fixed<20>>) -> PyResult<Bound<'py, PyBytes>> {
         let node = self.get()?;
