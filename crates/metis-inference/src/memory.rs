@@ -190,6 +190,16 @@ impl<'a> Memory<'a> {
         unsafe { slice::from_raw_parts_mut(pointer.cast::<T>(), count) }
     }
 
+    /// A pointer to `span` elements from `first` on, of which some are written.
+    ///
+    /// # Safety
+    /// Nobody else uses those that are written, for as long as the pointer is used.
+    pub(crate) unsafe fn block(&self, slot: &Slot, first: usize, span: usize) -> *mut i32 {
+        assert!(matches!(slot.place, Place::Arena(_)), "weights are not written");
+        assert!(slot.dtype == DType::Int32 && first + span <= slot.elements, "elements outside their tensor");
+        self.pointer(slot.place, first * size_of::<i32>(), span * size_of::<i32>()).cast()
+    }
+
     /// The bytes of a whole tensor.
     ///
     /// # Safety

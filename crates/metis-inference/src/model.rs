@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     graph::{DecodeError, Facts, InvalidGraph, Limits, Proven, decode, prove},
-    kernels::{self, Kernel},
+    kernels::{self, Kernel, Prepared, panels::Packed},
     memory::{ALIGNMENT_BYTES, Aligned, Memory},
     plan::Plan,
     team,
@@ -88,6 +88,9 @@ pub struct Model<W> {
     proven: Proven,
     weights: W,
     plan: Plan,
+    /// Constants as each kernel takes them, made when it first runs.
+    #[cfg(feature = "std")]
+    packed: [std::sync::OnceLock<Vec<Option<Packed>>>; 4],
 }
 
 impl<W: AsRef<[u8]> + Sync> Model<W> {
@@ -103,7 +106,30 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
             return Err(InvalidWeights::Alignment.into());
         }
         let plan = Plan::of(&proven, true);
-        Ok(Self { proven, weights, plan })
+        Ok(Self {
+            proven,
+            weights,
+            plan,
+            #[cfg(feature = "std")]
+            packed: Default::default(),
+        })
+    }
+
+    /// The steps of the plan, with constants as a kernel takes them.
+    fn prepared(&self, kernel: Kernel) -> Vec<Prepared<'_>> {
+        #[cfg(feature = "std")]
+        {
+            let packed = self.packed[kernel as usize].get_or_init(|| {
+                self.plan.steps.iter().map(|step| kernels::pack(kernel, step, self.weights.as_ref())).collect()
+            });
+            let steps = self.plan.steps.iter().zip(packed);
+            steps.map(|(step, packed)| Prepared { step, packed: packed.as_ref() }).collect()
+        }
+        #[cfg(not(feature = "std"))]
+        {
+            let _ = (kernel, kernels::pack);
+            unpacked(&self.plan)
+        }
     }
 
     /// What is proven of the graph.
@@ -129,7 +155,7 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
     /// # Panics
     /// The workspace is another model's or for fewer threads, or `given` are not as many as inputs and states.
     pub fn run(&self, how: How, given: &[Option<&[u8]>], workspace: &mut Workspace) -> Result<(), InvalidInput> {
-        self.run_plan(&self.plan, how, given, workspace, &mut |_, _| ())
+        self.run_plan(&self.plan, &self.prepared(how.kernel), how, given, workspace, &mut |_, _| ())
     }
 
     /// Runs once, operator by operator: `observe` is called with each node's number and results, in order, and is what
@@ -148,15 +174,22 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
     ) -> Result<Finished, InvalidInput> {
         let plan = Plan::of(&self.proven, false);
         let mut workspace = workspace(&plan, 1);
-        self.run_plan(&plan, How { kernel, threads: 1 }, given, &mut workspace, &mut |memory, step| {
-            let node = plan.steps[step].node;
-            let end = self.proven.first_results.get(node + 1).map_or(self.proven.tensors.len(), |next| *next);
-            let results: Vec<&[u8]> = (self.proven.first_results[node]..end)
-                // SAFETY: one thread runs, and no step at the time.
-                .map(|number| unsafe { memory.bytes(&plan.slot(&self.proven, number)) })
-                .collect();
-            observe(node, &results);
-        })?;
+        self.run_plan(
+            &plan,
+            &unpacked(&plan),
+            How { kernel, threads: 1 },
+            given,
+            &mut workspace,
+            &mut |memory, step| {
+                let node = plan.steps[step].node;
+                let end = self.proven.first_results.get(node + 1).map_or(self.proven.tensors.len(), |next| *next);
+                let results: Vec<&[u8]> = (self.proven.first_results[node]..end)
+                    // SAFETY: one thread runs, and no step at the time.
+                    .map(|number| unsafe { memory.bytes(&plan.slot(&self.proven, number)) })
+                    .collect();
+                observe(node, &results);
+            },
+        )?;
         let (outputs, states) = (self.given_back(&plan, &mut workspace), self.given_on(&plan, &mut workspace));
         Ok(Finished { outputs, states })
     }
@@ -188,6 +221,7 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
     fn run_plan(
         &self,
         plan: &Plan,
+        steps: &[Prepared<'_>],
         how: How,
         given: &[Option<&[u8]>],
         workspace: &mut Workspace,
@@ -204,8 +238,8 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
             take(index, &self.proven.tensors[index], *bytes, to)?;
         }
         if threads == 1 {
-            for (number, step) in plan.steps.iter().enumerate() {
-                kernels::run(how.kernel, step, memory, scratch[0].bytes_mut(), 0, 1);
+            for (number, step) in steps.iter().enumerate() {
+                kernels::run(how.kernel, *step, memory, scratch[0].bytes_mut(), 0, 1);
                 after(&memory, number);
             }
             return Ok(());
@@ -213,16 +247,16 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         team::run(&mut scratch[..threads], |scratch, part, wait| {
             let mut is_after_shared = false;
             let mut is_after_own = false;
-            for step in &plan.steps {
-                let is_shared = step.macs >= SHARED_MACS_MIN;
+            for step in steps {
+                let is_shared = step.step.macs >= SHARED_MACS_MIN;
                 if is_after_shared || (is_shared && is_after_own) {
                     wait();
                 }
                 (is_after_shared, is_after_own) = (is_shared, !is_shared);
                 if is_shared {
-                    kernels::run(how.kernel, step, memory, scratch.bytes_mut(), part, threads);
+                    kernels::run(how.kernel, *step, memory, scratch.bytes_mut(), part, threads);
                 } else if part == 0 {
-                    kernels::run(how.kernel, step, memory, scratch.bytes_mut(), 0, 1);
+                    kernels::run(how.kernel, *step, memory, scratch.bytes_mut(), 0, 1);
                 }
             }
         });
@@ -236,6 +270,11 @@ pub struct Finished {
     pub outputs: Vec<Vec<u8>>,
     /// The states for the next run.
     pub states: Vec<Vec<u8>>,
+}
+
+/// The steps of a plan, their constants as they are.
+fn unpacked(plan: &Plan) -> Vec<Prepared<'_>> {
+    plan.steps.iter().map(|step| Prepared { step, packed: None }).collect()
 }
 
 fn workspace(plan: &Plan, threads: usize) -> Workspace {

@@ -85,8 +85,9 @@ impl InferenceModel {
 
 fn kernel_named(name: Option<&str>) -> PyResult<Kernel> {
     let Some(name) = name else { return Ok(Kernel::best()) };
-    Kernel::named(name).ok_or_else(|| {
-        let names: Vec<&str> = Kernel::available().iter().map(|kernel| kernel.name()).collect();
+    let available = Kernel::available();
+    available.iter().copied().find(|kernel| kernel.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = available.iter().map(|kernel| kernel.name()).collect();
         decode_error("argument", "kernel", &format!("this machine has {}", names.join(", ")), None)
     })
 }

@@ -1,9 +1,9 @@
 //! Sums of products of any integers, block by block: the way that every processor has.
 
-use super::share;
+use super::{lanes, share};
 use crate::{
     graph::DType,
-    memory::{Element, Memory, with_type},
+    memory::{Element, Memory, Slot, with_type},
     plan::{Convolution, Product},
 };
 
@@ -12,9 +12,9 @@ const COLUMNS: usize = 64;
 const TERMS: usize = 128;
 
 /// The second factor of a product as a matrix of terms and columns.
-pub(super) trait Columns {
-    /// Fills `to` with the elements of one term in columns from `first` on.
-    fn fill(&self, term: usize, first: usize, to: &mut [i32]);
+pub(crate) trait Columns {
+    /// Fills `to`, whose type holds them, with the elements of one term in columns from `first` on.
+    fn fill<E: Element>(&self, term: usize, first: usize, to: &mut [E]);
 }
 
 /// The accumulators of a product: elements of a result.
@@ -37,18 +37,22 @@ impl Accumulator for i64 {
 }
 
 /// A matrix in memory.
-struct Matrix<'a, T> {
-    elements: &'a [T],
+pub(super) struct Matrix<'a, T> {
+    pub elements: &'a [T],
     /// Elements from one term, and from one column, to the next.
-    steps: [usize; 2],
+    pub steps: [usize; 2],
 }
 
 impl<T: Element> Columns for Matrix<'_, T> {
     #[inline(always)]
-    fn fill(&self, term: usize, first: usize, to: &mut [i32]) {
+    fn fill<E: Element>(&self, term: usize, first: usize, to: &mut [E]) {
         let begin = term * self.steps[0] + first * self.steps[1];
-        for (column, to) in to.iter_mut().enumerate() {
-            *to = self.elements[begin + column * self.steps[1]].narrow();
+        if self.steps[1] == 1 {
+            lanes::map(to, &self.elements[begin..], |element| E::of_narrow(element.narrow()));
+        } else {
+            for (to, element) in to.iter_mut().zip(self.elements[begin..].iter().step_by(self.steps[1])) {
+                *to = E::of_narrow(element.narrow());
+            }
         }
     }
 }
@@ -61,7 +65,7 @@ pub(super) struct Seen<'a, T> {
 
 impl<T: Element> Columns for Seen<'_, T> {
     #[inline(always)]
-    fn fill(&self, term: usize, first: usize, to: &mut [i32]) {
+    fn fill<E: Element>(&self, term: usize, first: usize, to: &mut [E]) {
         let Convolution { windows, image: [height, width], plane, .. } = self.convolution;
         let [rows, columns] = windows.kernel;
         let (channel, place) = (term / (rows * columns), term % (rows * columns));
@@ -73,9 +77,9 @@ impl<T: Element> Columns for Seen<'_, T> {
             let x = (j * windows.strides[1]) as isize + right;
             let is_inside = (0..*height as isize).contains(&y) && (0..*width as isize).contains(&x);
             *to = if is_inside {
-                self.elements[(channel * height + y as usize) * width + x as usize].narrow()
+                E::of_narrow(self.elements[(channel * height + y as usize) * width + x as usize].narrow())
             } else {
-                0
+                E::of_narrow(0)
             };
             j += 1;
             if j == plane[1] {
@@ -85,24 +89,38 @@ impl<T: Element> Columns for Seen<'_, T> {
     }
 }
 
-/// Rows of the first factor, and of the result.
-struct Rows<'a, A> {
-    a: &'a [A],
+/// Rows of the first factor, from an element of it on, and the length of the result's.
+struct Rows<'a> {
+    memory: Memory<'a>,
+    a: Slot,
+    first: usize,
     count: usize,
     terms: usize,
     columns: usize,
 }
 
+impl Rows<'_> {
+    /// Some terms of a row.
+    fn load(&self, row: usize, begin: usize, to: &mut [i32]) {
+        with_type!(self.a.dtype, A => {
+            // SAFETY: an operand from a step before.
+            let terms: &[A] = unsafe { self.memory.read(&self.a, self.first + row * self.terms + begin, to.len()) };
+            lanes::map(to, terms, Element::narrow);
+        });
+    }
+}
+
 /// The columns `first..first + count` of all rows; `out` gives those of one row.
 #[inline(always)]
-fn columns<'a, A: Element, T: Accumulator>(
-    rows: &Rows<'_, A>,
+fn columns<'a, T: Accumulator>(
+    rows: &Rows<'_>,
     b: &impl Columns,
     first: usize,
     count: usize,
     out: impl Fn(usize) -> &'a mut [T],
 ) {
     let mut block = [[0; COLUMNS]; TERMS];
+    let mut line_a = [0; TERMS];
     for begin in (0..rows.terms).step_by(TERMS) {
         let terms = TERMS.min(rows.terms - begin);
         for (term, line) in block[..terms].iter_mut().enumerate() {
@@ -114,10 +132,10 @@ fn columns<'a, A: Element, T: Accumulator>(
             if begin > 0 {
                 sums[..count].copy_from_slice(to);
             }
-            for (a, line) in rows.a[row * rows.terms + begin..][..terms].iter().zip(&block) {
-                let a = a.narrow();
+            rows.load(row, begin, &mut line_a[..terms]);
+            for (a, line) in line_a[..terms].iter().zip(&block) {
                 for (sum, b) in sums.iter_mut().zip(line) {
-                    *sum = sum.accumulate(a, *b);
+                    *sum = sum.accumulate(*a, *b);
                 }
             }
             to.copy_from_slice(&sums[..count]);
@@ -126,29 +144,25 @@ fn columns<'a, A: Element, T: Accumulator>(
 }
 
 /// A thread's share of the blocks of a product.
-#[inline(always)]
 pub(super) fn product(work: &Product, memory: Memory<'_>, part: usize, parts: usize) {
-    with_type!(work.a.slot.dtype, A => with_type!(work.b.slot.dtype, B => match work.out.dtype {
-        DType::Int32 => product_in::<A, B, i32>(work, memory, part, parts),
-        _ => product_in::<A, B, i64>(work, memory, part, parts),
-    }));
+    with_type!(work.b.dtype, B => match work.out.dtype {
+        DType::Int32 => product_of::<B, i32>(work, memory, part, parts),
+        _ => product_of::<B, i64>(work, memory, part, parts),
+    });
 }
 
-#[inline(always)]
-fn product_in<A: Element, B: Element, T: Accumulator>(work: &Product, memory: Memory<'_>, part: usize, parts: usize) {
+fn product_of<B: Element, T: Accumulator>(work: &Product, memory: Memory<'_>, part: usize, parts: usize) {
     let Product { batch, m, k, n, .. } = *work;
     let across = n.div_ceil(COLUMNS);
     for unit in share(batch * across, part, parts) {
         let (item, first) = (unit / across, unit % across * COLUMNS);
-        // SAFETY: operands from steps before.
-        let (a, b): (&[A], &[B]) = unsafe {
-            let item_b = if work.is_b_shared { 0 } else { item };
-            (memory.read(&work.a.slot, item * m * k, m * k), memory.read(&work.b.slot, item_b * k * n, k * n))
-        };
+        let item_b = if work.is_b_shared { 0 } else { item };
+        // SAFETY: an operand from a step before.
+        let elements: &[B] = unsafe { memory.read(&work.b, item_b * k * n, k * n) };
         let steps = if work.transpose_b { [1, k] } else { [n, 1] };
-        let rows = Rows { a, count: m, terms: k, columns: n };
+        let rows = Rows { memory, a: work.a, first: item * m * k, count: m, terms: k, columns: n };
         let count = COLUMNS.min(n - first);
-        columns(&rows, &Matrix { elements: b, steps }, first, count, |row| {
+        columns(&rows, &Matrix { elements, steps }, first, count, |row| {
             // SAFETY: these columns of the result are this thread's, one row at a time.
             unsafe { memory.write::<T>(&work.out, (item * m + row) * rows.columns + first, count) }
         });
@@ -156,36 +170,23 @@ fn product_in<A: Element, B: Element, T: Accumulator>(work: &Product, memory: Me
 }
 
 /// A thread's share of the blocks of a convolution.
-#[inline(always)]
 pub(super) fn convolution(work: &Convolution, memory: Memory<'_>, part: usize, parts: usize) {
-    with_type!(work.x.slot.dtype, X => with_type!(work.weights.slot.dtype, W => match work.out.dtype {
-        DType::Int32 => convolution_in::<X, W, i32>(work, memory, part, parts),
-        _ => convolution_in::<X, W, i64>(work, memory, part, parts),
-    }));
+    with_type!(work.x.dtype, X => match work.out.dtype {
+        DType::Int32 => convolution_of::<X, i32>(work, memory, part, parts),
+        _ => convolution_of::<X, i64>(work, memory, part, parts),
+    });
 }
 
-#[inline(always)]
-fn convolution_in<X: Element, W: Element, T: Accumulator>(
-    work: &Convolution,
-    memory: Memory<'_>,
-    part: usize,
-    parts: usize,
-) {
-    let Convolution { batch, groups, filters, depth, image, plane, windows, .. } = *work;
-    let terms = depth * windows.kernel[0] * windows.kernel[1];
-    let (pixels, places) = (image[0] * image[1], plane[0] * plane[1]);
+fn convolution_of<X: Element, T: Accumulator>(work: &Convolution, memory: Memory<'_>, part: usize, parts: usize) {
+    let Convolution { batch, groups, filters, depth, image, plane, .. } = *work;
+    let (terms, pixels, places) = (work.terms(), image[0] * image[1], plane[0] * plane[1]);
     let across = places.div_ceil(COLUMNS);
     for unit in share(batch * groups * across, part, parts) {
         let (item, first) = (unit / across, unit % across * COLUMNS);
-        // SAFETY: operands from steps before.
-        let (elements, a): (&[X], &[W]) = unsafe {
-            let group = item % groups;
-            (
-                memory.read(&work.x.slot, item * depth * pixels, depth * pixels),
-                memory.read(&work.weights.slot, group * filters * terms, filters * terms),
-            )
-        };
-        let rows = Rows { a, count: filters, terms, columns: places };
+        // SAFETY: an operand from a step before.
+        let elements: &[X] = unsafe { memory.read(&work.x, item * depth * pixels, depth * pixels) };
+        let first_a = item % groups * filters * terms;
+        let rows = Rows { memory, a: work.weights, first: first_a, count: filters, terms, columns: places };
         let count = COLUMNS.min(places - first);
         columns(&rows, &Seen { elements, convolution: work }, first, count, |row| {
             // SAFETY: these columns of the result are this thread's, one row at a time.

@@ -19,7 +19,6 @@ fn inside(size: usize, count: usize, offset: isize, stride: usize) -> (usize, us
 }
 
 /// A thread's share of the planes of a pool.
-#[inline(always)]
 #[allow(clippy::too_many_arguments)] // the operator's own
 pub(super) fn pool(
     [x, out]: [&Slot; 2],
@@ -63,7 +62,6 @@ pub(super) fn pool(
 }
 
 /// A thread's share of a reduction.
-#[inline(always)]
 pub(super) fn reduce(work: &Reduction, memory: Memory<'_>, part: usize, parts: usize) {
     let Reduction { outer, count, inner, is_sum, .. } = *work;
     with_type!(work.x.dtype, X => with_type!(work.out.dtype, T => {
@@ -88,7 +86,6 @@ pub(super) fn reduce(work: &Reduction, memory: Memory<'_>, part: usize, parts: u
 const PART: usize = 2048;
 
 /// A thread's share of rows that are too long for registers.
-#[inline(always)]
 pub(super) fn wide_rows(
     [x, out]: [&Slot; 2],
     rows: usize,
@@ -140,7 +137,6 @@ pub(super) fn wide_rows(
 }
 
 /// The place of the greatest element of each row, the lowest of several.
-#[inline(always)]
 pub(super) fn arg_max([x, out]: [&Slot; 2], width: usize, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(x.dtype, X => {
         for row in share(out.elements, part, parts) {
@@ -157,7 +153,6 @@ pub(super) fn arg_max([x, out]: [&Slot; 2], width: usize, memory: Memory<'_>, pa
 }
 
 /// The greatest elements of each row in descending order, equal ones in ascending order of place.
-#[inline(always)]
 pub(super) fn top_k(
     [x, values, places]: [&Slot; 3],
     width: usize,
@@ -201,7 +196,6 @@ const fn mixed(seed: u64, row: u64) -> u64 {
 }
 
 /// A place of each row, chosen in proportion to its weight.
-#[inline(always)]
 pub(super) fn sample([weights, seed, out]: [&Slot; 3], width: usize, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(weights.dtype, X => {
         for row in share(out.elements, part, parts) {

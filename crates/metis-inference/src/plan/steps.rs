@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     graph::{DType, Facts, Operator, Proven, RANK_MAX, Shape, Windows},
+    kernels::panels,
     memory::{Place, Slot},
 };
 
@@ -22,18 +23,11 @@ pub(crate) struct Step {
     pub macs: u128,
 }
 
-/// A factor of a sum of products: an integer tensor with the bounds of its elements.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Factor {
-    pub slot: Slot,
-    pub facts: Facts,
-}
-
 /// `batch` products of m × k and k × n matrices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
-    pub a: Factor,
-    pub b: Factor,
+    pub a: Slot,
+    pub b: Slot,
     pub out: Slot,
     pub batch: usize,
     pub m: usize,
@@ -49,8 +43,8 @@ pub(crate) struct Product {
 /// A convolution: for each image and group, a product of filters with what windows see.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Convolution {
-    pub x: Factor,
-    pub weights: Factor,
+    pub x: Slot,
+    pub weights: Slot,
     pub out: Slot,
     pub batch: usize,
     pub groups: usize,
@@ -60,6 +54,13 @@ pub(crate) struct Convolution {
     pub plane: [usize; 2],
     pub windows: Windows,
     pub fits_int32: bool,
+}
+
+impl Convolution {
+    /// Terms of a sum.
+    pub(crate) const fn terms(&self) -> usize {
+        self.depth * self.windows.kernel[0] * self.windows.kernel[1]
+    }
 }
 
 /// Elements along an axis become one: their sum, or the greatest.
@@ -152,6 +153,8 @@ impl Step {
     pub(crate) fn scratch_bytes(&self) -> usize {
         match &self.work {
             Work::Rows(program) => program.registers * program.register_bytes,
+            Work::Product(work) => panels::scratch_bytes(work.k),
+            Work::Convolution(work) => panels::scratch_bytes(work.terms()),
             _ => 0,
         }
     }
@@ -175,7 +178,6 @@ fn work_of(proven: &Proven, places: &[Option<Place>], node: usize) -> Work {
     let slot = |number: usize| slot_of(proven, places, number);
     let (x, out) = (slot(inputs[0]), slot(first));
     let (x_facts, out_facts) = (facts(inputs[0]), facts(first));
-    let factor = |number: usize| Factor { slot: slot(number), facts: *facts(number) };
     let width = x_facts.shape.width();
     let rows = x_facts.elements() / width;
     match proven.graph.nodes[node].operator {
@@ -184,8 +186,8 @@ fn work_of(proven: &Proven, places: &[Option<Place>], node: usize) -> Work {
             let n = out_facts.shape.width();
             let rows_each = if is_b_shared { rows } else { x_facts.shape.size(x_facts.shape.rank() - 2) };
             Work::Product(Product {
-                a: factor(inputs[0]),
-                b: factor(inputs[1]),
+                a: x,
+                b: slot(inputs[1]),
                 out,
                 batch: rows / rows_each,
                 m: rows_each,
@@ -200,8 +202,8 @@ fn work_of(proven: &Proven, places: &[Option<Place>], node: usize) -> Work {
             let weights = &facts(inputs[1]).shape;
             let terms = weights.elements() as usize / weights.size(0);
             Work::Convolution(Convolution {
-                x: factor(inputs[0]),
-                weights: factor(inputs[1]),
+                x,
+                weights: slot(inputs[1]),
                 out,
                 batch: x_facts.shape.size(0),
                 groups,
