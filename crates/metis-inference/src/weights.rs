@@ -43,15 +43,22 @@ pub enum InvalidWeights {
 /// The least and the greatest of so many elements in little-endian bytes.
 pub(crate) fn range_of(facts: &Facts, bytes: &[u8]) -> (i64, i64) {
     with_type!(facts.dtype, T => {
-        // The least and the greatest are found in the type itself, of which a register holds more.
-        let mut chunks = bytes.chunks_exact(size_of::<T>()).map(|bytes| {
+        // The least and the greatest are found in the type itself, of which a register holds more, and of many lanes.
+        const LANES: usize = 64;
+        let value = |bytes: &[u8]| {
             let mut raw = [0; size_of::<T>()];
             raw.copy_from_slice(bytes);
             T::from_le_bytes(raw)
-        });
-        let first = chunks.next().unwrap_or_default();
-        let (lo, hi) = chunks.fold((first, first), |(lo, hi), value| (lo.min(value), hi.max(value)));
-        (lo.wide(), hi.wide())
+        };
+        let (mut least, mut most) = ([T::MAX; LANES], [T::MIN; LANES]);
+        for block in bytes.chunks(LANES * size_of::<T>()) {
+            for ((lo, hi), bytes) in least.iter_mut().zip(&mut most).zip(block.chunks_exact(size_of::<T>())) {
+                let found = value(bytes);
+                (*lo, *hi) = ((*lo).min(found), (*hi).max(found));
+            }
+        }
+        let lo = least.into_iter().fold(T::MAX, T::min);
+        (lo.wide(), most.into_iter().fold(T::MIN, T::max).wide())
     })
 }
 

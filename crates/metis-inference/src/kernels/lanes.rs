@@ -159,6 +159,22 @@ pub(super) fn interpolate<T: Lane, E: Element>(to: &mut [T], a: &[T], table: &[E
     });
 }
 
+/// Where differences of neighbours times fractions fit 32 bits.
+#[inline(always)]
+pub(super) fn interpolate_short<E: Element>(to: &mut [i32], a: &[i32], table: &[E], first: i64, shift: u32) {
+    let (first, last) = (first as i32, table.len() as i32 - 1);
+    let (end, mask, half) = (last << shift, (1 << shift) - 1, 1 << shift >> 1);
+    map(to, a, |a| {
+        let place = (a - first).max(0).min(end);
+        let index = place >> shift;
+        // SAFETY: both indices are from 0 to the table's last.
+        let (here, next) = unsafe {
+            (table.get_unchecked(index as usize).narrow(), table.get_unchecked((index + 1).min(last) as usize).narrow())
+        };
+        here + (((next - here) * (place & mask) + half) >> shift)
+    });
+}
+
 /// The greatest magnitude, of values that are above the least of their type.
 #[inline(always)]
 pub(super) fn greatest_magnitude(row: &[i32]) -> i32 {

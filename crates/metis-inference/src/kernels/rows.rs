@@ -159,12 +159,14 @@ impl<'a> Frame<'a> {
                     lanes::rescale::<T>(self.row_mut(to), self.row(a), self.side(b), shift, lo, hi);
                 }
             }
-            Instruction::Lookup { to, from, table, first, shift } => {
+            Instruction::Lookup { to, from, table, first, shift, short } => {
                 with_type!(table.dtype, E => {
                     // SAFETY: a tensor from a step before.
                     let table: &[E] = unsafe { self.memory.read(&table, 0, table.elements) };
                     if shift == 0 {
                         lanes::look_up::<T, E>(self.row_mut(to), self.row(from), table, first);
+                    } else if short {
+                        lanes::interpolate_short::<E>(self.row_mut(to), self.row(from), table, first, shift);
                     } else {
                         lanes::interpolate::<T, E>(self.row_mut(to), self.row(from), table, first, shift);
                     }

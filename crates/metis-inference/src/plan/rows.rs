@@ -331,10 +331,12 @@ impl Compiler<'_> {
                 let fits = |value: i128| value.abs() <= i128::from(i32::MAX);
                 let wide =
                     !narrow(&numbers) || ![steps, begin_wide, lo - begin_wide, hi - begin_wide].into_iter().all(fits);
+                let (least, most) = self.facts(numbers[1]).bounds();
+                let short = !wide && shift < 31 && fits((most - least + 1) << shift);
                 let from = self.row(numbers[0], wide);
                 let table = slot_of(self.proven, self.places, numbers[1]);
                 let to = self.result(first, wide);
-                self.instructions.push(Instruction::Lookup { to, from, table, first: begin, shift });
+                self.instructions.push(Instruction::Lookup { to, from, table, first: begin, shift, short });
                 to
             }
             Operator::QuantiseRows { dtype } => {
