@@ -76,7 +76,7 @@ def mutated(random: Random, raw: bytes) -> Iterator[bytes]:
     yield raw
     for _ in range(MUTATIONS_PER_GRAPH):
         changed = bytearray(raw)
-        for _ in range(random.randint(1, 4)):
+        for _ in range(random.choice((1, 1, 1, 2, 4))):
             place = random.randrange(len(changed)) if changed else 0
             kind = random.randrange(6)
             if kind == 0:
@@ -88,7 +88,9 @@ def mutated(random: Random, raw: bytes) -> Iterator[bytes]:
             elif kind == 3:
                 del changed[place : place + 1]
             elif kind == 4:
-                changed[place : place + 8] = random.choice((b"\xff" * 8, b"\x00" * 8, bytes(7) + b"\x80", b"\xff" * 7 + b"\x7f"))
+                changed[place : place + 8] = random.choice(
+                    (b"\xff" * 8, b"\x00" * 8, bytes(7) + b"\x80", b"\xff" * 7 + b"\x7f")
+                )
             else:
                 other = random.randrange(len(changed)) if changed else 0
                 changed[place : place + 4] = changed[other : other + 4]

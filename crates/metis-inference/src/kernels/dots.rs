@@ -6,7 +6,7 @@ use core::arch::x86_64::{
     _mm512_set1_epi32, _mm512_setzero_si512,
 };
 
-use super::panels::{PANEL, Panels, STEP_BYTES, row_bytes};
+use super::panels::{PANEL, Panels, STEP_BYTES};
 
 /// Sums of 16 columns in registers.
 ///
@@ -127,6 +127,14 @@ pub(super) struct Target {
     pub pitch: usize,
 }
 
+/// Rows of the first factor in steps of 4 bytes: how many, and bytes from one to the next.
+#[derive(Clone, Copy)]
+pub(super) struct PackedRows<'a> {
+    pub bytes: &'a [u8],
+    pub count: usize,
+    pub pitch: usize,
+}
+
 /// `R` rows times `P` panels.
 ///
 /// # Safety
@@ -172,11 +180,11 @@ unsafe fn tile<D: Dots, const R: usize, const P: usize>(
 /// Packed rows times panels: `columns` of them, into a target.
 ///
 /// # Safety
-/// The processor has the instructions of `D`; the target has `count` rows of `columns`, which nobody else uses.
+/// The processor has the instructions of `D`; the target has as many rows, of `columns`, which nobody else uses.
 #[inline(always)]
-unsafe fn times<D: Dots>(rows: &[u8], count: usize, panels: Panels<'_>, to: Target, columns: usize) {
-    let pitch = row_bytes(panels.steps);
-    assert!(rows.len() >= count * pitch, "rows that are not packed");
+unsafe fn times<D: Dots>(rows: PackedRows<'_>, panels: Panels<'_>, to: Target, columns: usize) {
+    let PackedRows { bytes: rows, count, pitch } = rows;
+    assert!(rows.len() >= count * pitch && pitch >= panels.steps * 4, "rows that are not packed");
     assert!(panels.bytes.len() >= columns.div_ceil(PANEL) * panels.steps * STEP_BYTES, "panels that are not packed");
     let mut panel = 0;
     while panel * PANEL < columns {
@@ -220,9 +228,9 @@ macro_rules! times_of {
         /// # Safety
         /// As [`times`].
         #[target_feature(enable = $features)]
-        pub(super) unsafe fn $name(rows: &[u8], count: usize, panels: Panels<'_>, to: Target, columns: usize) {
+        pub(super) unsafe fn $name(rows: PackedRows<'_>, panels: Panels<'_>, to: Target, columns: usize) {
             // SAFETY: as the caller says.
-            unsafe { times::<$dots>(rows, count, panels, to, columns) };
+            unsafe { times::<$dots>(rows, panels, to, columns) };
         }
     )*};
 }

@@ -124,6 +124,13 @@ pub(super) fn rescale_short(to: &mut [i32], a: &[i32], b: With<'_, i32>, shift: 
     map_with(to, a, b, |a, b| ((a.wrapping_mul(b).wrapping_add(half)) >> shift).max(lo).min(hi));
 }
 
+/// No product leaves the result's type: nothing is clamped.
+#[inline(always)]
+pub(super) fn rescale_freely(to: &mut [i32], a: &[i32], b: With<'_, i32>, shift: u32) {
+    let half = 1_i64 << shift >> 1;
+    map_with(to, a, b, |a, b| ((i64::from(a) * i64::from(b) + half) >> shift) as i32);
+}
+
 #[inline(always)]
 pub(super) fn rescale<T: Lane>(to: &mut [T], a: &[T], b: With<'_, T>, shift: u32, lo: i64, hi: i64) {
     let half = 1_i64 << shift >> 1;
@@ -159,19 +166,17 @@ pub(super) fn interpolate<T: Lane, E: Element>(to: &mut [T], a: &[T], table: &[E
     });
 }
 
-/// Where differences of neighbours times fractions fit 32 bits.
+/// The same in 32 bits, where that is proven, from pairs of 16-bit neighbours that one load brings together.
 #[inline(always)]
-pub(super) fn interpolate_short<E: Element>(to: &mut [i32], a: &[i32], table: &[E], first: i64, shift: u32) {
-    let (first, last) = (first as i32, table.len() as i32 - 1);
+pub(super) fn interpolate_pairs(to: &mut [i32], a: &[i32], pairs: &[u32], first: i64, shift: u32) {
+    let (first, last) = (first as i32, pairs.len() as i32 - 1);
     let (end, mask, half) = (last << shift, (1 << shift) - 1, 1 << shift >> 1);
     map(to, a, |a| {
-        let place = (a - first).max(0).min(end);
-        let index = place >> shift;
-        // SAFETY: both indices are from 0 to the table's last.
-        let (here, next) = unsafe {
-            (table.get_unchecked(index as usize).narrow(), table.get_unchecked((index + 1).min(last) as usize).narrow())
-        };
-        here + (((next - here) * (place & mask) + half) >> shift)
+        let place = a.wrapping_sub(first).max(0).min(end);
+        // SAFETY: the index is from 0 to the last pair's.
+        let pair = unsafe { *pairs.get_unchecked((place >> shift) as usize) } as i32;
+        let (here, next) = (pair << 16 >> 16, pair >> 16);
+        here.wrapping_add(((next - here).wrapping_mul(place & mask).wrapping_add(half)) >> shift)
     });
 }
 
@@ -242,41 +247,74 @@ pub(super) struct Softmax {
 }
 
 impl Softmax {
+    /// Distances from the greatest as powers of two in units of 2^-16.
     #[inline(always)]
-    fn power(&self, distance: i64) -> i32 {
-        let scaled = shift_rounded(distance.wrapping_mul(self.multiplier), self.shift);
-        let exponent = scaled.min((1 << 21) - 1) as i32;
-        let fraction = i64::from(exponent & 0xFFFF);
-        let [c0, c1, c2, c3] = self.exp2;
-        let step = |a: i64, c: i64| c + ((a * fraction + (1 << 15)) >> 16);
-        let power = step(step(step(c3, c2), c1), c0) as u32;
-        let whole = (exponent >> 16) as u32 & 31;
-        ((power + (1 << whole >> 1)) >> whole) as i32
+    fn exponent(&self, distance: i64) -> i32 {
+        let scaled = (distance.wrapping_mul(self.multiplier).wrapping_add(1 << self.shift >> 1)) >> self.shift;
+        scaled.min((1 << 21) - 1) as i32
+    }
+
+    /// The same of a distance below 2^32.
+    #[inline(always)]
+    fn exponent_short(&self, distance: u32) -> i32 {
+        let product = u64::from(distance) * u64::from(self.multiplier as u32);
+        ((product + (1 << self.shift >> 1)) >> self.shift).min((1 << 21) - 1) as i32
+    }
+
+    /// In place: exponents become powers, 2^24 for 0.
+    #[inline(always)]
+    fn powers(&self, row: &mut [i32]) {
+        let [c0, c1, c2, c3] = self.exp2.map(|coefficient| coefficient as i32);
+        for value in row {
+            let (whole, fraction) = ((*value >> 16) as u32 & 31, (*value & 0xFFFF) as u32);
+            // ⌊(a · fraction + 2^15) / 2^16⌋ by halves of a, each of whose products fits 32 bits.
+            let step = |a: i32, c: i32| {
+                let low = (a as u32 & 0xFFFF).wrapping_mul(fraction).wrapping_add(1 << 15) >> 16;
+                c.wrapping_add((a >> 16).wrapping_mul(fraction as i32)).wrapping_add(low as i32)
+            };
+            let power = step(step(step(c3, c2), c1), c0) as u32;
+            *value = ((power + (1 << whole >> 1)) >> whole) as i32;
+        }
+    }
+
+    #[inline(always)]
+    fn exponents<T: Lane>(&self, to: &mut [i32], row: &[T], greatest: T) {
+        if T::DTYPE == crate::graph::DType::Int32 {
+            let greatest = greatest.narrow();
+            map(to, row, |value| self.exponent_short(greatest.wrapping_sub(value.narrow()) as u32));
+        } else {
+            map(to, row, |value| self.exponent(greatest.wide().wrapping_sub(value.wide())));
+        }
     }
 
     /// The shares of a row of which all elements take part.
     #[inline(always)]
     pub(super) fn whole_row<T: Lane>(&self, to: &mut [i32], row: &[T]) {
-        let Some(greatest) = row.iter().copied().max() else { return };
-        let greatest = greatest.wide();
-        map(to, row, |value| self.power(greatest.wrapping_sub(value.wide())));
+        let greatest = row.iter().fold(T::clipped(i64::MIN, 0).0, |greatest, value| greatest.max(*value));
+        self.exponents(to, row, greatest);
+        self.powers(to);
         self.shares(to);
     }
 
     /// The shares of a row of which those elements take part whose mask is not 0.
     #[inline(always)]
     pub(super) fn masked_row<T: Lane, M: Lane>(&self, to: &mut [i32], row: &[T], mask: &[M]) {
-        let least = row.iter().copied().min().map_or(0, Element::wide);
-        let greatest = row
-            .iter()
-            .zip(mask)
-            .fold(least, |greatest, (value, kept)| greatest.max(if kept.wide() == 0 { least } else { value.wide() }));
+        let (least, zero) = (T::clipped(i64::MIN, 0).0, M::of_narrow(0));
+        let kept_or_least = |value: T, kept: M| if kept == zero { least } else { value };
+        let greatest =
+            row.iter().zip(mask).fold(least, |greatest, (value, kept)| greatest.max(kept_or_least(*value, *kept)));
+        // What does not take part may be above the greatest: its power is taken as 1, then left out.
         for ((to, value), kept) in to.iter_mut().zip(row).zip(mask) {
-            // What does not take part may be above the greatest, where a power has no meaning.
-            let distance = greatest.wrapping_sub(value.wide());
-            let is_kept = kept.wide() != 0;
-            let power = self.power(if is_kept { distance } else { 0 });
-            *to = if is_kept { power } else { 0 };
+            let value = if *kept == zero { greatest } else { *value };
+            *to = if T::DTYPE == crate::graph::DType::Int32 {
+                self.exponent_short(greatest.narrow().wrapping_sub(value.narrow()) as u32)
+            } else {
+                self.exponent(greatest.wide().wrapping_sub(value.wide()))
+            };
+        }
+        self.powers(to);
+        for (to, kept) in to.iter_mut().zip(mask) {
+            *to = if *kept == zero { 0 } else { *to };
         }
         self.shares(to);
     }
@@ -290,8 +328,8 @@ impl Softmax {
         let shift = shift - (32 - self.largest.leading_zeros());
         let half = 1_i64 << shift >> 1;
         for value in row {
-            *value = ((i64::from(*value) * i64::from(reciprocal) + half) >> shift) as i32;
-            *value = (*value).min(self.largest);
+            let share = ((i64::from(*value) * i64::from(reciprocal) + half) >> shift) as i32;
+            *value = share.min(self.largest);
         }
     }
 }

@@ -15,6 +15,14 @@ const TERMS: usize = 128;
 pub(crate) trait Columns {
     /// Fills `to`, whose type holds them, with the elements of one term in columns from `first` on.
     fn fill<E: Element>(&self, term: usize, first: usize, to: &mut [E]);
+
+    /// The type of its elements.
+    type Element: Element;
+
+    /// All terms of a column, where they lie beside each other.
+    fn column(&self, _: usize) -> Option<&[Self::Element]> {
+        None
+    }
 }
 
 /// The accumulators of a product: elements of a result.
@@ -44,6 +52,14 @@ pub(super) struct Matrix<'a, T> {
 }
 
 impl<T: Element> Columns for Matrix<'_, T> {
+    type Element = T;
+
+    #[inline(always)]
+    fn column(&self, column: usize) -> Option<&[T]> {
+        // A transposed matrix: the columns are as far apart as they have terms.
+        (self.steps[0] == 1).then(|| &self.elements[column * self.steps[1]..][..self.steps[1]])
+    }
+
     #[inline(always)]
     fn fill<E: Element>(&self, term: usize, first: usize, to: &mut [E]) {
         let begin = term * self.steps[0] + first * self.steps[1];
@@ -64,6 +80,8 @@ pub(super) struct Seen<'a, T> {
 }
 
 impl<T: Element> Columns for Seen<'_, T> {
+    type Element = T;
+
     #[inline(always)]
     fn fill<E: Element>(&self, term: usize, first: usize, to: &mut [E]) {
         let Convolution { windows, image: [height, width], plane, .. } = self.convolution;

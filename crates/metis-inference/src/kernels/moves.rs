@@ -25,14 +25,28 @@ fn copy_in<T: Element>(copy: &Copy, memory: Memory<'_>, part: usize, parts: usiz
     let is_contiguous = count == 1 || (from_step == 1 && to_step == 1);
     // One long line is shared too.
     let pieces = if lines == 1 && is_contiguous { parts.min(count) } else { 1 };
-    for unit in share(lines * pieces, part, parts) {
-        let (mut line, piece) = (unit / pieces, unit % pieces);
+    let units = share(lines * pieces, part, parts);
+    // The index of the first line, counted on from there.
+    let mut index = [0; RANK_MAX - 1];
+    let mut line = units.start / pieces;
+    for axis in (0..RANK_MAX - 1).rev() {
+        (index[axis], line) = (line % outer[axis], line / outer[axis]);
+    }
+    for unit in units {
+        let piece = unit % pieces;
         let (mut from, mut to) = (copy.first_from, copy.first_to + begin);
-        for axis in (0..RANK_MAX - 1).rev() {
-            let at = line % outer[axis];
-            line /= outer[axis];
-            from += at * from_outer[axis];
-            to += at * to_outer[axis];
+        for axis in 0..RANK_MAX - 1 {
+            from += index[axis] * from_outer[axis];
+            to += index[axis] * to_outer[axis];
+        }
+        if piece + 1 == pieces {
+            for axis in (0..RANK_MAX - 1).rev() {
+                index[axis] += 1;
+                if index[axis] < outer[axis] {
+                    break;
+                }
+                index[axis] = 0;
+            }
         }
         if is_contiguous {
             let range = share(count, piece, pieces);

@@ -74,15 +74,22 @@ impl<'a> Panels<'a> {
     }
 }
 
+/// What a kernel makes of a step's constants.
+pub(crate) enum Packed {
+    Panels(PackedPanels),
+    /// For each table of a row program its neighbours in pairs of 16 bits; empty where they have more.
+    Tables(Vec<Vec<u32>>),
+}
+
 /// Panels of a constant, packed once.
-pub(crate) struct Packed {
+pub(crate) struct PackedPanels {
     format: Format,
     steps: usize,
     bytes: Aligned,
     sums: Vec<i32>,
 }
 
-impl Packed {
+impl PackedPanels {
     /// Packs all columns.
     pub(crate) fn of(columns: &impl Columns, format: Format, terms: usize, count: usize) -> Self {
         let steps = format.steps(terms);
@@ -115,6 +122,17 @@ pub(crate) fn pack(
 ) {
     let steps = format.steps(terms);
     let panel_bytes = steps * STEP_BYTES;
+    if format == Format::Pairs && columns.column(first).is_some() {
+        for (panel, to) in bytes.chunks_exact_mut(panel_bytes).enumerate() {
+            let to = words(to);
+            for at in 0..PANEL {
+                let column = panel * PANEL + at;
+                let elements = if column < count { columns.column(first + column) } else { None };
+                pack_column(elements.unwrap_or(&[]), to, at);
+            }
+        }
+        return;
+    }
     let mut lines = [[0_i16; GROUP * PANEL]; 4];
     sums.fill(0);
     for step in 0..steps {
@@ -141,15 +159,34 @@ pub(crate) fn pack(
                     }
                 }
                 Format::Pairs => {
-                    let (a, b) = (&lines[0][part.clone()], &lines[1][part.clone()]);
-                    for column in 0..PANEL {
-                        let pair = u32::from(a[column] as u16) | u32::from(b[column] as u16) << 16;
-                        to[4 * column..][..4].copy_from_slice(&pair.to_le_bytes());
+                    let halves = lines[0][part.clone()].iter().zip(&lines[1][part]);
+                    for (to, (a, b)) in words(to).iter_mut().zip(halves) {
+                        *to = u32::from(*a as u16) | u32::from(*b as u16) << 16;
                     }
                 }
             }
         }
     }
+}
+
+/// The pairs of one column of a panel.
+#[inline(always)]
+fn pack_column<T: Element>(elements: &[T], to: &mut [u32], at: usize) {
+    let (pairs, last) = elements.as_chunks::<2>();
+    let mut lines = to.chunks_exact_mut(PANEL).map(|line| &mut line[at]);
+    for (to, [a, b]) in lines.by_ref().zip(pairs) {
+        *to = u32::from(a.narrow() as u16) | u32::from(b.narrow() as u16) << 16;
+    }
+    for (place, to) in lines.enumerate() {
+        *to = if place == 0 { last.first().map_or(0, |a| u32::from(a.narrow() as u16)) } else { 0 };
+    }
+}
+
+/// Bytes that begin at a multiple of 64 as words.
+#[inline(always)]
+fn words(bytes: &mut [u8]) -> &mut [u32] {
+    // SAFETY: any bits are an integer.
+    unsafe { bytes.align_to_mut() }.1
 }
 
 /// Packs rows of the first factor: each in steps of 4 bytes, zeros after its last term. Of 8 bits, `flip` adds 128.
@@ -167,9 +204,10 @@ pub(crate) fn pack_rows<A: Element>(a: &[A], terms: usize, format: Format, flip:
                 rest.fill(0);
             }
             Format::Pairs => {
-                let (elements, rest) = to.split_at_mut(2 * terms);
-                for (to, value) in elements.chunks_exact_mut(2).zip(row) {
-                    to.copy_from_slice(&(value.narrow() as i16).to_le_bytes());
+                // SAFETY: any bits are an integer.
+                let (elements, rest) = unsafe { to.align_to_mut::<i16>() }.1.split_at_mut(terms);
+                for (to, value) in elements.iter_mut().zip(row) {
+                    *to = value.narrow() as i16;
                 }
                 rest.fill(0);
             }

@@ -2,7 +2,10 @@
 //! have more; what takes less time is compiled once.
 
 #[cfg(vectors)]
-use super::{Prepared, vector};
+use alloc::vec::Vec;
+
+#[cfg(vectors)]
+use super::{Prepared, panels::Packed, vector};
 use super::{linear, moves, others, rows};
 use crate::{
     memory::Memory,
@@ -12,7 +15,7 @@ use crate::{
 /// A thread's share of a step.
 pub(super) fn run(step: &Step, memory: Memory<'_>, scratch: &mut [u8], part: usize, parts: usize) {
     match &step.work {
-        Work::Rows(program) => rows::run(program, memory, scratch, part, parts),
+        Work::Rows(program) => rows::run(program, &[], memory, scratch, (part, parts)),
         Work::Product(work) => linear::product(work, memory, part, parts),
         Work::Convolution(work) => linear::convolution(work, memory, part, parts),
         Work::Pool { x, out, planes, image, plane, windows, is_sum } => {
@@ -65,10 +68,20 @@ unsafe fn run_with(
     // SAFETY: as the caller says.
     let is_done = unsafe {
         match &prepared.step.work {
-            Work::Product(work) => vector::product(unit, work, prepared.packed, memory, scratch, (part, parts)),
+            Work::Product(work) => {
+                let packed = match prepared.packed {
+                    Some(Packed::Panels(packed)) => Some(packed),
+                    _ => None,
+                };
+                vector::product(unit, work, packed, memory, scratch, (part, parts))
+            }
             Work::Convolution(work) => vector::convolution(unit, work, memory, scratch, (part, parts)),
             Work::Rows(program) => {
-                rows::run(program, memory, scratch, part, parts);
+                let tables: &[Vec<u32>] = match prepared.packed {
+                    Some(Packed::Tables(tables)) => tables,
+                    _ => &[],
+                };
+                rows::run(program, tables, memory, scratch, (part, parts));
                 true
             }
             _ => false,

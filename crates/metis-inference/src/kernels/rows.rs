@@ -1,5 +1,7 @@
 //! Running row programs: every instruction on a row, or a part of one, before the next row.
 
+use alloc::vec::Vec;
+
 use super::{
     lanes::{self, Lane, Softmax, With},
     share,
@@ -7,13 +9,15 @@ use super::{
 use crate::{
     graph::RANK_MAX,
     memory::{Element, Memory, with_type},
-    plan::{Home, Instruction, Operand, RowProgram, Side},
+    plan::{Home, Instruction, Operand, Rescaling, RowProgram, Side},
 };
 
 /// One row, or a part of one, of a program that is being run.
 struct Frame<'a> {
     program: &'a RowProgram,
     memory: Memory<'a>,
+    /// Tables as pairs of neighbours; none, or an empty one, where they are not.
+    tables: &'a [Vec<u32>],
     registers: *mut u8,
     /// Where the row begins in each outer dimension.
     index: [usize; RANK_MAX],
@@ -24,11 +28,17 @@ struct Frame<'a> {
 
 /// Runs a thread's share of the rows; `scratch` is for registers and of the plan's size.
 #[inline(always)]
-pub(super) fn run(program: &RowProgram, memory: Memory<'_>, scratch: &mut [u8], part: usize, parts: usize) {
+pub(super) fn run(
+    program: &RowProgram,
+    tables: &[Vec<u32>],
+    memory: Memory<'_>,
+    scratch: &mut [u8],
+    (part, parts): (usize, usize),
+) {
     assert!(program.registers * program.register_bytes <= scratch.len(), "registers outside the scratch");
     let in_row = program.width.div_ceil(program.part);
     let mut frame =
-        Frame { program, memory, registers: scratch.as_mut_ptr(), index: [0; RANK_MAX], begin: 0, count: 0 };
+        Frame { program, memory, tables, registers: scratch.as_mut_ptr(), index: [0; RANK_MAX], begin: 0, count: 0 };
     for unit in share(program.rows * in_row, part, parts) {
         let (mut row, piece) = (unit / in_row, unit % in_row);
         for (axis, &size) in program.outer.iter().enumerate().rev() {
@@ -47,7 +57,8 @@ impl<'a> Frame<'a> {
     /// The first element of this row's part in an operand.
     #[inline(always)]
     fn first(&self, operand: &Operand) -> usize {
-        let outer: usize = self.index.iter().zip(&operand.strides).map(|(at, stride)| at * stride).sum();
+        let outer: usize =
+            self.index[..self.program.outer.len()].iter().zip(&operand.strides).map(|(at, stride)| at * stride).sum();
         if operand.is_splat { outer } else { outer + self.begin }
     }
 
@@ -150,23 +161,30 @@ impl<'a> Frame<'a> {
                 lanes::select::<T>(self.row_mut(to), self.row(c), self.row(a), self.row(b));
             }
             Instruction::Clip { to, from, lo, hi } => lanes::clip::<T>(self.row_mut(to), self.row(from), lo, hi),
-            Instruction::Rescale { to, a, b, shift, dtype, short } => {
+            Instruction::Rescale { to, a, b, shift, dtype, how } => {
                 let (lo, hi) = (dtype.lo(), dtype.hi());
-                if short {
-                    let (lo, hi) = i32::clipped(lo, hi);
-                    lanes::rescale_short(self.row_mut(to), self.row(a), self.side(b), shift, lo, hi);
-                } else {
-                    lanes::rescale::<T>(self.row_mut(to), self.row(a), self.side(b), shift, lo, hi);
+                match how {
+                    Rescaling::Short => {
+                        let (lo, hi) = i32::clipped(lo, hi);
+                        lanes::rescale_short(self.row_mut(to), self.row(a), self.side(b), shift, lo, hi);
+                    }
+                    Rescaling::Free => lanes::rescale_freely(self.row_mut(to), self.row(a), self.side(b), shift),
+                    Rescaling::Clamped => {
+                        lanes::rescale::<T>(self.row_mut(to), self.row(a), self.side(b), shift, lo, hi);
+                    }
                 }
             }
-            Instruction::Lookup { to, from, table, first, shift, short } => {
+            Instruction::Lookup { to, from, table, first, shift } => {
+                if let Some(pairs) = self.tables.get(table).filter(|pairs| !pairs.is_empty()) {
+                    lanes::interpolate_pairs(self.row_mut(to), self.row(from), pairs, first, shift);
+                    return;
+                }
+                let table = self.program.tables[table].slot;
                 with_type!(table.dtype, E => {
                     // SAFETY: a tensor from a step before.
                     let table: &[E] = unsafe { self.memory.read(&table, 0, table.elements) };
                     if shift == 0 {
                         lanes::look_up::<T, E>(self.row_mut(to), self.row(from), table, first);
-                    } else if short {
-                        lanes::interpolate_short::<E>(self.row_mut(to), self.row(from), table, first, shift);
                     } else {
                         lanes::interpolate::<T, E>(self.row_mut(to), self.row(from), table, first, shift);
                     }

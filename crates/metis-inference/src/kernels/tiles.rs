@@ -3,8 +3,8 @@
 use core::arch::{asm, x86_64::__cpuid_count};
 
 use super::{
-    dots::Target,
-    panels::{PANEL, Panels, STEP_BYTES, row_bytes},
+    dots::{PackedRows, Target},
+    panels::{PANEL, Panels, STEP_BYTES},
 };
 
 /// Steps of a tile.
@@ -127,9 +127,9 @@ unsafe fn one(rows: *const u8, pitch: usize, panel: *const u8, tiles: usize, to:
 /// Packed rows times panels of quads, as `dots::times`; rows are padded to whole tiles.
 ///
 /// # Safety
-/// [`are_available`]; the target has `count` rows of `columns`, which nobody else uses.
-pub(super) unsafe fn times(rows: &[u8], count: usize, panels: Panels<'_>, to: Target, columns: usize) {
-    let pitch = row_bytes(panels.steps);
+/// [`are_available`]; the target has as many rows, of `columns`, which nobody else uses.
+pub(super) unsafe fn times(rows: PackedRows<'_>, panels: Panels<'_>, to: Target, columns: usize) {
+    let PackedRows { bytes: rows, count, pitch } = rows;
     let panel_bytes = panels.steps * STEP_BYTES;
     assert!(rows.len() >= count.next_multiple_of(TILE_ROWS) * pitch, "rows that are not whole tiles");
     assert!(panels.steps.is_multiple_of(TILE_STEPS) && panels.bytes.len() >= columns.div_ceil(PANEL) * panel_bytes);

@@ -1,15 +1,17 @@
 //! Products and convolutions with panels: what is packed when, and who computes what.
 
+use alloc::vec::Vec;
+
 use super::{
-    dots::{self, Target},
+    dots::{self, PackedRows, Target},
     linear::{Columns, Matrix, Seen},
-    panels::{self, Format, GROUP, PANEL, Packed, Panels, ROWS, STEP_BYTES, TERMS_MAX, row_bytes},
+    panels::{self, Format, GROUP, PANEL, Packed, PackedPanels, Panels, ROWS, STEP_BYTES, TERMS_MAX, row_bytes},
     share, tiles,
 };
 use crate::{
     graph::DType,
     memory::{Element, Memory, Place, Slot, with_type},
-    plan::{Convolution, Product, Step, Work},
+    plan::{Convolution, Product, Step, Table, Work},
 };
 
 /// Products of fewer columns are not worth panels.
@@ -39,16 +41,16 @@ impl Unit {
     /// Packed rows times panels.
     ///
     /// # Safety
-    /// The processor has the unit; the target has `count` rows of `columns`, which nobody else uses.
+    /// The processor has the unit; the target has as many rows, of `columns`, which nobody else uses.
     #[inline(always)]
-    unsafe fn times(self, rows: &[u8], count: usize, panels: Panels<'_>, to: Target, columns: usize) {
+    unsafe fn times(self, rows: PackedRows<'_>, panels: Panels<'_>, to: Target, columns: usize) {
         // SAFETY: as the caller says.
         unsafe {
             match (self, panels.format) {
-                (Self::Avx2, _) => dots::times_pairs256(rows, count, panels, to, columns),
-                (_, Format::Pairs) => dots::times_pairs512(rows, count, panels, to, columns),
-                (Self::Amx, Format::Quads) if is_tiled(self, count) => tiles::times(rows, count, panels, to, columns),
-                (_, Format::Quads) => dots::times_quads512(rows, count, panels, to, columns),
+                (Self::Avx2, _) => dots::times_pairs256(rows, panels, to, columns),
+                (_, Format::Pairs) => dots::times_pairs512(rows, panels, to, columns),
+                (Self::Amx, Format::Quads) if is_tiled(self, rows.count) => tiles::times(rows, panels, to, columns),
+                (_, Format::Quads) => dots::times_quads512(rows, panels, to, columns),
             }
         }
     }
@@ -59,21 +61,51 @@ const fn is_tiled(unit: Unit, count: usize) -> bool {
     matches!(unit, Unit::Amx) && count > 6
 }
 
-/// The panels of a step's second factor, where that is a constant.
+/// What is made of a step's constants, once.
 pub(super) fn packed(unit: Unit, step: &Step, weights: &[u8]) -> Option<Packed> {
-    let Work::Product(work) = &step.work else { return None };
-    let Place::Weights(begin) = work.b.place else { return None };
+    match &step.work {
+        Work::Product(work) => panels_of(unit, work, weights).map(Packed::Panels),
+        Work::Rows(program) if !program.tables.is_empty() => {
+            Some(Packed::Tables(program.tables.iter().map(|table| pairs_of(table, weights)).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// The panels of a product's second factor, where that is a constant.
+fn panels_of(unit: Unit, work: &Product, weights: &[u8]) -> Option<PackedPanels> {
+    let format = unit.format(&work.a, &work.b, work.k, work.n, work.fits_int32, work.out.dtype)?;
     if !work.is_b_shared {
         return None;
     }
-    let format = unit.format(&work.a, &work.b, work.k, work.n, work.fits_int32, work.out.dtype)?;
     let steps = if work.transpose_b { [1, work.k] } else { [work.n, 1] };
-    Some(with_type!(work.b.dtype, B => {
-        let bytes = &weights[begin..][..work.b.elements * size_of::<B>()];
-        // SAFETY: constants are aligned to 64 bytes, and any bits are an integer.
-        let elements = unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast::<B>(), work.b.elements) };
-        Packed::of(&Matrix { elements, steps }, format, work.k, work.n)
-    }))
+    with_type!(work.b.dtype, B => {
+        let elements: &[B] = constant(&work.b, weights)?;
+        Some(PackedPanels::of(&Matrix { elements, steps }, format, work.k, work.n))
+    })
+}
+
+/// A table's neighbours in pairs; none where they have more than 16 bits, or the table is no constant.
+fn pairs_of(table: &Table, weights: &[u8]) -> Vec<u32> {
+    fn pairs<T: Element>(elements: &[T]) -> Vec<u32> {
+        let next = elements.iter().skip(1).chain(elements.last());
+        let pair = |(a, b): (&T, &T)| u32::from(a.narrow() as u16) | u32::from(b.narrow() as u16) << 16;
+        elements.iter().zip(next).map(pair).collect()
+    }
+    match table.slot.dtype {
+        _ if !table.short => Vec::new(),
+        DType::Int8 => constant::<i8>(&table.slot, weights).map_or_else(Vec::new, pairs),
+        _ => constant::<i16>(&table.slot, weights).map_or_else(Vec::new, pairs),
+    }
+}
+
+/// The elements of a constant.
+fn constant<'a, T: Element>(slot: &Slot, weights: &'a [u8]) -> Option<&'a [T]> {
+    let Place::Weights(begin) = slot.place else { return None };
+    assert!(slot.dtype == T::DTYPE, "elements of another type");
+    let bytes = &weights[begin..][..slot.elements * size_of::<T>()];
+    // SAFETY: constants begin at multiples of 64 bytes, and any bits are an integer.
+    Some(unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), slot.elements) })
 }
 
 /// Rows of the first factor, and where a product of them goes.
@@ -114,11 +146,19 @@ unsafe fn all_rows<A: Element>(
 ) {
     for (block, a) in rows.a.chunks(ROWS * rows.terms).enumerate() {
         let count = a.len() / rows.terms;
-        panels::pack_rows(a, rows.terms, panels.format, !is_tiled(unit, count), packed_rows);
+        let is_as_packed = panels.format == Format::Pairs && A::DTYPE == DType::Int16 && rows.terms.is_multiple_of(2);
+        let packed = if is_as_packed {
+            // SAFETY: elements are bytes, two each.
+            let bytes = unsafe { core::slice::from_raw_parts(a.as_ptr().cast::<u8>(), size_of_val(a)) };
+            PackedRows { bytes, count, pitch: 2 * rows.terms }
+        } else {
+            panels::pack_rows(a, rows.terms, panels.format, !is_tiled(unit, count), packed_rows);
+            PackedRows { bytes: packed_rows, count, pitch: row_bytes(panels.steps) }
+        };
         // SAFETY: the target is as large as the caller says, and these are its rows.
         unsafe {
             let to = Target { first: rows.to.first.add(block * ROWS * rows.to.pitch), ..rows.to };
-            unit.times(packed_rows, count, panels, to, columns);
+            unit.times(packed, panels, to, columns);
         }
     }
 }
@@ -154,7 +194,7 @@ unsafe fn one_group<A: Element>(
 pub(super) unsafe fn product(
     unit: Unit,
     work: &Product,
-    packed: Option<&Packed>,
+    packed: Option<&PackedPanels>,
     memory: Memory<'_>,
     scratch: &mut [u8],
     (part, parts): (usize, usize),
@@ -176,7 +216,7 @@ unsafe fn product_of<A: Element>(
     unit: Unit,
     format: Format,
     work: &Product,
-    packed: Option<&Packed>,
+    packed: Option<&PackedPanels>,
     memory: Memory<'_>,
     scratch: &mut [u8],
     (part, parts): (usize, usize),

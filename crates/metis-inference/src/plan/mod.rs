@@ -9,7 +9,7 @@ mod storage;
 
 use alloc::vec::Vec;
 
-pub(crate) use rows::{Home, Instruction, Operand, RowProgram, Side};
+pub(crate) use rows::{Home, Instruction, Operand, Rescaling, RowProgram, Side, Table};
 pub(crate) use steps::{Convolution, Copy, Product, Reduction, Step, Wide, Work};
 
 use crate::{

@@ -43,90 +43,41 @@ pub(crate) enum Side {
     Splat(usize),
 }
 
+/// What a look-up reads from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    pub slot: Slot,
+    /// Elements have 16 bits at most, and interpolation between them fits 32.
+    pub short: bool,
+}
+
+/// What is known of a rescaled value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rescaling {
+    /// Product and rounding fit 32 bits.
+    Short,
+    /// No result leaves its type.
+    Free,
+    /// A result may leave its type.
+    Clamped,
+}
+
 /// One operator on rows. Values and operands are known by their places in the program's lists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Instruction {
-    Load {
-        to: usize,
-        from: usize,
-    },
-    Convert {
-        to: usize,
-        from: usize,
-    },
-    Store {
-        to: usize,
-        from: usize,
-    },
-    Pair {
-        pair: Pair,
-        to: usize,
-        a: usize,
-        b: Side,
-    },
-    Divide {
-        to: usize,
-        a: usize,
-        b: usize,
-        fraction_bits: u32,
-    },
-    Compare {
-        is_less: bool,
-        to: usize,
-        a: usize,
-        b: usize,
-    },
-    Select {
-        to: usize,
-        c: usize,
-        a: usize,
-        b: usize,
-    },
-    Clip {
-        to: usize,
-        from: usize,
-        lo: i64,
-        hi: i64,
-    },
-    /// `short`: product and rounding fit 32 bits.
-    Rescale {
-        to: usize,
-        a: usize,
-        b: Side,
-        shift: u32,
-        dtype: DType,
-        short: bool,
-    },
-    Lookup {
-        to: usize,
-        from: usize,
-        table: Slot,
-        first: i64,
-        shift: u32,
-    },
-    QuantiseRows {
-        to: usize,
-        greatest: usize,
-        from: usize,
-        dtype: DType,
-    },
-    LayerNorm {
-        to: usize,
-        from: usize,
-        center: bool,
-        shift: u32,
-        epsilon: i64,
-        fraction_bits: u32,
-    },
-    Softmax {
-        to: usize,
-        from: usize,
-        mask: Option<usize>,
-        multiplier: i64,
-        shift: u32,
-        exp2: [i64; 4],
-        dtype: DType,
-    },
+    Load { to: usize, from: usize },
+    Convert { to: usize, from: usize },
+    Store { to: usize, from: usize },
+    Pair { pair: Pair, to: usize, a: usize, b: Side },
+    Divide { to: usize, a: usize, b: usize, fraction_bits: u32 },
+    Compare { is_less: bool, to: usize, a: usize, b: usize },
+    Select { to: usize, c: usize, a: usize, b: usize },
+    Clip { to: usize, from: usize, lo: i64, hi: i64 },
+    Rescale { to: usize, a: usize, b: Side, shift: u32, dtype: DType, how: Rescaling },
+    Lookup { to: usize, from: usize, table: usize, first: i64, shift: u32 },
+    QuantiseRows { to: usize, greatest: usize, from: usize, dtype: DType },
+    LayerNorm { to: usize, from: usize, center: bool, shift: u32, epsilon: i64, fraction_bits: u32 },
+    Softmax { to: usize, from: usize, mask: Option<usize>, multiplier: i64, shift: u32, exp2: [i64; 4], dtype: DType },
 }
 
 /// Instructions that are run for every row, or part of one.
@@ -141,6 +92,7 @@ pub(crate) struct RowProgram {
     pub operands: Vec<Operand>,
     pub values: Vec<Value>,
     pub instructions: Vec<Instruction>,
+    pub tables: Vec<Table>,
     /// Bytes of one register.
     pub register_bytes: usize,
     pub registers: usize,
@@ -157,12 +109,13 @@ impl RowProgram {
             operands: layout.operands.values().copied().collect(),
             values: Vec::new(),
             instructions: Vec::new(),
+            tables: Vec::new(),
             known: BTreeMap::new(),
         };
         for &node in &group.nodes {
             compiler.node(node);
         }
-        let Compiler { operands, mut values, instructions, .. } = compiler;
+        let Compiler { operands, mut values, instructions, tables, .. } = compiler;
         let registers = assign_registers(&instructions, &mut values);
         let width = layout.dimensions.last().copied().unwrap_or(1);
         let part = if layout.whole_rows { width } else { width.min(PART_MAX) };
@@ -176,6 +129,7 @@ impl RowProgram {
             operands,
             values,
             instructions,
+            tables,
             register_bytes: (part * lane_bytes).next_multiple_of(64),
             registers,
         }
@@ -190,6 +144,7 @@ struct Compiler<'a> {
     operands: Vec<Operand>,
     values: Vec<Value>,
     instructions: Vec<Instruction>,
+    tables: Vec<Table>,
     /// The value that a tensor already has, by number and width of lanes.
     known: BTreeMap<(usize, bool), usize>,
 }
@@ -314,14 +269,22 @@ impl Compiler<'_> {
             Operator::Rescale { shift, dtype } => {
                 let wide = !narrow(&numbers);
                 let product = self.facts(numbers[0]).magnitude() * self.facts(numbers[1]).magnitude();
-                let short = !wide && shift < 31 && product + (1 << shift >> 1) <= i128::from(i32::MAX);
+                let rounded = product + (1 << shift >> 1);
+                let how = if !wide && shift < 31 && rounded <= i128::from(i32::MAX) {
+                    Rescaling::Short
+                } else if !wide && rounded >> shift <= i128::from(dtype.hi()) {
+                    // BOUND: no magnitude of a result is above this.
+                    Rescaling::Free
+                } else {
+                    Rescaling::Clamped
+                };
                 let (mut a, mut b) = (numbers[0], numbers[1]);
                 if self.operand(a).is_some_and(|place| self.operands[place].is_splat) {
                     (a, b) = (b, a);
                 }
                 let (a, b) = (self.row(a, wide), self.side(b, wide));
                 let to = self.result(first, wide);
-                self.instructions.push(Instruction::Rescale { to, a, b, shift, dtype, short });
+                self.instructions.push(Instruction::Rescale { to, a, b, shift, dtype, how });
                 to
             }
             Operator::Lookup { first: begin, shift } => {
@@ -334,9 +297,11 @@ impl Compiler<'_> {
                 let (least, most) = self.facts(numbers[1]).bounds();
                 let short = !wide && shift < 31 && fits((most - least + 1) << shift);
                 let from = self.row(numbers[0], wide);
-                let table = slot_of(self.proven, self.places, numbers[1]);
+                let slot = slot_of(self.proven, self.places, numbers[1]);
+                self.tables.push(Table { slot, short: short && slot.dtype <= DType::Int16 });
+                let table = self.tables.len() - 1;
                 let to = self.result(first, wide);
-                self.instructions.push(Instruction::Lookup { to, from, table, first: begin, shift, short });
+                self.instructions.push(Instruction::Lookup { to, from, table, first: begin, shift });
                 to
             }
             Operator::QuantiseRows { dtype } => {
