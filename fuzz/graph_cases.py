@@ -32,7 +32,7 @@ def graph_bytes(random: Random) -> bytes:
         builder.update(state, state)
         handles.append(state)
     for _ in range(random.randint(1, 3)):
-        shape = random.choice(_SHAPES)
+        shape: tuple[int, ...] = random.choice(_SHAPES)
         values = np.array([random.randint(-3, 9) for _ in range(int(np.prod(shape)))]).reshape(shape)
         handles.append(builder.constant(random.choice(list(DType)), values))
     wanted = random.randint(1, 5)

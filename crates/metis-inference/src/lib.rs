@@ -15,6 +15,8 @@
 //! model      all of it, ready to run
 //! ```
 #![cfg_attr(not(feature = "std"), no_std)]
+// Without vector kernels nobody asks for what prepares their constants.
+#![cfg_attr(not(vectors), allow(dead_code, unused_imports))]
 
 #[cfg(target_endian = "big")]
 compile_error!("weights are used in place: little-endian processors only");

@@ -8,6 +8,7 @@
     rpc.py       requests a second and tail latency of JSON-RPC methods
     fanout.py    notifications to many subscribers
     node.py      taking transactions in and building blocks of them
+    inference.py one run of a model, beside onnxruntime
     report.py    rows, as a table and as JSON
 
 A ratio above 1 always means that Metis is better. On a small shared machine wall-clock figures are
@@ -26,6 +27,7 @@ __all__ = ["app"]
 class _BenchGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "rpc": ("metis.cli.bench.rpc:rpc", "Requests a second and latency of JSON-RPC methods, beside anvil."),
+        "inference": ("metis.cli.bench.inference:inference", "One run of a model, beside onnxruntime."),
         "node": ("metis.cli.bench.node:node", "Transactions taken in, and a block of 20,000, beside anvil."),
     }
 

@@ -174,7 +174,8 @@ pub(crate) fn pack(
 fn pack_column<T: Element>(elements: &[T], to: &mut [u32], at: usize) {
     let (pairs, last) = elements.as_chunks::<2>();
     let mut lines = to.chunks_exact_mut(PANEL).map(|line| &mut line[at]);
-    for (to, [a, b]) in lines.by_ref().zip(pairs) {
+    // The pairs first: they end before the lines do, and a line that is taken is not given back.
+    for ([a, b], to) in pairs.iter().zip(lines.by_ref()) {
         *to = u32::from(a.narrow() as u16) | u32::from(b.narrow() as u16) << 16;
     }
     for (place, to) in lines.enumerate() {
