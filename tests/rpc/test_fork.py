@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from metis.engine import keccak256
 from metis.types import Gas, Wei
 from tests.rpc.running_node import HASHES_ONLY, WHOLE, RunningNode, running_node
 from tests.rpc.upstream_proxy import (
@@ -106,6 +107,13 @@ def questions(world: World) -> list[tuple[str, list[Any]]]:
         ("eth_feeHistory", ["0x3", number, [10, 50]]),
         ("debug_traceTransaction", [world.sent, {"tracer": "callTracer"}]),
         ("debug_traceCall", [call, "latest", {"tracer": "callTracer"}]),
+        ("eth_callMany", [[{"transactions": [call, call]}], {"blockNumber": "latest"}]),
+        ("eth_callMany", [[{"transactions": [call, call]}], {"blockNumber": old}]),
+        ("trace_callMany", [[[call, ["trace"]], [call, ["stateDiff"]]], "latest"]),
+        ("trace_callMany", [[[call, ["trace"]]], old]),
+        ("debug_getRawTransactions", [number]),
+        ("debug_accountInfoAt", [old, 0, world.counter]),
+        ("debug_codeByHash", [f"0x{keccak256(COUNTER_CODE).hex()}"]),
         ("eth_getTransactionByHash", ["0x" + "12" * 32]),
         ("eth_getBlockByHash", ["0x" + "12" * 32, False]),
         ("eth_getBlockByNumber", [hex(world.number + 9), False]),

@@ -174,6 +174,20 @@ async def _logs(question: Question) -> Any:
     return [*older, *(orjson.loads(newer) if isinstance(newer, bytes) else newer)]
 
 
+async def _call_many(question: Question) -> Any:
+    """Route messages by the block that their context names."""
+    given = question.arguments[1]
+    height = await question.height(given.value.get("blockNumber", "latest"))
+    if height is None or height >= question.fork.block_number:
+        return await question.ask_local()
+    return await question.ask_upstream(p1=given.raw | {"blockNumber": hex(height)})
+
+
+async def _code(question: Question) -> Any:
+    """Look for a code here, where it is once an account with it was asked for, and then upstream."""
+    return await question.ask_local() or await question.ask_upstream()
+
+
 async def _fee_history(question: Question) -> Any:
     """Join the fees of blocks before the fork and after it."""
     count, newest, percentiles = (given.value for given in question.arguments)
@@ -211,6 +225,11 @@ ROUTES: MappingProxyType[str, Route] = MappingProxyType(
         "eth_simulateV1": _state(1),
         "debug_traceCall": _state(1),
         "trace_call": _state(2),
+        "trace_callMany": _state(1),
+        "trace_rawTransaction": _state(2),
+        "eth_callMany": _call_many,
+        "debug_codeByHash": _code,
+        "debug_dbGet": _code,
         "ots_hasCode": _state(1),
         "eth_getProof": _proof(2),
         "eth_getAccount": _proof(1),
@@ -232,6 +251,8 @@ ROUTES: MappingProxyType[str, Route] = MappingProxyType(
         "debug_getRawBlock": _block(0),
         "debug_getRawHeader": _block(0),
         "debug_getRawReceipts": _block(0),
+        "debug_getRawTransactions": _block(0),
+        "debug_accountInfoAt": _block(0),
         "debug_traceBlockByNumber": _block(0),
         "debug_traceBlockByHash": _block(0),
         "trace_block": _block(0),
