@@ -35,7 +35,7 @@ pub(super) enum Plan {
     /// Nothing: it is answered by looking something up.
     LookUp,
     /// A call that is known to be quick.
-    Call(RecoveredTransaction),
+    Call(Box<RecoveredTransaction>),
 }
 
 /// What a message may still do.
@@ -49,8 +49,8 @@ impl Work<'_> {
     /// Reads what has to be run for a request; `None` leaves the message to the caller.
     pub fn plan(&mut self, request: &Request<'_>) -> Option<Plan> {
         Some(match (request.method, request.params.as_slice()) {
-            ("eth_call", [call, ..]) => Plan::Call(self.quick_call(call, 1)?),
-            ("eth_estimateGas", [call, ..]) => Plan::Call(self.quick_call(call, ESTIMATE_RUN_COUNT)?),
+            ("eth_call", [call, ..]) => Plan::Call(Box::new(self.quick_call(call, 1)?)),
+            ("eth_estimateGas", [call, ..]) => Plan::Call(Box::new(self.quick_call(call, ESTIMATE_RUN_COUNT)?)),
             _ => Plan::LookUp,
         })
     }
