@@ -17,6 +17,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 // Without vector kernels nobody asks for what prepares their constants.
 #![cfg_attr(not(vectors), allow(dead_code, unused_imports))]
+// An error carries the values that break a rule, and is made once.
+#![allow(clippy::result_large_err)]
 
 #[cfg(target_endian = "big")]
 compile_error!("weights are used in place: little-endian processors only");

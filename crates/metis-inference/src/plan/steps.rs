@@ -255,9 +255,10 @@ fn work_of(proven: &Proven, places: &[Option<Place>], node: usize) -> Work {
         Operator::Slice { starts, steps, .. } => {
             let mut strides = x_facts.shape.strides();
             let mut begin = 0;
-            for axis in 0..x_facts.shape.rank() {
-                begin += starts.size(axis) * strides[axis];
-                strides[axis] *= steps.size(axis);
+            let cuts = starts.dimensions().iter().zip(steps.dimensions());
+            for (stride, (start, step)) in strides.iter_mut().zip(cuts) {
+                begin += *start as usize * *stride;
+                *stride *= *step as usize;
             }
             Work::Copies(vec![whole(x, out, &out_facts.shape, begin, strides)])
         }
