@@ -21,6 +21,9 @@ pub enum ViewError<E: core::error::Error> {
     /// BLOCKHASH asked for an ancestor that the environment does not hold.
     #[error("hash of ancestor block {0} is not known")]
     UnknownAncestor(u64),
+    /// A model that is active is not on this machine.
+    #[error("model {0} is active, but not on this machine")]
+    MissingModel(B256),
 }
 
 impl<E: core::error::Error + Send + Sync + 'static> DBErrorMarker for ViewError<E> {}

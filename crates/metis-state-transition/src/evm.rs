@@ -72,7 +72,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         Self {
             context,
             instructions,
-            precompiles: Precompiles::new(rules.fork, precompiles),
+            precompiles: Precompiles::new(rules, precompiles),
             frames: FrameStack::new_prealloc(8),
             runner,
             fork: rules.fork,
@@ -133,10 +133,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     /// revm's.
     pub fn transact(&mut self, transaction: TxEnv) -> Result<(ExecutionResult<HaltReason>, EvmState), Error<V>> {
         self.context.tx = transaction;
+        self.precompiles.begin_transaction();
         let result =
             Rulebook { base_fee_recipient: self.base_fee_recipient, machine: core::marker::PhantomData }.run(self);
         let state = self.context.journaled_state.finalize();
-        let done = ResultAndState::new(result?, state);
+        let done = ResultAndState::new(self.known(result)?, state);
         if R::OBSERVES_FRAMES {
             let Context { tx: transaction, block, journaled_state, .. } = &self.context;
             let before = &journaled_state.database;
@@ -160,9 +161,23 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
             // Value moves between loaded accounts; transactions load their sender when they pay.
             self.context.journaled_state.load_account(caller).map_err(EVMError::Database)?;
         }
+        self.precompiles.begin_transaction();
         let result = Rulebook { base_fee_recipient: None, machine: core::marker::PhantomData }.run_system_call(self);
         let state = self.context.journaled_state.finalize();
-        Ok((result?, state))
+        Ok((self.known(result)?, state))
+    }
+
+    /// Multiply-accumulate operations of the inferences of the last transaction, reverted ones included.
+    pub fn macs(&self) -> u64 {
+        self.precompiles.macs()
+    }
+
+    /// revm hands on why a precompile had no outcome as a text; here it gets its type back.
+    fn known<T>(&mut self, result: Result<T, Error<V>>) -> Result<T, Error<V>> {
+        result.map_err(|error| match self.precompiles.take_missing_model() {
+            Some(model) => EVMError::Database(ViewError::MissingModel(model)),
+            None => error,
+        })
     }
 }
 

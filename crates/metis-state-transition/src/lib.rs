@@ -25,6 +25,7 @@ mod decode;
 mod evm;
 mod fork;
 mod frame;
+mod inference;
 mod join;
 mod precompiles;
 mod spec;
@@ -42,6 +43,10 @@ pub use evm::{Evm, EvmContext, execution_context};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{
     ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameStart, Instructions, InterpreterRunner,
+};
+pub use inference::{
+    ChainPrecompiles, INFERENCE, INFERRED, InferenceError, InferenceHost, InferenceRules, Inferred, ModelCost, Models,
+    VECTORS,
 };
 pub use join::{InOrder, Join};
 pub use precompiles::{

@@ -1,19 +1,22 @@
 //! Precompiled contracts: the seam where a chain adds its own.
 
-use alloc::string::{String, ToString};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use alloy_primitives::{
-    Address, Bytes, Log, U256,
+    Address, B256, Bytes, Log, U256,
     map::{AddressMap, AddressSet},
 };
 use revm::{
-    context_interface::{ContextTr, JournalTr},
+    context_interface::{Block as _, ContextTr, JournalTr},
     handler::{EthPrecompiles, PrecompileProvider},
     interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},
     primitives::hardfork::SpecId,
 };
 
-use crate::Fork;
+use crate::{Fork, Rules};
 
 /// One call to a precompiled contract.
 #[derive(Debug)]
@@ -28,6 +31,10 @@ pub struct PrecompileCall<'a> {
     pub is_static: bool,
     /// Who called.
     pub caller: Address,
+    /// Wei that came with the call and are now the precompile's; none where code is borrowed (DELEGATECALL, CALLCODE).
+    pub value: U256,
+    /// Number of the block.
+    pub block_number: u64,
 }
 
 /// What a precompile did.
@@ -51,6 +58,10 @@ pub enum PrecompileOutcome {
     OutOfGas,
     /// Malformed input; all gas is gone.
     Failure,
+    /// No outcome: an active model is not on this machine.
+    MissingModel(B256),
+    /// No outcome: this machine failed.
+    Fault(String),
 }
 
 /// What a precompile may do to the world: journaled reads and logs, nothing else.
@@ -67,10 +78,19 @@ pub trait PrecompileHost {
 ///
 /// Must be deterministic and must charge from the call data before doing work.
 pub trait PrecompileSet {
-    /// Addresses active under `fork`, besides the fork's own.
-    fn addresses(&self, fork: Fork) -> &[Address];
+    /// Told once, before anything runs, which rules hold: the addresses that are active under them, besides the
+    /// fork's own.
+    fn activate(&mut self, rules: &Rules) -> Vec<Address>;
 
-    /// Runs a call to one of [`Self::addresses`].
+    /// A transaction or a call of the protocol begins.
+    fn begin_transaction(&mut self) {}
+
+    /// Multiply-accumulate operations since [`Self::begin_transaction`], those of reverted frames included.
+    fn macs(&self) -> u64 {
+        0
+    }
+
+    /// Runs a call to one of the active addresses.
     fn run(&mut self, call: PrecompileCall<'_>, host: &mut dyn PrecompileHost) -> PrecompileOutcome;
 }
 
@@ -79,8 +99,8 @@ pub trait PrecompileSet {
 pub struct EthereumPrecompiles;
 
 impl PrecompileSet for EthereumPrecompiles {
-    fn addresses(&self, _fork: Fork) -> &[Address] {
-        &[]
+    fn activate(&mut self, _rules: &Rules) -> Vec<Address> {
+        Vec::new()
     }
 
     fn run(&mut self, _call: PrecompileCall<'_>, _host: &mut dyn PrecompileHost) -> PrecompileOutcome {
@@ -111,15 +131,31 @@ pub struct Precompiles<P> {
     own_addresses: AddressSet,
     warm: AddressSet,
     moves: PrecompileMoves,
+    missing_model: Option<B256>,
 }
 
 impl<P: PrecompileSet> Precompiles<P> {
-    pub(crate) fn new(fork: Fork, own: P) -> Self {
-        let ethereum = EthPrecompiles::new(fork.spec_id());
-        let own_addresses: AddressSet = own.addresses(fork).iter().copied().collect();
+    pub(crate) fn new(rules: &Rules, mut own: P) -> Self {
+        let ethereum = EthPrecompiles::new(rules.fork.spec_id());
+        let own_addresses: AddressSet = own.activate(rules).into_iter().collect();
         let mut warm = ethereum.warm_addresses().clone();
         warm.extend(own_addresses.iter().copied());
-        Self { ethereum, own, own_addresses, warm, moves: PrecompileMoves::default() }
+        Self { ethereum, own, own_addresses, warm, moves: PrecompileMoves::default(), missing_model: None }
+    }
+
+    /// A transaction or a call of the protocol begins.
+    pub(crate) fn begin_transaction(&mut self) {
+        self.own.begin_transaction();
+    }
+
+    /// Multiply-accumulate operations of the transaction.
+    pub(crate) fn macs(&self) -> u64 {
+        self.own.macs()
+    }
+
+    /// The model for want of which the transaction had no outcome, if that is why.
+    pub(crate) const fn take_missing_model(&mut self) -> Option<B256> {
+        self.missing_model.take()
     }
 
     /// What is warm stays so: an access list knows the fork's precompiles, as in go-ethereum.
@@ -178,19 +214,35 @@ where
             return PrecompileProvider::<CTX>::run(&mut self.ethereum, context, inputs);
         }
         let input = inputs.input.bytes(context);
+        // CALLCODE moves its value from the caller to itself.
+        let is_paid = inputs.target_address == inputs.bytecode_address;
         let call = PrecompileCall {
             address: inputs.bytecode_address,
             input: &input,
             gas_limit: inputs.gas_limit,
             is_static: inputs.is_static,
             caller: inputs.caller,
+            value: inputs.transfer_value().filter(|_| is_paid).unwrap_or_default(),
+            block_number: context.block().number().saturating_to(),
         };
         let mut host = JournalHost { context, fault: None };
         let outcome = self.own.run(call, &mut host);
-        if let Some(fault) = host.fault {
-            return Err(fault);
+        match (host.fault, outcome) {
+            (Some(fault), _) | (None, PrecompileOutcome::Fault(fault)) => Err(fault),
+            (None, PrecompileOutcome::MissingModel(model)) => {
+                self.missing_model = Some(model);
+                Err(alloc::format!("model {model} is not here"))
+            }
+            (None, PrecompileOutcome::Return { output, gas_used }) => Ok((InstructionResult::Return, output, gas_used)),
+            (None, PrecompileOutcome::Revert { output, gas_used }) => Ok((InstructionResult::Revert, output, gas_used)),
+            (None, PrecompileOutcome::OutOfGas) => {
+                Ok((InstructionResult::PrecompileOOG, Bytes::new(), inputs.gas_limit))
+            }
+            (None, PrecompileOutcome::Failure) => {
+                Ok((InstructionResult::PrecompileError, Bytes::new(), inputs.gas_limit))
+            }
         }
-        Ok(Some(interpreter_result(outcome, inputs.gas_limit, inputs.reservoir)))
+        .map(|outcome| Some(interpreter_result(outcome, inputs.gas_limit, inputs.reservoir)))
     }
 
     fn warm_addresses(&self) -> &AddressSet {
@@ -198,14 +250,12 @@ where
     }
 }
 
-fn interpreter_result(outcome: PrecompileOutcome, gas_limit: u64, reservoir: u64) -> InterpreterResult {
+fn interpreter_result(
+    (result, output, gas_used): (InstructionResult, Bytes, u64),
+    gas_limit: u64,
+    reservoir: u64,
+) -> InterpreterResult {
     let mut gas = Gas::new_with_regular_gas_and_reservoir(gas_limit, reservoir);
-    let (result, output, gas_used) = match outcome {
-        PrecompileOutcome::Return { output, gas_used } => (InstructionResult::Return, output, gas_used),
-        PrecompileOutcome::Revert { output, gas_used } => (InstructionResult::Revert, output, gas_used),
-        PrecompileOutcome::OutOfGas => (InstructionResult::PrecompileOOG, Bytes::new(), gas_limit),
-        PrecompileOutcome::Failure => (InstructionResult::PrecompileError, Bytes::new(), gas_limit),
-    };
     // A precompile that claims more than it was given is out of gas, whatever it returned.
     if gas_used > gas_limit || !gas.record_regular_cost(gas_used) {
         gas.spend_all();

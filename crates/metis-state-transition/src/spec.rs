@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use alloy_eips::{eip1559::BaseFeeParams, eip7840::BlobParams};
 use alloy_primitives::{Address, U256, address};
 
-use crate::Fork;
+use crate::{Fork, InferenceRules, Models};
 
 /// When a fork begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,10 @@ pub struct ChainSpec {
     pub base_fee_recipient: Option<Address>,
     /// What a chain for development leaves out of Ethereum's rules.
     pub development: DevelopmentRules,
+    /// What inference costs and may take by the block from which it holds, in order; without, there is no inference.
+    pub inference: Vec<(u64, InferenceRules)>,
+    /// Who has the models.
+    pub models: Models,
 }
 
 /// What a chain for development leaves out of Ethereum's rules; by default nothing.
@@ -75,6 +79,10 @@ pub struct Rules {
     pub deposit_contract: Address,
     /// What a chain for development leaves out.
     pub development: DevelopmentRules,
+    /// What inference costs and may take, where there is inference.
+    pub inference: Option<InferenceRules>,
+    /// Who has the models.
+    pub models: Models,
 }
 
 /// Ethereum mainnet's deposit contract.
@@ -110,6 +118,8 @@ impl ChainSpec {
             transaction_gas_limit_cap: None,
             base_fee_recipient: None,
             development: DevelopmentRules::default(),
+            inference: Vec::new(),
+            models: Models::default(),
         }
     }
 
@@ -141,6 +151,8 @@ impl ChainSpec {
             base_fee_recipient: self.base_fee_recipient,
             deposit_contract: self.deposit_contract,
             development: self.development,
+            inference: self.inference.iter().rev().find(|(first, _)| *first <= number).map(|(_, rules)| rules.clone()),
+            models: self.models.clone(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Runs the transactions of one block in order and keeps their receipts.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use alloy_consensus::{
     Eip658Value, EthereumReceipt, Header, Receipt as FullReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _,
@@ -14,6 +14,7 @@ use crate::{
     Account, ChangeSet, Evm, ExecutionStatus, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules,
     StateCommitment, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
     changes::AccountChange,
+    inference::{INFERENCE, earnings},
 };
 
 /// A receipt and what it leaves out but users ask for.
@@ -137,13 +138,14 @@ pub struct BlockExecutor<V: StateView, R, P> {
     receipts: Vec<ReceiptDetails>,
     gas_used: u64,
     blob_gas_used: u64,
+    macs: u64,
 }
 
 impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     /// An executor over the state before the block.
     pub fn new(view: V, rules: Rules, environment: BlockEnvironment, runner: R, precompiles: P) -> Self {
         let evm = Evm::new(Overlay::new(view), &rules, &environment, runner, precompiles);
-        Self { evm, rules, environment, receipts: Vec::new(), gas_used: 0, blob_gas_used: 0 }
+        Self { evm, rules, environment, receipts: Vec::new(), gas_used: 0, blob_gas_used: 0, macs: 0 }
     }
 
     /// The machine that runs the transactions, for who watches them or drops checks.
@@ -262,13 +264,27 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             .into());
         }
         let (outcome, changes) = self.evm.execute(transaction)?;
+        self.macs = self.macs_with(self.evm.macs())?;
         self.evm.view_mut().apply(changes);
         self.gas_used += outcome.gas_used;
         self.blob_gas_used += blob_gas;
         Ok(outcome)
     }
 
-    /// Pays withdrawals or rewards, collects requests, and ends the block; gives back the view
+    /// MACs of the block with those of one more transaction.
+    fn macs_with(&self, macs: u64) -> Result<u64, TransactionError> {
+        let Some(inference) = &self.rules.inference else {
+            return Ok(0);
+        };
+        // BOUND: a transaction has at most as many as its own limit allows.
+        let sum = self.macs.saturating_add(macs);
+        if macs > 0 && sum > inference.block_macs_max {
+            return Err(TransactionError::TooManyMacs { macs, available: inference.block_macs_max - self.macs });
+        }
+        Ok(sum)
+    }
+
+    /// Pays model owners, withdrawals or rewards, collects requests, and ends the block; gives back the view
     /// under it, unchanged.
     ///
     /// # Errors
@@ -278,6 +294,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         withdrawals: &[Withdrawal],
         ommers: &[Header],
     ) -> Result<(BlockOutcome, V), BlockError<V::Error>> {
+        self.pay_model_owners()?;
         // SPEC: execution-specs apply_body: withdrawals first, then the request system calls.
         self.pay_withdrawals(withdrawals)?;
         self.pay_rewards(ommers)?;
@@ -295,6 +312,33 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             requests,
         };
         Ok((outcome, view))
+    }
+
+    /// What inferences paid lies at [`INFERENCE`] until here: one sum for each owner, so that the transactions of a
+    /// block do not depend on each other through an owner's balance.
+    fn pay_model_owners(&mut self) -> Result<(), BlockError<V::Error>> {
+        if self.rules.inference.is_none() {
+            return Ok(());
+        }
+        let earned = earnings(self.receipts.iter().flat_map(|details| &details.receipt.logs));
+        for (owner, amount) in earned {
+            self.debit(INFERENCE, amount)?;
+            self.credit(owner, amount)?;
+        }
+        Ok(())
+    }
+
+    /// Takes from a balance outside any transaction what is known to be there.
+    fn debit(&mut self, address: Address, amount: U256) -> Result<(), BlockError<V::Error>> {
+        let overlay = self.evm.view_mut();
+        let mut account = overlay.account(&address).map_err(BlockError::state)?.unwrap_or_default();
+        let rest = account.balance.checked_sub(amount);
+        account.balance =
+            rest.ok_or_else(|| BlockError::Engine(format!("{address} paid out more than it was paid")))?;
+        let mut changes = ChangeSet::default();
+        changes.accounts.insert(address, AccountChange { account: Some(account), ..AccountChange::default() });
+        overlay.apply(changes);
+        Ok(())
     }
 
     fn pay_withdrawals(&mut self, withdrawals: &[Withdrawal]) -> Result<(), BlockError<V::Error>> {

@@ -63,6 +63,8 @@ pub enum TransactionError {
     SignatureSTooHigh,
     #[error("{size_bytes} more bytes would make the block larger than {max} bytes (EIP-7934)")]
     BlockSizeLimit { size_bytes: usize, max: usize },
+    #[error("its inferences take {macs} MACs, {available} are left in the block")]
+    TooManyMacs { macs: u64, available: u64 },
 }
 
 impl TransactionError {
@@ -94,6 +96,7 @@ impl TransactionError {
             Self::AccessListNotAllowed => "access-list-not-allowed",
             Self::SignatureSTooHigh => "signature-s-too-high",
             Self::BlockSizeLimit { .. } => "block-size-limit",
+            Self::TooManyMacs { .. } => "too-many-macs",
         }
     }
 
@@ -109,7 +112,7 @@ impl TransactionError {
             Self::SenderNotEoa { .. } | Self::InsufficientFunds { .. } => "sender",
             Self::CostOverflow => "gas_price_wei",
             Self::NonceIsMax | Self::NonceTooHigh { .. } | Self::NonceTooLow { .. } => "nonce",
-            Self::InitcodeTooLarge { .. } | Self::BlockSizeLimit { .. } => "data",
+            Self::InitcodeTooLarge { .. } | Self::BlockSizeLimit { .. } | Self::TooManyMacs { .. } => "data",
             Self::WrongChainId { .. } => "chain_id",
             Self::TypeNotActive { .. } => "type",
             Self::BlobFeeCapTooLow { .. } => "max_fee_per_blob_gas_wei",
@@ -122,7 +125,7 @@ impl TransactionError {
     }
 
     /// Every slug, for documentation and completeness checks.
-    pub const SLUGS: [&'static str; 25] = [
+    pub const SLUGS: [&'static str; 26] = [
         "priority-fee-above-fee-cap",
         "fee-cap-below-base-fee",
         "gas-limit-above-block",
@@ -148,6 +151,7 @@ impl TransactionError {
         "access-list-not-allowed",
         "signature-s-too-high",
         "block-size-limit",
+        "too-many-macs",
     ];
 }
 

@@ -1,7 +1,5 @@
 //! Bytes from outside never panic, and refused ones name a field.
 
-#![allow(non_snake_case)] // subject__condition__outcome
-
 use alloy_consensus::{Header, SignableTransaction, TxEip1559};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Signature, TxKind, U256};
