@@ -54,6 +54,7 @@ __all__ = [
     "LimitExceeded",
     "MetisError",
     "MissingState",
+    "ModelUnavailable",
     "NoProof",
     "PoolRejection",
     "StateUnavailable",
@@ -233,6 +234,24 @@ class MissingState(MetisError):
         self.accounts = tuple(accounts)
         self.slots = tuple(slots)
         self.block_numbers = tuple(block_numbers)
+
+
+class ModelUnavailable(MetisError):
+    """
+    A model is active on the chain, but its graph and weights are not on this machine; nothing has happened.
+
+    A node fetches them or stops: to leave the call out or to guess would fork the chain.
+
+    Attributes
+    ----------
+    model_id : 32 bytes.
+    """
+
+    slug = "model-unavailable"
+
+    def __init__(self, model_id: bytes) -> None:
+        super().__init__(f"model 0x{model_id.hex()} is active, but not on this machine: add it to the node's model store")
+        self.model_id = model_id
 
 
 class NoProof(MetisError):

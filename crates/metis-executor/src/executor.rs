@@ -6,8 +6,8 @@ use alloy_consensus::Header;
 use alloy_primitives::B256;
 use metis_db::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
-    Ancestors, Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainSpec, EthereumPrecompiles,
-    FrameRunner, RecoveredTransaction, StateCommitment, StateView, build_block, verify_block,
+    Ancestors, Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles, ChainSpec, FrameRunner,
+    RecoveredTransaction, StateCommitment, StateView, build_block, verify_block,
 };
 
 use crate::{
@@ -108,7 +108,7 @@ impl Executor for SequentialExecutor {
         candidates: &[&RecoveredTransaction],
         runner: impl FrameRunner,
     ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, runner, EthereumPrecompiles, &Cores)
+        build_block(view, spec, parent, attributes, candidates, runner, ChainPrecompiles::default(), &Cores)
     }
 
     fn verify<V: StateCommitment>(
@@ -119,7 +119,7 @@ impl Executor for SequentialExecutor {
         runner: impl FrameRunner,
     ) -> Result<BlockOutcome, BlockError<V::Error>> {
         let Sealed { parent_hash, parent, block, transactions, ancestors } = sealed;
-        let precompiles = EthereumPrecompiles;
+        let precompiles = ChainPrecompiles::default();
         verify_block(view, spec, parent_hash, parent, block, transactions, ancestors, runner, precompiles)
     }
 }

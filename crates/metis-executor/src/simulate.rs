@@ -4,7 +4,7 @@ use alloy_consensus::{EthereumTxEnvelope, EthereumTypedTransaction, Transaction 
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::AddressSet};
 use metis_state_transition::{
-    Accesses, BlockEnvironment, ChainSpec, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus, FrameRunner, Overlay,
+    Accesses, BlockEnvironment, ChainPrecompiles, ChainSpec, ChangeSet, Evm, ExecutionStatus, FrameRunner, Overlay,
     PrecompileMoves, RecoveredTransaction, StateView, TransactionFault, TransactionOutcome, ViewError,
 };
 
@@ -53,10 +53,10 @@ pub enum GasEstimate {
 type Fault<V> = TransactionFault<<V as StateView>::Error>;
 
 impl<V: StateView> Simulation<'_, V> {
-    fn evm<R: FrameRunner>(&self, runner: R) -> Evm<Overlay<&V>, R, EthereumPrecompiles> {
+    fn evm<R: FrameRunner>(&self, runner: R) -> Evm<Overlay<&V>, R, ChainPrecompiles> {
         let rules = self.spec.rules_at(self.environment.number, self.environment.timestamp);
         let view = Overlay::with_changes(self.view, self.overrides.clone());
-        let mut evm = Evm::new(view, &rules, &self.environment, runner, EthereumPrecompiles);
+        let mut evm = Evm::new(view, &rules, &self.environment, runner, ChainPrecompiles::default());
         evm.relax_for_calls();
         if !self.precompiles.removed.is_empty() {
             evm.rearrange_precompiles(self.precompiles.clone());

@@ -85,6 +85,7 @@ impl NodeError {
         let of_view = |error: &ViewError<MissingState>| match error {
             ViewError::State(MissingState(key)) => Some(*key),
             ViewError::UnknownAncestor(number) => Some(StateKey::BlockHash(*number)),
+            ViewError::MissingModel(_) => None,
         };
         match self {
             Self::MissingState(keys) => keys.first().copied(),

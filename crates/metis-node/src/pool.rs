@@ -195,6 +195,7 @@ impl Node {
                 TransactionError::GasLimitAboveBlock { .. }
                     | TransactionError::TooManyBlobs { .. }
                     | TransactionError::BlockSizeLimit { .. }
+                    | TransactionError::TooManyMacs { .. }
                     | TransactionError::NonceTooHigh { .. }
             );
             let hash = candidates[skipped.index].envelope.tx_hash();

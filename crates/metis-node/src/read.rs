@@ -218,7 +218,7 @@ impl Node {
         stored: &StoredBlock,
         index: usize,
         first_log_index: usize,
-    ) -> alloy_rpc_types_eth::TransactionReceipt {
+    ) -> views::Receipt {
         let header = &stored.block.header;
         let blob = self.spec().rules_at(header.number, header.timestamp).blob;
         let envelope = &stored.block.body.transactions[index];

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256};
 use metis_db::MemorySnapshot;
 use metis_state_transition::{
-    Block, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, RecoveredTransaction, TransactionOutcome,
+    Block, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, RecoveredTransaction, TransactionOutcome,
 };
 use metis_vm::{Traced, TracedPlace, Tracer, TracingRunner};
 
@@ -11,7 +11,7 @@ use crate::{BlockId, Node, NodeError};
 
 /// A block in the middle of being run again. Each transaction is run once, whoever watches.
 pub(crate) struct Replay<'a> {
-    executor: BlockExecutor<&'a MemorySnapshot, TracingRunner, EthereumPrecompiles>,
+    executor: BlockExecutor<&'a MemorySnapshot, TracingRunner, ChainPrecompiles>,
     block: &'a Block,
     block_hash: B256,
     senders: &'a [Address],
@@ -91,7 +91,7 @@ impl Node {
         self.on_state(&snapshot, |snapshot| {
             let runner = TracingRunner::new(size_bytes_max);
             let (rules, environment) = (rules.clone(), environment.clone());
-            let mut executor = BlockExecutor::new(snapshot, rules, environment, runner, EthereumPrecompiles);
+            let mut executor = BlockExecutor::new(snapshot, rules, environment, runner, ChainPrecompiles::default());
             executor.begin(parent_hash, header.parent_beacon_block_root)?;
             work(&mut Replay { executor, block, block_hash, senders, next: 0, size_bytes_max })
         })

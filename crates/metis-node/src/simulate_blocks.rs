@@ -12,7 +12,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use metis_db::MemorySnapshot;
 use metis_state_transition::{
-    Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Fork, InOrder,
+    Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChangeSet, ChainPrecompiles, Fork, InOrder,
     Overlay, ReceiptDetails, RecoveredTransaction, StateView, TransactionError, seal_block,
 };
 use metis_vm::{Traced, TracedPlace, Tracer, TracingRunner};
@@ -97,7 +97,7 @@ struct Between<'a> {
     gas_left: u64,
 }
 
-type Executor<'a> = BlockExecutor<Overlay<&'a MemorySnapshot>, TracingRunner, EthereumPrecompiles>;
+type Executor<'a> = BlockExecutor<Overlay<&'a MemorySnapshot>, TracingRunner, ChainPrecompiles>;
 
 impl Node {
     /// Simulates blocks on the state after a block.
@@ -148,7 +148,7 @@ impl Node {
         let mut environment = BlockEnvironment::of(&header, ancestors.clone());
         environment.assumed_blob_base_fee = block.block.blob_base_fee;
         let mut executor: Executor<'a> =
-            BlockExecutor::new(state, rules, environment, TracingRunner::new(0), EthereumPrecompiles);
+            BlockExecutor::new(state, rules, environment, TracingRunner::new(0), ChainPrecompiles::default());
         let evm = executor.evm_mut();
         evm.relax_for_simulation(mode.validates);
         evm.rearrange_precompiles(moves);

@@ -7,12 +7,12 @@ use alloy_consensus::{
     transaction::{Recovered, TransactionInfo},
 };
 use alloy_eips::{Encodable2718, eip7840::BlobParams};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth as rpc;
 use metis_chain::logs::MatchedLog;
 use metis_db::AccountProof;
-use metis_state_transition::{Block, ReceiptDetails};
+use metis_state_transition::{Block, Inferred, ReceiptDetails};
 use metis_vm::IndexedLog;
 use serde::Serialize;
 
@@ -104,6 +104,39 @@ fn rpc_block<T>(
     }
 }
 
+/// A receipt, with what its inferences took where there were any.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Receipt {
+    /// As Ethereum's.
+    Ethereum(rpc::TransactionReceipt),
+    /// With two fields more, which docs/inference.md names.
+    #[serde(rename_all = "camelCase")]
+    Inference {
+        #[serde(flatten)]
+        ethereum: rpc::TransactionReceipt,
+        /// MACs of the inferences that were not reverted.
+        compute_units: U64,
+        /// Wei paid for them, beside the gas.
+        inference_fee: U256,
+    },
+}
+
+impl From<rpc::TransactionReceipt> for Receipt {
+    fn from(ethereum: rpc::TransactionReceipt) -> Self {
+        let inferences = ethereum.inner.logs().iter().filter_map(|log| Inferred::of(&log.inner));
+        // BOUND: limits on the MACs of a transaction, and the supply of native token.
+        let sums = inferences.fold(None, |sums: Option<(u64, U256)>, one| {
+            let (macs, fee) = sums.unwrap_or_default();
+            Some((macs.saturating_add(one.macs), fee.saturating_add(one.price_wei)))
+        });
+        match sums {
+            None => Self::Ethereum(ethereum),
+            Some((macs, inference_fee)) => Self::Inference { ethereum, compute_units: U64::from(macs), inference_fee },
+        }
+    }
+}
+
 /// A receipt; `first_log_index` counts the block's logs before it.
 pub fn receipt(
     details: &ReceiptDetails,
@@ -112,7 +145,7 @@ pub fn receipt(
     position: Position<'_>,
     first_log_index: usize,
     blob: Option<BlobParams>,
-) -> rpc::TransactionReceipt {
+) -> Receipt {
     let hash = *envelope.tx_hash();
     let mut log_indices = (first_log_index as u64)..;
     let inner = details.envelope().map_logs(|log| rpc::Log {
@@ -144,6 +177,7 @@ pub fn receipt(
         to: envelope.to(),
         contract_address: details.contract_address,
     }
+    .into()
 }
 
 /// Committed encodings of a block's receipts (EIP-2718), for `debug_getRawReceipts`.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use alloy_primitives::{Address, Bytes};
 use metis_db::{GenesisAccount, MemorySnapshot, MissingState, StateStore, known};
 use metis_state_transition::{
-    Ancestors, BlockEnvironment, ChainSpec as Spec, ChangeSet, EthereumPrecompiles, Evm, RecoveredTransaction,
+    Ancestors, BlockEnvironment, ChainPrecompiles, ChainSpec as Spec, ChangeSet, Evm, RecoveredTransaction,
     StateCommitment, TransactionFault, TransactionOutcome,
 };
 use metis_vm::{Contestant, PlainRevm, Tiered, TieredRunner};
@@ -78,7 +78,7 @@ fn checked(
 ) -> Result<(), Fault> {
     let rules = spec.rules_at(environment.number, environment.timestamp);
     let runner = TieredRunner::interpreter();
-    Evm::new(state, &rules, environment, runner, EthereumPrecompiles).execute(transaction).map(|_| ())
+    Evm::new(state, &rules, environment, runner, ChainPrecompiles::default()).execute(transaction).map(|_| ())
 }
 
 fn measure(contestant: &mut impl Contestant, rounds: usize) -> (Vec<u64>, TransactionOutcome, ChangeSet) {
@@ -124,7 +124,7 @@ pub fn compare_tiers<'py>(
             let environment =
                 BlockEnvironment { number: 1, timestamp: 1, gas_limit, ancestors, ..BlockEnvironment::default() };
             let run = |runner| {
-                Evm::new(&*snapshot, &rules, &environment, runner, EthereumPrecompiles).message_call(
+                Evm::new(&*snapshot, &rules, &environment, runner, ChainPrecompiles::default()).message_call(
                     CALLER_ADDRESS,
                     CODE_ADDRESS,
                     calldata.0.clone(),

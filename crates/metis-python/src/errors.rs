@@ -64,8 +64,13 @@ pub fn from_fault(fault: &TransactionFault<MissingState>, index: Option<usize>) 
             let problem = format!("BLOCKHASH asks for block {number}, whose hash is not given");
             decode_error("block environment", "block_hashes", &problem, None)
         }
+        TransactionFault::View(ViewError::MissingModel(model)) => model_unavailable(model),
         other => engine_fault(&other.to_string()),
     }
+}
+
+fn model_unavailable(model: &B256) -> PyErr {
+    Python::attach(|py| raise(py, "ModelUnavailable", (PyBytes::new(py, model.as_slice()),)))
 }
 
 pub fn from_artifact(error: &ArtifactError) -> PyErr {
@@ -85,6 +90,7 @@ pub fn from_block(error: &BlockError<MissingState>) -> PyErr {
         BlockError::SystemContractMissing { .. } | BlockError::SystemCallFailed { .. } | BlockError::Deposit => {
             invalid_block("requests_hash", &error.to_string(), "", "")
         }
+        BlockError::View(ViewError::MissingModel(model)) => model_unavailable(model),
         BlockError::View(_) | BlockError::Engine(_) => engine_fault(&error.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
 use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, MissingState, StateStore, known};
 use metis_executor::{SequentialExecutor, build_and_commit, import_and_commit};
 use metis_state_transition::{
-    Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus,
+    Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Evm, ExecutionStatus,
     FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
     receipts_root,
 };
@@ -156,7 +156,7 @@ fn execute_one(
 ) -> Ran {
     let rules = spec.rules_at(environment.number, environment.timestamp);
     // Through the block executor, so that the rules about the block's gas apply as well.
-    let mut executor = BlockExecutor::new(snapshot, rules, environment, runner, EthereumPrecompiles);
+    let mut executor = BlockExecutor::new(snapshot, rules, environment, runner, ChainPrecompiles::default());
     let outcome = executor.try_execute(transaction)?;
     Ok((outcome, executor.changes().clone()))
 }
@@ -180,7 +180,8 @@ pub fn execute_transactions<'py>(
         let snapshot = store.latest();
         let number = environment.number;
         let rules = spec.rules_at(number, environment.timestamp);
-        let mut executor = BlockExecutor::new(&*snapshot, rules, environment, machine.runner(), EthereumPrecompiles);
+        let mut executor =
+            BlockExecutor::new(&*snapshot, rules, environment, machine.runner(), ChainPrecompiles::default());
         for (index, transaction) in transactions.iter().enumerate() {
             executor.execute(transaction).map_err(|fault| from_fault(&fault, Some(index)))?;
         }
@@ -259,7 +260,7 @@ fn call_code(
     let ancestors = Ancestors::default().with(0, B256::ZERO);
     let environment = BlockEnvironment { number: 1, timestamp: 1, gas_limit, ancestors, ..BlockEnvironment::default() };
     let rules = spec.rules_at(environment.number, environment.timestamp);
-    let mut evm = Evm::new(snapshot, &rules, &environment, runner, EthereumPrecompiles);
+    let mut evm = Evm::new(snapshot, &rules, &environment, runner, ChainPrecompiles::default());
     evm.message_call(CALLER_ADDRESS, CODE_ADDRESS, calldata, value, gas_limit)
 }
 

@@ -1,10 +1,13 @@
 //! Genesis documents (geth's format) as chain rules and block 0.
 
+use std::num::NonZero;
+
 use alloy_consensus::Header;
 use alloy_genesis::{ChainConfig, Genesis};
 use alloy_primitives::{Address, B64, B256, U256};
-use metis_state_transition::{ChainSpec, Fork, ForkActivation, genesis_header};
+use metis_state_transition::{ChainSpec, Fork, ForkActivation, InferenceRules, genesis_header};
 use pyo3::prelude::*;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::errors::genesis_error;
@@ -117,15 +120,54 @@ fn metis_rules(config: &ChainConfig, spec: &mut ChainSpec) -> PyResult<()> {
                     text.parse().map_err(|_| genesis_error(&field, "must be an address of 20 bytes in hex"))?;
                 spec.base_fee_recipient = Some(recipient);
             }
+            ("inference", steps) => spec.inference = inference(steps, &field)?,
             ("transactionGasLimitCap" | "baseFeeRecipient", _) => {
                 return Err(genesis_error(&field, "wrong type"));
             }
             _ => {
-                return Err(genesis_error(&field, "no such rule; known: transactionGasLimitCap, baseFeeRecipient"));
+                let known = "transactionGasLimitCap, baseFeeRecipient, inference";
+                return Err(genesis_error(&field, &format!("no such rule; known: {known}")));
             }
         }
     }
     Ok(())
+}
+
+/// What inference costs and may take from a block on, as `config.metis.inference` lists it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InferenceStep {
+    from_block: u64,
+    registry: Address,
+    base_gas: u64,
+    word_gas: u64,
+    macs_per_gas: NonZero<u64>,
+    memory_bytes_per_gas: NonZero<u64>,
+    vector_macs_per_gas: NonZero<u64>,
+    transaction_macs_max: u64,
+    block_macs_max: u64,
+}
+
+fn inference(steps: &Value, field: &str) -> PyResult<Vec<(u64, InferenceRules)>> {
+    let steps: Vec<InferenceStep> = serde_path_to_error::deserialize(steps)
+        .map_err(|error| genesis_error(&format!("{field}{}", error.path()), &error.inner().to_string()))?;
+    if !steps.is_sorted_by_key(|step| step.from_block) {
+        return Err(genesis_error(field, "must be in the order of fromBlock"));
+    }
+    if steps.iter().any(|step| step.transaction_macs_max > step.block_macs_max) {
+        return Err(genesis_error(field, "transactionMacsMax must be at most blockMacsMax: it would fit no block"));
+    }
+    let rules = |step: InferenceStep| InferenceRules {
+        registry: step.registry,
+        base_gas: step.base_gas,
+        word_gas: step.word_gas,
+        macs_per_gas: step.macs_per_gas.get(),
+        memory_bytes_per_gas: step.memory_bytes_per_gas.get(),
+        vector_macs_per_gas: step.vector_macs_per_gas.get(),
+        transaction_macs_max: step.transaction_macs_max,
+        block_macs_max: step.block_macs_max,
+    };
+    Ok(steps.into_iter().map(|step| (step.from_block, rules(step))).collect())
 }
 
 /// Block 0, from its header.
