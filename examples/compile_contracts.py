@@ -1,5 +1,5 @@
 """
-Compile the example contracts and write what the demonstration deploys.
+Compile the contracts: what the demonstration deploys, and what a chain has from genesis.
 
     python examples/compile_contracts.py [--vyper PATH]
 
@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-CONTRACTS = ("examples/token/Token.vy", "examples/smart_account/SmartAccount.vy")
-ARTEFACTS = CHECKOUT / "metis" / "cli" / "contracts"
+# Source, and the folder its artefact goes to.
+CONTRACTS = (
+    ("examples/token/Token.vy", "metis/cli/contracts"),
+    ("examples/smart_account/SmartAccount.vy", "metis/cli/contracts"),
+    ("contracts/inference/ModelRegistry.vy", "metis/sdk/contracts"),
+)
 EVM_VERSION = "prague"
 
 
@@ -33,13 +37,14 @@ def compile_contract(vyper: str, source: str) -> dict[str, Any]:
 
     Returns
     -------
-    The artefact: where it comes from, which compiler made it, ABI, creation bytecode, storage slots.
+    The artefact: where it comes from, which compiler made it, ABI, creation and runtime bytecode (the latter without
+    immutables), storage slots.
     """
     path = CHECKOUT / source
     version = subprocess.run([vyper, "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603
-    command = [vyper, "--evm-version", EVM_VERSION, "-f", "abi,bytecode,layout", str(path)]
+    command = [vyper, "--evm-version", EVM_VERSION, "-f", "abi,bytecode,bytecode_runtime,layout", str(path)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    abi, bytecode, layout = output.strip().splitlines()
+    abi, bytecode, runtime, layout = output.strip().splitlines()
     storage = json.loads(layout).get("storage_layout", {})
     return {
         "contract": path.stem,
@@ -49,6 +54,7 @@ def compile_contract(vyper: str, source: str) -> dict[str, Any]:
         "evm_version": EVM_VERSION,
         "abi": json.loads(abi),
         "bytecode": bytecode,
+        "runtime_bytecode": runtime,
         "storage_slots": {name: entry["slot"] for name, entry in storage.items()},
     }
 
@@ -58,10 +64,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vyper", default="vyper", help="the compiler's program")
     vyper = parser.parse_args().vyper
-    ARTEFACTS.mkdir(exist_ok=True)
-    for source in CONTRACTS:
+    for source, folder in CONTRACTS:
         artefact = compile_contract(vyper, source)
-        path = ARTEFACTS / f"{artefact['contract']}.json"
+        path = CHECKOUT / folder / f"{artefact['contract']}.json"
+        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(artefact, indent=2) + "\n", encoding="utf-8")
         sys.stdout.write(f"{source} -> {path.relative_to(CHECKOUT)}\n")
     return 0

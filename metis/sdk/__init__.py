@@ -16,18 +16,23 @@ from metis.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from metis.sdk.chain import Chain
-    from metis.sdk.chain_constants import BlobLimits, ChainConstants
+    from metis.sdk.chain_constants import BlobLimits, ChainConstants, InferenceConstants
+    from metis.sdk.inference import INFERENCE, MODEL_REGISTRY, VECTORS
     from metis.sdk.network import Network, preset_names
     from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
     from metis.sdk.registry import available_parts
     from metis.sdk.replay import RecordedBlock, Replay, load_recorded_block, replay_block
 
 __all__ = [
+    "INFERENCE",
+    "MODEL_REGISTRY",
+    "VECTORS",
     "BlobLimits",
     "Chain",
     "ChainConstants",
     "CollectedFees",
     "EthereumFees",
+    "InferenceConstants",
     "Interpreter",
     "MemoryStateStore",
     "Network",
@@ -44,7 +49,8 @@ __getattr__ = lazy_names(
     __name__,
     {
         "chain": ("Chain",),
-        "chain_constants": ("BlobLimits", "ChainConstants"),
+        "chain_constants": ("BlobLimits", "ChainConstants", "InferenceConstants"),
+        "inference": ("INFERENCE", "MODEL_REGISTRY", "VECTORS"),
         "network": ("Network", "preset_names"),
         "parts": ("CollectedFees", "EthereumFees", "Interpreter", "MemoryStateStore", "SequentialExecutor"),
         "registry": ("available_parts",),

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from metis.types import Account
 from metis.types.units import Address, Gas, TimestampS, Wei
 
-__all__ = ["ETHEREUM_BLOB_SCHEDULE", "ETHEREUM_TRANSACTION_GAS_LIMIT_CAP", "BlobLimits", "ChainConstants"]
+__all__ = [
+    "ETHEREUM_BLOB_SCHEDULE",
+    "ETHEREUM_TRANSACTION_GAS_LIMIT_CAP",
+    "BlobLimits",
+    "ChainConstants",
+    "InferenceConstants",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,35 @@ ETHEREUM_TRANSACTION_GAS_LIMIT_CAP = Gas(16_777_216)
 
 
 @dataclass(frozen=True, slots=True)
+class InferenceConstants:
+    """
+    What inference costs and may take from block 0 on (docs/inference.md).
+
+    Attributes
+    ----------
+    sequencer : who may activate models, as the registry has it at genesis.
+    activation_delay_blocks : from the decision to activate or deactivate a model to its effect.
+    active_bytes_max : most bytes of graphs and weights that every node must have.
+    base_gas : of an inference, whatever the model.
+    word_gas : of each 32 bytes of call data and of output.
+    macs_per_gas, memory_bytes_per_gas : what one gas pays for of a model's run.
+    vector_macs_per_gas : multiply-accumulate operations of the vector functions that one gas pays for.
+    transaction_macs_max, block_macs_max : most multiply-accumulate operations of one transaction and of one block.
+    """
+
+    sequencer: Address
+    activation_delay_blocks: int = 10
+    active_bytes_max: int = 4_294_967_296
+    base_gas: Gas = Gas(12_000)
+    word_gas: Gas = Gas(12)
+    macs_per_gas: int = 100
+    memory_bytes_per_gas: int = 64
+    vector_macs_per_gas: int = 16
+    transaction_macs_max: int = 6_000_000_000
+    block_macs_max: int = 6_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class ChainConstants:
     """
     Constants of a chain; a preset file is one way to write them down.
@@ -56,7 +91,8 @@ class ChainConstants:
     genesis_timestamp_s : time of the genesis block.
     extra_data : the genesis block's, up to 32 bytes.
     blob_schedule : fork name in lower case → blob limits from that fork on.
-    accounts : what exists at genesis, besides the system contracts of the fork.
+    accounts : what exists at genesis, besides the system contracts of the fork and of inference.
+    inference : what calls of models cost; None for a chain without.
     """
 
     chain_id: int
@@ -70,3 +106,4 @@ class ChainConstants:
     extra_data: bytes = b""
     blob_schedule: Mapping[str, BlobLimits] = field(default_factory=lambda: dict(ETHEREUM_BLOB_SCHEDULE))
     accounts: Mapping[Address, Account] = field(default_factory=dict)
+    inference: InferenceConstants | None = None

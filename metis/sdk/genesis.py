@@ -3,7 +3,7 @@ From chain constants to a genesis document.
 
 The document has the format that geth reads and everyone else follows, so a Metis chain's genesis
 can be given to other clients. What Ethereum's format cannot say stands under ``config.metis``:
-``transactionGasLimitCap`` (null: no cap) and ``baseFeeRecipient``; a client that does not know the
+``transactionGasLimitCap`` (null: no cap), ``baseFeeRecipient`` and ``inference``; a client that does not know the
 key runs Ethereum's own rules instead.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from metis.engine import fork_names
 from metis.interfaces import FeePolicy
 from metis.sdk.chain_constants import ChainConstants
+from metis.sdk.inference import inference_accounts, inference_config
 from metis.sdk.system_contracts import system_contracts
 from metis.types import Account, Address, GenesisError
 
@@ -39,7 +40,7 @@ _BLOCK_KEYS: Mapping[str, tuple[str, ...]] = {
 
 def genesis_accounts(constants: ChainConstants) -> dict[Address, Account]:
     """
-    Everything that exists at genesis: the fork's system contracts and the chain's own accounts.
+    Everything that exists at genesis: the fork's system contracts, those of inference, and the chain's own accounts.
 
     Raises
     ------
@@ -47,9 +48,13 @@ def genesis_accounts(constants: ChainConstants) -> dict[Address, Account]:
     """
     _active_forks(constants.fork)
     accounts = system_contracts(constants.fork)
+    if constants.inference is not None:
+        accounts |= inference_accounts(constants.inference)
     for address, account in constants.accounts.items():
         if address in accounts:
-            raise GenesisError(f"accounts.0x{address.hex()}", f"is a system contract of {constants.fork}")
+            raise GenesisError(
+                f"accounts.0x{address.hex()}", f"is a system contract of {constants.fork} or of inference"
+            )
         accounts[address] = account
     return accounts
 
@@ -103,6 +108,8 @@ def _config(constants: ChainConstants, fee_policy: FeePolicy, forks: tuple[str, 
     metis: dict[str, Any] = {"transactionGasLimitCap": constants.transaction_gas_limit_cap}
     if fee_policy.base_fee_recipient is not None:
         metis["baseFeeRecipient"] = _data(fee_policy.base_fee_recipient)
+    if constants.inference is not None:
+        metis["inference"] = inference_config(constants.inference)
     config["metis"] = metis
     return config
 

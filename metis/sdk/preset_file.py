@@ -7,12 +7,13 @@ does not become a default. The presets that come with Metis are the documentatio
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metis.sdk.chain_constants import BlobLimits, ChainConstants
+from metis.sdk.chain_constants import BlobLimits, ChainConstants, InferenceConstants
 from metis.types import Account, Address, Gas, GenesisError, TimestampS, Wei
 
 __all__ = ["PartChoice", "Preset", "read_preset"]
@@ -151,9 +152,31 @@ def _chain(table: _Table, accounts: _Table) -> ChainConstants:
         extra_data=table.data("extra_data", size_bytes_max=32),
         blob_schedule=_blob_schedule(table.table("blob_schedule", required=False)) or defaults.blob_schedule,
         accounts=dict(_account(accounts, key) for key in accounts.names()),
+        inference=_inference(table.table("inference", required=False)),
     )
     table.finish()
     return constants
+
+
+def _inference(table: _Table) -> InferenceConstants | None:
+    if not table.names():
+        return None
+    sequencer = table.data("sequencer", size_bytes_max=20)
+    if len(sequencer) != 20:
+        raise GenesisError(table.field("sequencer"), f"is no address: {len(sequencer)} bytes instead of 20")
+    defaults = InferenceConstants(Address(sequencer))
+    numbers = {
+        field.name: table.number(field.name, getattr(defaults, field.name))
+        for field in dataclasses.fields(InferenceConstants)
+        if field.name != "sequencer"
+    }
+    for name in ("macs_per_gas", "memory_bytes_per_gas", "vector_macs_per_gas"):
+        if numbers[name] == 0:
+            raise GenesisError(table.field(name), "must be 1 or more")
+    if numbers["transaction_macs_max"] > numbers["block_macs_max"]:
+        raise GenesisError(table.field("transaction_macs_max"), "is above block_macs_max")
+    table.finish()
+    return dataclasses.replace(defaults, **numbers)
 
 
 def _blob_schedule(table: _Table) -> dict[str, BlobLimits]:

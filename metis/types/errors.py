@@ -250,7 +250,9 @@ class ModelUnavailable(MetisError):
     slug = "model-unavailable"
 
     def __init__(self, model_id: bytes) -> None:
-        super().__init__(f"model 0x{model_id.hex()} is active, but not on this machine: add it to the node's model store")
+        super().__init__(
+            f"model 0x{model_id.hex()} is active, but not on this machine: add it to the node's model store"
+        )
         self.model_id = model_id
 
 

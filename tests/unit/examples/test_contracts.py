@@ -31,14 +31,18 @@ from metis.types import (
     Wei,
 )
 
-NAMES = ("Token", "SmartAccount")
+ARTEFACTS = {
+    "Token": "metis/cli/contracts",
+    "SmartAccount": "metis/cli/contracts",
+    "ModelRegistry": "metis/sdk/contracts",
+}
 PEOPLE = tuple(Address(bytes([1]) * 19 + bytes([index])) for index in range(3))
 SUPPLY = 1_000
 SPEC = engine.ChainSpec.at_fork("Osaka")
 
 
 def _artefact(checkout: Path, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((checkout / "metis" / "cli" / "contracts" / f"{name}.json").read_bytes())
+    document: dict[str, Any] = json.loads((checkout / ARTEFACTS[name] / f"{name}.json").read_bytes())
     return document
 
 
@@ -66,7 +70,7 @@ def vyper(checkout: Path) -> str:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ARTEFACTS)
 def test_artefact__of_every_contract__is_of_the_source_as_it_is_now(checkout: Path, name: str) -> None:
     artefact = _artefact(checkout, name)
 
@@ -75,7 +79,7 @@ def test_artefact__of_every_contract__is_of_the_source_as_it_is_now(checkout: Pa
     assert artefact["source_sha256"] == hashlib.sha256(source).hexdigest()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ARTEFACTS)
 def test_artefact__compiled_again__is_the_same(
     checkout: Path, name: str, vyper: str, compile_contracts: ModuleType
 ) -> None:
