@@ -165,7 +165,7 @@ def _inference(table: _Table) -> InferenceConstants | None:
     if len(sequencer) != 20:
         raise GenesisError(table.field("sequencer"), f"is no address: {len(sequencer)} bytes instead of 20")
     defaults = InferenceConstants(Address(sequencer))
-    numbers = {
+    numbers: dict[str, Any] = {
         field.name: table.number(field.name, getattr(defaults, field.name))
         for field in dataclasses.fields(InferenceConstants)
         if field.name != "sequencer"

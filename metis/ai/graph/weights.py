@@ -19,7 +19,7 @@ from metis.ai.graph.validation import facts_of, padded_bytes
 from metis.engine import keccak256
 from metis.types import Hash32, InvalidWeights
 
-__all__ = ["CHUNK_BYTES", "NUMPY_TYPES", "Weights", "verify_chunk"]
+__all__ = ["CHUNK_BYTES", "NUMPY_TYPES", "Weights", "leaf_hash", "root_of_leaves", "verify_chunk"]
 
 CHUNK_BYTES: Final = 64 * 1024
 
@@ -75,7 +75,7 @@ class Weights:
     @property
     def root(self) -> Hash32:
         """The hash that commits to all bytes and their number."""
-        return _root(len(self.raw), _merkle_root([keccak256(_LEAF + chunk) for chunk in self.chunks]))
+        return root_of_leaves(len(self.raw), [leaf_hash(chunk) for chunk in self.chunks])
 
     def proof(self, index: int) -> list[Hash32]:
         """
@@ -85,7 +85,7 @@ class Weights:
         ------
         InvalidWeights : there is no such chunk.
         """
-        level = [keccak256(_LEAF + chunk) for chunk in self.chunks]
+        level = [leaf_hash(chunk) for chunk in self.chunks]
         if not 0 <= index < len(level):
             raise InvalidWeights(f"chunks[{index}]", f"there are {len(level)}")
         siblings = []
@@ -120,6 +120,25 @@ class Weights:
         return values
 
 
+def leaf_hash(chunk: bytes) -> Hash32:
+    """The hash of a chunk in the tree."""
+    return keccak256(_LEAF + chunk)
+
+
+def root_of_leaves(length_bytes: int, leaves: Sequence[Hash32]) -> Hash32:
+    """
+    The root of weights of ``length_bytes`` bytes whose chunks have these hashes.
+
+    Raises
+    ------
+    InvalidWeights : so many bytes have another number of chunks.
+    """
+    count = -(-length_bytes // CHUNK_BYTES)
+    if len(leaves) != count:
+        raise InvalidWeights("chunks", f"{len(leaves)} hashes for {length_bytes} bytes, which have {count} chunks")
+    return _root(length_bytes, _merkle_root(list(leaves)))
+
+
 def verify_chunk(root: bytes, length_bytes: int, index: int, chunk: bytes, proof: Sequence[bytes]) -> None:
     """
     Check that a chunk is the one at ``index`` of the weights with a root and a length.
@@ -135,7 +154,7 @@ def verify_chunk(root: bytes, length_bytes: int, index: int, chunk: bytes, proof
     expected = min(CHUNK_BYTES, length_bytes - index * CHUNK_BYTES)
     if len(chunk) != expected:
         raise InvalidWeights(field, f"{len(chunk)} bytes instead of {expected}")
-    node, place, width, siblings = keccak256(_LEAF + chunk), index, count, list(proof)
+    node, place, width, siblings = leaf_hash(chunk), index, count, list(proof)
     while width > 1:
         if place ^ 1 < width:
             if not siblings:
