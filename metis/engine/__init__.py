@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         run_code,
     )
     from metis.engine.hashing import keccak256
-    from metis.engine.inference import InferenceModel, inference_kernels, prove_graph
+    from metis.engine.inference import InferenceModel, ModelSet, inference_kernels, prove_graph
     from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
     from metis.engine.rules import ChainSpec, build_info, fork_names
     from metis.engine.state import (
@@ -78,6 +78,7 @@ __all__ = [
     "CodeRegistry",
     "InferenceModel",
     "MemoryStore",
+    "ModelSet",
     "Node",
     "SkippedTransaction",
     "StorageProof",
@@ -136,7 +137,7 @@ __getattr__ = lazy_names(
             "run_code",
         ),
         "hashing": ("keccak256",),
-        "inference": ("InferenceModel", "inference_kernels", "prove_graph"),
+        "inference": ("InferenceModel", "ModelSet", "inference_kernels", "prove_graph"),
         "node": ("Node", "address_of", "derive_private_key", "sign_hash", "sign_transaction"),
         "rules": ("ChainSpec", "build_info", "fork_names"),
         "state": (

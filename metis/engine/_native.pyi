@@ -79,12 +79,13 @@ class ChainSpec:
     """Which rules hold at which block: chain id, fork schedule, blob schedule, gas cap."""
 
     @staticmethod
-    def from_genesis(genesis_json: bytes) -> ChainSpec:
+    def from_genesis(genesis_json: bytes, models: ModelSet | None = None) -> ChainSpec:
         """
         From a geth-format genesis; raises GenesisError.
 
         Metis' own rules are read from ``config.metis``: ``transactionGasLimitCap`` (replaces
-        EIP-7825's cap; null = no cap), ``baseFeeRecipient`` (gets the base fee instead of burning it).
+        EIP-7825's cap; null = no cap), ``baseFeeRecipient`` (gets the base fee instead of burning it), ``inference``
+        (docs/inference.md). ``models`` are those that calls find; they may come later.
         """
 
     @staticmethod
@@ -327,13 +328,14 @@ class Node:
         pool: Any | None = None,
         development: Any | None = None,
         registry: CodeRegistry | None = None,
+        models: ModelSet | None = None,
     ) -> Node:
         """
         [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
 
         ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
         sender_count_max, transaction_size_bytes_max, price_bump_percent. ``development`` has unsigned_may_have_code
-        and code_size_bytes_max; None keeps Ethereum's rules. ``registry``: used for blocks and calls.
+        and code_size_bytes_max; None keeps Ethereum's rules. ``registry`` and ``models``: used for blocks and calls.
         Raises GenesisError, StorageError.
         """
     def close(self) -> None:
@@ -351,6 +353,7 @@ class Node:
         pool: Any | None = None,
         development: Any | None = None,
         registry: CodeRegistry | None = None,
+        models: ModelSet | None = None,
     ) -> Node:
         """
         [GIL free] Begin a chain, in memory, at a block of another chain.
@@ -698,3 +701,15 @@ class InferenceModel:
 
         An exception of ``observe`` is raised when the run ends.
         """
+
+@final
+class ModelSet:
+    """The models that contracts can call, by id. Thread-safe."""
+
+    def __new__(cls) -> ModelSet: ...
+    def add(self, model_id: bytes, model: InferenceModel) -> None:
+        """Add a model whose id the caller has checked; one that is there stays. Raises ValueError for no 32 bytes."""
+    def remove(self, model_id: bytes) -> bool:
+        """Take a model away; whether it was there."""
+    def ids(self) -> list[bytes]:
+        """The models that are here, sorted."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from metis.engine import _native
 
-__all__ = ["InferenceModel", "inference_kernels", "prove_graph"]
+__all__ = ["InferenceModel", "ModelSet", "inference_kernels", "prove_graph"]
 
 InferenceModel = _native.InferenceModel
 """A model that is proven, with its weights checked."""
+
+ModelSet = _native.ModelSet
+"""The models that contracts can call, by id."""
 
 inference_kernels = _native.inference_kernels
 prove_graph = _native.prove_graph

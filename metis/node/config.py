@@ -25,6 +25,7 @@ __all__ = [
     "ForkSection",
     "LogConfig",
     "MiningConfig",
+    "ModelsConfig",
     "NodeConfig",
     "PoolLimits",
     "RpcSection",
@@ -232,6 +233,22 @@ class VmConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelsConfig:
+    """
+    Where the models are that contracts call (docs/inference.md).
+
+    Attributes
+    ----------
+    stores : folders or fsspec URLs, asked in order; none for the user's own, ``METIS_MODELS`` or
+        ``~/.local/share/metis/models``.
+    path : the folder of models that this node has put together; "" for ``~/.cache/metis/models``.
+    """
+
+    stores: tuple[str, ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """Log lines: ``format`` "text" or "json", and the least ``level`` that is written."""
 
@@ -294,6 +311,7 @@ class NodeConfig:
     control: ControlConfig = field(default_factory=ControlConfig)
     fork: ForkSection = field(default_factory=ForkSection)
     vm: VmConfig = field(default_factory=VmConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import metis.engine
 from metis.engine import Node, decode_transaction
@@ -25,6 +25,7 @@ from metis.node.control import NodeControl
 from metis.node.errors import ConfigError
 from metis.node.heads import Heads
 from metis.node.mining import BuiltHead, Mined, Miner
+from metis.node.models import ModelService
 from metis.node.next_block import NextBlock
 from metis.node.reorganisation import changes_between
 from metis.rpc import AuthenticatedConfig, LogLimits, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
@@ -43,9 +44,11 @@ __all__ = ["Beginning", "NodeService"]
 
 log = logging.getLogger("metis.node")
 
+T = TypeVar("T")
+
 _PARTS_OF_A_CHAIN = (
     *("_current", "fork", "genesis", "compiler", "node", "next_block"),
-    *("registry", "heads", "miner", "control"),
+    *("registry", "heads", "miner", "control", "models"),
 )
 """Attributes of a service that are others when it begins again."""
 
@@ -118,10 +121,13 @@ class NodeService:
         policy = config.vm.policy(storage.path)
         code_registry = registry_of(policy)
         self.compiler = CompileService(code_registry, policy)
+        self.models = ModelService(config.models, beginning.genesis)
         document, accounts = json.dumps(beginning.genesis).encode(), beginning.accounts
         rules = config.control.rules()
         if fork is not None:
-            self.node = fork.open_node(document, accounts, storage.kept_block_count, config.pool, rules, code_registry)
+            self.node = fork.open_node(
+                document, accounts, storage.kept_block_count, config.pool, rules, code_registry, self.models.models
+            )
         else:
             self.node = Node.open(
                 document,
@@ -132,6 +138,7 @@ class NodeService:
                 config.pool,
                 rules,
                 code_registry,
+                self.models.models,
             )
         self.next_block = NextBlock(
             self.node,
@@ -164,7 +171,7 @@ class NodeService:
             on_mined=self._on_mined,
             syncs=bool(storage.path) and storage.durability == "group",
             quick_gas_max=0 if storage.path or fork is not None else QUICK_GAS_MAX,
-            **({} if fork is None else {"ask": fork.until_supplied_from_thread}),
+            ask=self._ask,
         )
         self.control: NodeControl | None = None
         if config.control.enabled:
@@ -191,6 +198,7 @@ class NodeService:
             await self.control.load_file(self.config.control.load_state)
         await self.server.start()
         self.compiler.start()
+        self.models.start(self.node, self.heads)
         self.miner.start()
         if self.config.storage.path and self.config.storage.durability == "group":
             self._sync_task = asyncio.create_task(self._sync_regularly())
@@ -208,10 +216,16 @@ class NodeService:
         await self._dump()
         if self.fork is not None:
             await self.fork.stop()
+        await self.models.stop()
         await self.miner.stop()
         await asyncio.to_thread(self.compiler.close)
         await asyncio.to_thread(self.node.close)
         log.info("node stopped")
+
+    def _ask(self, work: Callable[[], T]) -> T:
+        """Run what asks the engine, again when it missed something that could be fetched; not on the event loop."""
+        fork = self.fork
+        return self.models.ask(work if fork is None else lambda: fork.until_supplied_from_thread(work))
 
     @property
     def http_url(self) -> str:
@@ -331,8 +345,10 @@ class NodeService:
             if section is None:
                 self._first = beginning
             self.server.serve(self.registry)
+            await before["models"].stop()
             await before["miner"].stop()
             self.compiler.start()
+            self.models.start(self.node, self.heads)
             self.miner.start()
             self.heads.changed([HeadChange(self.node.head_number, Hash32(self.node.head_hash))])
             if before["fork"] is not None:

@@ -213,12 +213,7 @@ impl Node {
         Ok(Some(views::encode(&receipts)))
     }
 
-    fn receipt(
-        &self,
-        stored: &StoredBlock,
-        index: usize,
-        first_log_index: usize,
-    ) -> views::Receipt {
+    fn receipt(&self, stored: &StoredBlock, index: usize, first_log_index: usize) -> views::Receipt {
         let header = &stored.block.header;
         let blob = self.spec().rules_at(header.number, header.timestamp).blob;
         let envelope = &stored.block.body.transactions[index];

@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use metis_inference::{
@@ -26,7 +26,7 @@ const WORKSPACES_MAX: usize = 4;
 /// A model that is ready to run, shared by all threads.
 #[pyclass(frozen, module = "metis.engine._native")]
 pub struct InferenceModel {
-    inner: Model<WeightBytes>,
+    pub inner: Arc<Model<WeightBytes>>,
     /// With the threads they are for.
     workspaces: Mutex<Vec<(usize, Workspace)>>,
 }
@@ -45,7 +45,7 @@ fn limits_of(given: Option<LimitValues>) -> Limits {
 impl InferenceModel {
     fn of(py: Python<'_>, graph: &[u8], weights: WeightBytes, limits: &Limits) -> PyResult<Self> {
         let inner = guard_free(py, || Model::open(graph, weights, limits))?.map_err(|error| from_open(&error))?;
-        Ok(Self { inner, workspaces: Mutex::new(Vec::new()) })
+        Ok(Self { inner: Arc::new(inner), workspaces: Mutex::new(Vec::new()) })
     }
 
     fn take_workspace(&self, threads: usize) -> Workspace {

@@ -15,6 +15,7 @@ mod execution;
 mod genesis;
 mod guard;
 mod inference;
+mod models;
 mod node;
 mod rules;
 mod store;
@@ -38,6 +39,7 @@ mod _native {
         code_registry::{CodeRegistry, compiled_code_abi, machine_target, opcode_table},
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
         inference::{InferenceModel, inference_kernels, prove_graph},
+        models::ModelSet,
         node::{Answerer, Node, address_of, derive_private_key, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use metis_state_transition::Fork;
 use pyo3::{prelude::*, types::PyBytes};
 
-use crate::{block::Block, errors::genesis_error, genesis, guard::guard};
+use crate::{block::Block, errors::genesis_error, genesis, guard::guard, models::ModelSet};
 
 /// Which rules hold at which block.
 #[pyclass(frozen, module = "metis.engine._native")]
@@ -22,8 +22,13 @@ impl ChainSpec {
 #[pymethods]
 impl ChainSpec {
     #[staticmethod]
-    fn from_genesis(genesis_json: &Bound<'_, PyBytes>) -> PyResult<Self> {
-        guard(|| genesis::chain_spec(&genesis::parse(genesis_json.as_bytes())?).map(Self::new))
+    #[pyo3(signature = (genesis_json, models=None))]
+    fn from_genesis(genesis_json: &Bound<'_, PyBytes>, models: Option<&ModelSet>) -> PyResult<Self> {
+        guard(|| {
+            let mut spec = genesis::chain_spec(&genesis::parse(genesis_json.as_bytes())?)?;
+            spec.models = ModelSet::host(models);
+            Ok(Self::new(spec))
+        })
     }
 
     #[staticmethod]

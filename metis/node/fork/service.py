@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from metis.engine import CodeRegistry, Node
+from metis.engine import CodeRegistry, ModelSet, Node
 from metis.node.config import ForkSection
 from metis.node.fork.endpoint import Endpoint
 from metis.node.fork.origin import ForkOrigin, make_client
@@ -68,10 +68,11 @@ class ForkService:
         pool: Any,
         rules: Any,
         code_registry: CodeRegistry,
+        models: ModelSet,
     ) -> Node:
         """Begin the chain in the engine; the parameters are those of :meth:`metis.engine.Node.open`."""
         node = Node.open_fork(
-            genesis_json, self.origin.header_json, accounts, kept_block_count, pool, rules, code_registry
+            genesis_json, self.origin.header_json, accounts, kept_block_count, pool, rules, code_registry, models
         )
         self._node = node
         return node

@@ -18,6 +18,7 @@ use crate::{
     errors::{decode_error, from_node},
     genesis,
     guard::guard_free,
+    models::ModelSet,
     store::alloc_accounts,
 };
 
@@ -25,7 +26,7 @@ use crate::{
 impl Node {
     #[staticmethod]
     #[allow(clippy::too_many_arguments)] // named ones, in Python
-    #[pyo3(signature = (genesis_json, header_json, accounts, kept_block_count=1024, pool=None, development=None, registry=None))]
+    #[pyo3(signature = (genesis_json, header_json, accounts, kept_block_count=1024, pool=None, development=None, registry=None, models=None))]
     fn open_fork(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -35,9 +36,11 @@ impl Node {
         pool: Option<&Bound<'_, PyAny>>,
         development: Option<&Bound<'_, PyAny>>,
         registry: Option<&CodeRegistry>,
+        models: Option<&ModelSet>,
     ) -> PyResult<Self> {
         let accounts = alloc_accounts(accounts)?.into_iter().collect();
-        let spec = genesis::chain_spec(&genesis::parse(genesis_json.as_bytes())?)?;
+        let mut spec = genesis::chain_spec(&genesis::parse(genesis_json.as_bytes())?)?;
+        spec.models = ModelSet::host(models);
         let header = metis_node::header_from_json(header_json.as_bytes())
             .map_err(|problem| decode_error("header", problem.field(), &problem.to_string(), None))?;
         let fork = ForkBlock { block: genesis::block(header), accounts };

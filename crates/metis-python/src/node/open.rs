@@ -12,6 +12,7 @@ use crate::{
     errors::{decode_error, from_node},
     genesis,
     guard::guard_free,
+    models::ModelSet,
     store::alloc_accounts,
 };
 
@@ -19,7 +20,7 @@ use crate::{
 impl Node {
     #[staticmethod]
     #[allow(clippy::too_many_arguments)] // named ones, in Python
-    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None))]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None))]
     fn open(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -30,6 +31,7 @@ impl Node {
         pool: Option<&Bound<'_, PyAny>>,
         development: Option<&Bound<'_, PyAny>>,
         registry: Option<&CodeRegistry>,
+        models: Option<&ModelSet>,
     ) -> PyResult<Self> {
         let durability = match durability {
             "block" => Durability::EveryBlock,
@@ -39,7 +41,8 @@ impl Node {
         };
         let accounts = alloc_accounts(alloc)?;
         let document = genesis::parse(genesis_json.as_bytes())?;
-        let spec = genesis::chain_spec(&document)?;
+        let mut spec = genesis::chain_spec(&document)?;
+        spec.models = ModelSet::host(models);
         let config = NodeConfig {
             data_dir,
             durability,
