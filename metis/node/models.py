@@ -83,7 +83,9 @@ class ModelService:
             except ModelUnavailable as missing:
                 self._wanted.add(Hash32(missing.model_id))
                 self.load(Hash32(missing.model_id))
-        raise LimitExceeded("models", MODELS_PER_CALL_MAX, f"one block calls more than {MODELS_PER_CALL_MAX} new models")
+        raise LimitExceeded(
+            "models", MODELS_PER_CALL_MAX, f"one block calls more than {MODELS_PER_CALL_MAX} new models"
+        )
 
     def load(self, model_id: Hash32) -> None:
         """
