@@ -13,6 +13,7 @@ Source: docs/ai-graph.md.
     quantise/    integer models from float ones: ONNX files, encoders' safetensors
     runs.py      what a run is given and gives
     file.py      a model in one file
+    store/       models in folders and buckets, by hash
     session.py   floats in, floats out, many samples; samples.py cuts them
 """
 
@@ -21,6 +22,7 @@ from metis.ai.file import ModelFile, load, save
 from metis.ai.graph import GraphBuilder, Limits, Model, decode_graph, encode_graph, model_id, validate_graph
 from metis.ai.reference import ReferenceEvaluator
 from metis.ai.session import Session
+from metis.ai.store import ModelStore
 
 __all__ = [
     "Evaluator",
@@ -28,6 +30,7 @@ __all__ = [
     "Limits",
     "Model",
     "ModelFile",
+    "ModelStore",
     "ReferenceEvaluator",
     "Session",
     "decode_graph",

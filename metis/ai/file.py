@@ -12,7 +12,7 @@ import math
 import os
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from metis.ai.graph.limits import GRAPH_BYTES_MAX
 from metis.engine import keccak256
 from metis.types import InvalidModelFile
 
-__all__ = ["FILE_MAGIC", "Description", "ModelFile", "TensorDescription", "load", "save"]
+__all__ = ["FILE_MAGIC", "Description", "ModelFile", "TensorDescription", "load", "save", "save_chunks"]
 
 FILE_MAGIC: Final = b"METISMDL"
 _VERSION: Final = 1
@@ -139,10 +139,21 @@ def save(file: ModelFile, path: str | os.PathLike[str]) -> ModelFile:
     ------
     InvalidModelFile : it cannot be written.
     """
-    target, model = Path(path), file.model
+    return save_chunks(file, [file.model.weights.raw], path)
+
+
+def save_chunks(file: ModelFile, weights: Iterable[bytes], path: str | os.PathLike[str]) -> ModelFile:
+    """
+    Write a model's file whose weights come in pieces, as :func:`save`; nothing is left when getting one raises.
+
+    Raises
+    ------
+    InvalidModelFile : it cannot be written, or the pieces are not ``file.weights_length`` bytes.
+    """
+    target, written = Path(path), 0
     description, tokenizer = file.description.encode(), file.tokenizer or b""
     header = _HEADER.pack(
-        FILE_MAGIC, _VERSION, 0, len(file.graph_bytes), len(description), len(tokenizer), len(model.weights.raw)
+        FILE_MAGIC, _VERSION, 0, len(file.graph_bytes), len(description), len(tokenizer), file.weights_length
     )
     temporary = None
     try:
@@ -150,16 +161,23 @@ def save(file: ModelFile, path: str | os.PathLike[str]) -> ModelFile:
             temporary = Path(out.name)
             for part in (header, file.graph_bytes, description, tokenizer):
                 out.write(part + bytes(_padded(len(part)) - len(part)))
-            out.write(model.weights.raw)
+            offset = out.tell()
+            for piece in weights:
+                out.write(piece)
+                written += len(piece)
+            if written != file.weights_length:
+                raise InvalidModelFile("weights", f"{written} bytes instead of {file.weights_length}")
             out.flush()
             os.fsync(out.fileno())
         temporary.chmod(0o644)
         temporary.replace(target)
+        temporary = None
     except OSError as error:
+        raise InvalidModelFile(str(target), error.strerror or str(error)) from None
+    finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise InvalidModelFile(str(target), error.strerror or str(error)) from None
-    return dataclasses.replace(file, path=target, _model=None)
+    return dataclasses.replace(file, path=target, weights_offset=offset, _model=None)
 
 
 def load(path: str | os.PathLike[str]) -> ModelFile:

@@ -13,6 +13,7 @@ class _AiGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "quantise": ("metis.cli.ai_quantise:quantise", "Make an integer model of a float one, and compare the two."),
         "run": ("metis.cli.ai_run:run", "Run a model on arrays; the same hash on every machine."),
+        "publish": ("metis.cli.ai_publish:publish", "Store a model and register it on a chain, for contracts to call."),
         "info": ("metis.cli.ai_info:info", "Show a model's id, inputs, operators and cost."),
     }
 

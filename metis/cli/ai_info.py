@@ -29,7 +29,9 @@ def info(
     typer.echo(f"weights root  {report['weights_root']}  ({report['weights_bytes']:,} bytes)")
     if report["tokenizer_hash"]:
         typer.echo(f"tokenizer     {report['tokenizer_hash']}")
-    typer.echo(f"one run       {report['macs']:,} MACs, {report['memory_bytes']:,} bytes of memory\n")
+    typer.echo(
+        f"one run       {report['macs']:,} MACs, {report['memory_bytes']:,} bytes of memory, {report['gas']:,} gas\n"
+    )
     tensors = [("input", tensor) for tensor in report["inputs"]] + [("output", tensor) for tensor in report["outputs"]]
     rows = [
         (kind, tensor["source"], str(list(tensor["shape"])), tensor["dtype"], f"{tensor['scale']:.6g}")

@@ -10,7 +10,7 @@ import typer
 
 from metis.cli.output import hex_text
 
-__all__ = ["described", "require_extra"]
+__all__ = ["described", "gas_of", "require_extra"]
 
 
 def require_extra() -> None:
@@ -41,8 +41,19 @@ def described(file: Any) -> dict[str, Any]:
         "moved_bytes": proven.cost.moved_bytes,
         "memory_bytes": proven.cost.memory_bytes,
         "weights_bytes": proven.cost.weights_bytes,
-        "gas": None,
+        "gas": gas_of(proven),
     }
+
+
+def gas_of(proven: Any) -> int:
+    """Gas of one run from a contract, call data aside, at the prices of the preset "hyperion"."""
+    from metis.sdk import Network
+    from metis.sdk.inference import gas_of_run
+
+    constants = Network.from_preset("hyperion").chain.inference
+    assert constants is not None  # noqa: S101 - the preset has it
+    output_bytes = sum(proven.tensors[output.tensor].size_bytes for output in proven.graph.outputs)
+    return gas_of_run(constants, proven.cost.macs, proven.cost.memory_bytes, output_bytes)
 
 
 def _facts(facts: Any) -> tuple[Any, int, int]:

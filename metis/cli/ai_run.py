@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metis.cli.ai_report import require_extra
+from metis.cli.ai_report import gas_of, require_extra
 from metis.cli.output import hex_text, write_json
 
 __all__ = ["run"]
@@ -46,7 +46,7 @@ def run(
         "output_hash": hex_text(results.hash),
         "output_hashes": [hex_text(value) for value in results.hashes],
         "macs": session.proven.cost.macs,
-        "gas": None,
+        "gas": gas_of(session.proven),
         "outputs": [{"name": name, "shape": value.shape} for name, value in results.outputs.items()],
         "out": None if out is None else str(out),
     }
@@ -55,6 +55,6 @@ def run(
         return
     typer.echo(f"model id     {report['model_id']}")
     typer.echo(f"output hash  {report['output_hash']}")
-    typer.echo(f"samples      {report['samples']}, {report['macs']:,} MACs each")
+    typer.echo(f"samples      {report['samples']}, {report['macs']:,} MACs and {report['gas']:,} gas each")
     for name, value in results.outputs.items():
         typer.echo(f"{name} {value.shape}\n{shown(value)}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -69,6 +70,11 @@ class ModelService:
         self._wanted: set[Hash32] = set()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the chain has inference."""
+        return bool(self._registries)
+
     def ask(self, work: Callable[[], T]) -> T:
         """
         Run what asks the engine, again each time a model was missing and has been loaded.
@@ -86,6 +92,15 @@ class ModelService:
         raise LimitExceeded(
             "models", MODELS_PER_CALL_MAX, f"one block calls more than {MODELS_PER_CALL_MAX} new models"
         )
+
+    def around(self, handler: Callable[..., T]) -> Callable[..., T]:
+        """A handler that is asked as :meth:`ask` does; on a thread that may wait."""
+
+        @functools.wraps(handler)
+        def asked(*arguments: Any) -> T:
+            return self.ask(lambda: handler(*arguments))
+
+        return asked
 
     def load(self, model_id: Hash32) -> None:
         """

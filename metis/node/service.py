@@ -149,6 +149,8 @@ class NodeService:
         )
         log_limits = LogLimits(config.rpc.log_block_count_max, config.rpc.log_count_max)
         self.registry = public_registry(self, log_limits)
+        if self.models.is_needed:
+            self.registry.around_pool = self.models.around
         self.registry.shortcut = (
             None
             if fork is not None

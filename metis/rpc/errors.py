@@ -83,6 +83,7 @@ CODE_OF_SLUG = MappingProxyType(
         "invalid-block": ErrorCode.INVALID_INPUT,
         "state-unavailable": ErrorCode.RESOURCE_NOT_FOUND,
         "missing-state": ErrorCode.RESOURCE_UNAVAILABLE,
+        "model-store": ErrorCode.RESOURCE_UNAVAILABLE,
         "model-unavailable": ErrorCode.RESOURCE_UNAVAILABLE,
         "no-proof": ErrorCode.INVALID_INPUT,
         "upstream": ErrorCode.RESOURCE_UNAVAILABLE,

@@ -160,6 +160,8 @@ class MethodRegistry:
         self._later: dict[str, tuple[tuple[str, ...], Callable[[], None]]] = {}
         self.shortcut: Shortcut | None = None
         """Set before a server is made of the registry; asked before the methods are."""
+        self.around_pool: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+        """Set before methods are registered: what is put around handlers that run on a thread."""
 
     def __iter__(self) -> Iterator[Method]:
         """All methods, sorted by name."""
@@ -228,6 +230,8 @@ class MethodRegistry:
         if optional != sorted(optional):
             raise ValueError(f"{name}: a required parameter follows an optional one")
         summary = (handler.__doc__ or "").strip().partition("\n")[0]
+        if kind is Kind.POOL and self.around_pool is not None:
+            handler = self.around_pool(handler)
         parsers = tuple(parameter.parse for parameter in parameters)
         self._methods[name] = Method(name, kind, handler, parameters, summary, parsers)
 

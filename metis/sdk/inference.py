@@ -15,9 +15,9 @@ from importlib import resources
 from typing import Any, Final
 
 from metis.sdk.chain_constants import InferenceConstants
-from metis.types import Account, Address
+from metis.types import Account, Address, Gas
 
-__all__ = ["INFERENCE", "MODEL_REGISTRY", "VECTORS", "inference_accounts", "inference_config"]
+__all__ = ["INFERENCE", "MODEL_REGISTRY", "VECTORS", "gas_of_run", "inference_accounts", "inference_config"]
 
 INFERENCE: Final = Address(bytes.fromhex("4d45544953000000000000000000000000000001"))
 """Where contracts call models."""
@@ -45,6 +45,18 @@ def inference_accounts(constants: InferenceConstants) -> dict[Address, Account]:
         VECTORS: Account(nonce=1, code=_MARKER_CODE),
         MODEL_REGISTRY: Account(nonce=1, code=code, storage=storage),
     }
+
+
+def gas_of_run(constants: InferenceConstants, macs: int, memory_bytes: int, output_bytes: int) -> Gas:
+    """
+    Gas of one run of a model, without its call data, as the engine charges it and ``modelInfo`` answers it.
+
+    Parameters
+    ----------
+    macs, memory_bytes : the graph's cost. output_bytes : of all outputs.
+    """
+    work = -(-macs // constants.macs_per_gas) + -(-memory_bytes // constants.memory_bytes_per_gas)
+    return Gas(constants.base_gas + work + -(-output_bytes // 32) * constants.word_gas)
 
 
 def inference_config(constants: InferenceConstants) -> list[dict[str, Any]]:

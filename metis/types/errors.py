@@ -26,6 +26,8 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── InvalidGraph             a model's graph that breaks a rule, may overflow, or costs more than it may
     ├── InvalidWeights           weights that are not those of the model, or not in the ranges its graph declares
     ├── InvalidInput             an input of a model that is missing or not what its graph declares
+    ├── ModelStoreError          a store of models that cannot be read or written
+    ├── ModelUnavailable         a model that is active on the chain, but not on this machine
     ├── CompositionError         a network names a part that does not exist or does not fit
     └── EngineFault              a bug: the engine stopped itself instead of going on
 """
@@ -35,7 +37,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metis.types.error_root import MetisError
-from metis.types.errors_of_models import InvalidGraph, InvalidInput, InvalidModelFile, InvalidWeights, UnsupportedModel
+from metis.types.errors_of_models import (
+    InvalidGraph,
+    InvalidInput,
+    InvalidModelFile,
+    InvalidWeights,
+    ModelStoreError,
+    ModelUnavailable,
+    UnsupportedModel,
+)
 
 __all__ = [
     "ArtifactRejected",
@@ -54,6 +64,7 @@ __all__ = [
     "LimitExceeded",
     "MetisError",
     "MissingState",
+    "ModelStoreError",
     "ModelUnavailable",
     "NoProof",
     "PoolRejection",
@@ -234,26 +245,6 @@ class MissingState(MetisError):
         self.accounts = tuple(accounts)
         self.slots = tuple(slots)
         self.block_numbers = tuple(block_numbers)
-
-
-class ModelUnavailable(MetisError):
-    """
-    A model is active on the chain, but its graph and weights are not on this machine; nothing has happened.
-
-    A node fetches them or stops: to leave the call out or to guess would fork the chain.
-
-    Attributes
-    ----------
-    model_id : 32 bytes.
-    """
-
-    slug = "model-unavailable"
-
-    def __init__(self, model_id: bytes) -> None:
-        super().__init__(
-            f"model 0x{model_id.hex()} is active, but not on this machine: add it to the node's model store"
-        )
-        self.model_id = model_id
 
 
 class NoProof(MetisError):

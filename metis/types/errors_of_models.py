@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from metis.types.error_root import MetisError
 
-__all__ = ["InvalidGraph", "InvalidInput", "InvalidModelFile", "InvalidWeights", "UnsupportedModel"]
+__all__ = [
+    "InvalidGraph",
+    "InvalidInput",
+    "InvalidModelFile",
+    "InvalidWeights",
+    "ModelStoreError",
+    "ModelUnavailable",
+    "UnsupportedModel",
+]
 
 
 class UnsupportedModel(MetisError):
@@ -96,3 +104,40 @@ class InvalidInput(MetisError):
         super().__init__(f"model input {name!r}: {problem}")
         self.name = name
         self.problem = problem
+
+
+class ModelStoreError(MetisError):
+    """
+    A store of models cannot be read or written.
+
+    Attributes
+    ----------
+    url : the store. problem : what it answered.
+    """
+
+    slug = "model-store"
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(f"model store {url}: {problem}")
+        self.url = url
+        self.problem = problem
+
+
+class ModelUnavailable(MetisError):
+    """
+    A model is active on the chain, but its graph and weights are not on this machine; nothing has happened.
+
+    A node fetches them or stops: to leave the call out or to guess would fork the chain.
+
+    Attributes
+    ----------
+    model_id : 32 bytes.
+    """
+
+    slug = "model-unavailable"
+
+    def __init__(self, model_id: bytes) -> None:
+        super().__init__(
+            f"model 0x{model_id.hex()} is active, but not on this machine: add it to the node's model store"
+        )
+        self.model_id = model_id

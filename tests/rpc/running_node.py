@@ -154,9 +154,11 @@ def start_node(*options: str, log: Path | None = None, environment: dict[str, st
 
 
 @contextmanager
-def running_node(*options: str, log: Path | None = None) -> Iterator[RunningNode]:
+def running_node(
+    *options: str, log: Path | None = None, environment: dict[str, str] | None = None
+) -> Iterator[RunningNode]:
     """Run a node for the length of a block; it must also stop in order."""
-    node = start_node(*options, log=log)
+    node = start_node(*options, log=log, environment=environment)
     try:
         yield node
     except BaseException:

@@ -12,7 +12,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use metis_db::MemorySnapshot;
 use metis_state_transition::{
-    Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChangeSet, ChainPrecompiles, Fork, InOrder,
+    Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Fork, InOrder,
     Overlay, ReceiptDetails, RecoveredTransaction, StateView, TransactionError, seal_block,
 };
 use metis_vm::{Traced, TracedPlace, Tracer, TracingRunner};

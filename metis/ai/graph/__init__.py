@@ -16,7 +16,7 @@ The graph format: a model as integer operators, its bytes, its proof and its cos
 from metis.ai.graph.builder import GraphBuilder
 from metis.ai.graph.encoding import GRAPH_FORMAT_VERSION, GRAPH_MAGIC, decode_graph, encode_graph
 from metis.ai.graph.limits import Limits
-from metis.ai.graph.model import Model, model_id
+from metis.ai.graph.model import Model, graph_hash, id_of_hashes, model_id
 from metis.ai.graph.schema import OPERATOR_OF_CODE, OPERATORS, Attribute, AttributeKind, Operator, attributes_of
 from metis.ai.graph.types import AttributeValue, Declaration, DType, Graph, Node, Output, TensorFacts
 from metis.ai.graph.validation import Cost, ProvenGraph, validate_graph
@@ -47,6 +47,8 @@ __all__ = [
     "attributes_of",
     "decode_graph",
     "encode_graph",
+    "graph_hash",
+    "id_of_hashes",
     "model_id",
     "validate_graph",
     "verify_chunk",

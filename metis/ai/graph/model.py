@@ -11,7 +11,7 @@ from metis.ai.graph.weights import Weights
 from metis.engine import keccak256
 from metis.types import Hash32, InvalidGraph
 
-__all__ = ["Model", "model_id"]
+__all__ = ["Model", "graph_hash", "id_of_hashes", "model_id"]
 
 _GRAPH: Final = b"metis/ai/graph/v1\x00"
 _MODEL: Final = b"metis/ai/model/v1\x00"
@@ -49,9 +49,19 @@ def model_id(graph_bytes: bytes, weights_root: bytes, tokenizer_hash: bytes | No
     ------
     InvalidGraph : a root or hash is not 32 bytes long.
     """
-    for field, value in (("weights_root", weights_root), ("tokenizer_hash", tokenizer_hash)):
+    return id_of_hashes(graph_hash(graph_bytes), weights_root, tokenizer_hash)
+
+
+def graph_hash(graph_bytes: bytes) -> Hash32:
+    """The hash of a graph's bytes, as the id commits to it."""
+    return keccak256(_GRAPH + graph_bytes)
+
+
+def id_of_hashes(graph: bytes, weights_root: bytes, tokenizer_hash: bytes | None) -> Hash32:
+    """:func:`model_id` of a graph that is known by its hash."""
+    for field, value in (("graph", graph), ("weights_root", weights_root), ("tokenizer_hash", tokenizer_hash)):
         if value is not None and len(value) != 32:
             raise InvalidGraph(field, f"{len(value)} bytes instead of 32")
     # Every part has a fixed length but the last, which a byte before announces: no two models have the same bytes.
     tokenizer = b"\x00" if tokenizer_hash is None else b"\x01" + tokenizer_hash
-    return keccak256(_MODEL + keccak256(_GRAPH + graph_bytes) + weights_root + tokenizer)
+    return keccak256(_MODEL + graph + weights_root + tokenizer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from metis.engine import Node
 from metis.rpc.errors import ErrorCode, RpcError
 from metis.rpc.namespaces.estimation import estimate_gas
+from metis.rpc.namespaces.overrides import BlockOverride
 from metis.rpc.namespaces.transaction_arguments import TransactionFields, check_chain_id, is_dynamic, unsigned
 from metis.types import Address, Gas, UnsignedTransaction
 
@@ -59,7 +60,10 @@ def fill_transaction(node: Node, fields: TransactionFields, defaults: FillDefaul
     )
     if fields.get("gas"):
         return transaction
-    return replace(transaction, gas_limit=Gas(estimate_gas(node, transaction, node.head_number)))
+    # In the next block, where it will be: code that keeps the block's number pays for it there.
+    following = BlockOverride(number=node.head_number + 1)
+    gas_limit = estimate_gas(node, transaction, node.head_number, environment=following)
+    return replace(transaction, gas_limit=Gas(gas_limit))
 
 
 def _fees(fields: TransactionFields, defaults: FillDefaults) -> tuple[int, int | None]:
