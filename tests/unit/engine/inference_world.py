@@ -18,6 +18,7 @@ from metis.sdk.genesis import genesis_accounts, genesis_document
 from metis.types import Account, Address, BlockAttributes, Gas, TimestampS, UnsignedTransaction, Wei
 
 __all__ = [
+    "CONSTANTS",
     "DELAY",
     "KEYS",
     "MODEL",

@@ -10,8 +10,10 @@ from eth_abi.abi import decode, encode
 from metis import engine
 from metis.ai import encode_graph
 from metis.sdk import INFERENCE, MODEL_REGISTRY, VECTORS
+from metis.sdk.inference import gas_of_run
 from metis.types import Address, ModelUnavailable
 from tests.unit.engine.inference_world import (
+    CONSTANTS,
     DELAY,
     MODEL,
     OWNER,
@@ -250,7 +252,9 @@ def test_model_info__of_the_active_model__is_what_its_graph_says(world: World) -
     assert (status, bytes.fromhex(owner[2:]), price_wei) == (2, PEOPLE[OWNER], 0)
     assert (macs, memory_bytes) == (proven["cost"][0], proven["cost"][2])
     assert (input_size, output_size) == (len(INPUT), len(answer(INPUT)))
-    assert gas > 0
+    constants = CONSTANTS.inference
+    assert constants is not None
+    assert gas == gas_of_run(constants, macs, memory_bytes, output_size)
 
 
 def test_vectors__by_call__are_numpys(world: World) -> None:
