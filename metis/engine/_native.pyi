@@ -17,6 +17,7 @@ __all__ = [
     "CodeRegistry",
     "InferenceModel",
     "MemoryStore",
+    "ModelSet",
     "Node",
     "Transaction",
     "address_of",

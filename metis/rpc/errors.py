@@ -123,6 +123,7 @@ PHRASE_OF_REASON = MappingProxyType(
         "sender-not-eoa": "sender not an eoa",
         "signature-s-too-high": "invalid transaction v, r, s values",
         "too-many-blobs": "blob transaction has too many blobs",
+        "too-many-macs": "exceeds block limit of inference",
         "type-not-active": "transaction type not supported",
         "wrong-chain-id": "invalid chain id for signer",
     }
