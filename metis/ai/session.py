@@ -101,6 +101,14 @@ class Session:
         """The outputs of each sample by themselves; a model with states goes on from one to the next."""
         return [self._meanings(run) for run in self._runs(samples)]
 
+    def step(
+        self, sample: Mapping[str, Array], states: Mapping[str, Tensor] | None = None
+    ) -> tuple[dict[str, Array], Mapping[str, Tensor]]:
+        """One run, and the states for the next; None begins anew. Raises :class:`metis.types.InvalidInput`."""
+        names = {tensor.source: tensor.name for tensor in self._file.description.inputs}
+        run = self._engine.run({names[name]: self.integers(name, value) for name, value in sample.items()}, states)
+        return self._meanings(run), run.states
+
     def _runs(self, samples: Iterable[Mapping[str, Array]]) -> Iterator[Run]:
         names = {tensor.source: tensor.name for tensor in self._file.description.inputs}
         states: Mapping[str, Tensor] | None = None

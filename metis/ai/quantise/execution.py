@@ -19,10 +19,15 @@ from metis.ai.quantise.learned import LEARNED_EXPANSIONS
 from metis.ai.quantise.recurrent import RECURRENT_EXPANSIONS
 from metis.types import InvalidInput
 
-__all__ = ["KERNELS", "evaluate_node", "fold", "run_float", "zero_states"]
+__all__ = ["KERNELS", "evaluate_node", "fold", "run_float", "supported_operators", "zero_states"]
 
 KERNELS: Final = {**ELEMENTWISE, **LINEAR, **SHAPE}
 _EXPANSIONS: Final = {**EXPANSIONS, **LEARNED_EXPANSIONS, **RECURRENT_EXPANSIONS}
+
+
+def supported_operators() -> set[str]:
+    """Names of the operators that an import understands; not each with every attribute."""
+    return {*KERNELS, *_EXPANSIONS}
 
 
 def _integers(value: Array | None) -> list[int]:

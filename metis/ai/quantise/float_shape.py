@@ -10,6 +10,7 @@ import numpy as np
 from metis.ai.quantise.float_elementwise import Kernel
 from metis.ai.quantise.float_linear import axes_of
 from metis.ai.quantise.graph import Array
+from metis.ai.reference.kernels_rows import mixed
 
 __all__ = ["SHAPE", "pad_widths", "slice_of", "split_sizes"]
 
@@ -165,6 +166,16 @@ def _depth_to_space(inputs: Inputs, attributes: Attributes) -> tuple[Array, ...]
     return (parts.reshape(batch, depth // (size * size), height * size, width * size),)
 
 
+def _sample(inputs: Inputs, _: Attributes) -> tuple[Array, ...]:
+    """Not ONNX's: a place for each row, chosen by its share and a seed, as the integer operator ``sample``."""
+    shares, seed = _given(inputs, 0), _integers(inputs, 1)[0]
+    flat = shares.reshape(-1, shares.shape[-1])
+    running = np.cumsum(flat, axis=-1, dtype=np.float64)
+    points = np.asarray([mixed(seed, row) / 2.0**64 for row in range(len(flat))]) * running[:, -1]
+    chosen = (running <= points[:, None]).sum(axis=-1)
+    return (np.minimum(chosen, shares.shape[-1] - 1).reshape(*shares.shape[:-1], 1).astype(np.int64),)
+
+
 def _cache_append(inputs: Inputs, attributes: Attributes) -> tuple[Array, ...]:
     """Not ONNX's: a key-value cache with rows written, as the integer operator ``cache_append``."""
     cache, x, axis = _given(inputs, 0).copy(), _given(inputs, 1), attributes["axis"]
@@ -188,6 +199,7 @@ SHAPE: Final[Mapping[str, Kernel]] = {
     "Pad": _pad,
     "Range": _range,
     "Reshape": _reshape,
+    "Sample": _sample,
     "Shape": _shape,
     "Size": lambda inputs, _: (np.asarray(_given(inputs, 0).size, np.int64),),
     "Slice": lambda inputs, attributes: (_given(inputs, 0)[slice_of(inputs, attributes)],),

@@ -187,11 +187,18 @@ def _top_k(low: Lowering, node: FloatNode) -> None:
             low.set(name, Value(low.emitter.transpose(result, back), scale, exact))
 
 
+def _sample(low: Lowering, node: FloatNode) -> None:
+    shares, seed = (low.value(name).tensor for name in node.inputs)
+    shares = low.emitter.clip(shares, 0, low.emitter.facts(shares).hi)
+    low.set(node.outputs[0], Value(low.emitter.node("sample", shares, seed), 1.0, exact=True))
+
+
 ROW_RULES: Final[Mapping[str, Rule]] = {
     "ArgMax": _arg_max,
     "ArgMin": _arg_max,
     "LayerNormalization": _layer_norm,
     "RMSNormalization": _layer_norm,
+    "Sample": _sample,
     "Softmax": _softmax,
     "TopK": _top_k,
 }

@@ -11,7 +11,7 @@ from metis.ai.graph.rule import Attributes
 from metis.ai.reference.arithmetic import Array, bit_lengths, divide_rounded, integer_roots, shift_rounded
 from metis.ai.reference.kernels_linear import Kernel
 
-__all__ = ["KERNELS_ELEMENTWISE", "KERNELS_ROWS"]
+__all__ = ["KERNELS_ELEMENTWISE", "KERNELS_ROWS", "mixed"]
 
 _WORD: Final = (1 << 64) - 1
 
@@ -99,7 +99,7 @@ def _top_k(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]
     return np.take_along_axis(inputs[0], order, axis=-1), order
 
 
-def _mixed(seed: int, row: int) -> int:
+def mixed(seed: int, row: int) -> int:
     """SplitMix64's output number ``row`` from a seed, 64 bits."""
     word = (seed + (row + 1) * 0x9E3779B97F4A7C15) & _WORD
     word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
@@ -113,7 +113,7 @@ def _sample(inputs: Sequence[Array], _: Attributes) -> tuple[Array, ...]:
     chosen = np.zeros(len(sums), np.int64)
     for row, running in enumerate(sums):
         if total := int(running[-1]):
-            chosen[row] = np.count_nonzero(running <= (_mixed(seed, row) * total) >> 64)
+            chosen[row] = np.count_nonzero(running <= (mixed(seed, row) * total) >> 64)
     return (chosen.reshape(*weights.shape[:-1], 1),)
 
 

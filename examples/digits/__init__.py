@@ -1,0 +1,1 @@
+"""Handwritten digits: a small convolutional network, trained here in numpy, exported to ONNX and quantised."""
