@@ -15,9 +15,12 @@ pub(crate) fn run(scratch: &mut [Aligned], work: impl Fn(&mut Aligned, usize, &d
     std::thread::scope(|threads| {
         let mut parts = scratch.iter_mut().enumerate();
         let first = parts.next();
+        // A thread that cannot be made is a panic here, while others may already wait.
+        let guard = Guard(&barrier);
         for one in parts {
             threads.spawn(move || part_of(one));
         }
+        core::mem::forget(guard);
         if let Some(one) = first {
             part_of(one);
         }
