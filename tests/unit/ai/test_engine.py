@@ -84,7 +84,8 @@ def test_evaluator__model_of_much_memory__is_refused_before_it_takes_memory() ->
     ids=["missing", "unknown", "range", "floats", "shape"],
 )
 def test_run__input_that_is_not_declared__is_refused(inputs: dict[str, Any]) -> None:
-    for evaluator in (Evaluator(counter()), ReferenceEvaluator(counter())):
+    evaluators: tuple[Evaluator | ReferenceEvaluator, ...] = (Evaluator(counter()), ReferenceEvaluator(counter()))
+    for evaluator in evaluators:
         with pytest.raises(InvalidInput):
             evaluator.run(inputs)
 
