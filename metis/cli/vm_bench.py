@@ -59,6 +59,7 @@ def _as_object(rows: list[Row]) -> dict[str, Any]:
                 "median_ms": row.median_ms,
                 "ratio": row.ratio,
                 "compile_ms": row.compile_ms,
+                "longest_compile_ms": row.longest_compile_ms,
                 "class": row.kind,
                 "refusals": row.refusals,
                 "deoptimisations": row.deoptimisations,
@@ -74,7 +75,7 @@ def as_text(rows: list[Row]) -> str:
     from metis.vm.bench import geometric_means
 
     table = columns(
-        ("workload", "class", "gas", "revm ms", "tier 0 ms", "tier 1 ms", "Ggas/s", "ratio", "compile ms"),
+        ("workload", "class", "gas", "revm ms", "tier 0 ms", "tier 1 ms", "Ggas/s", "ratio", "compile ms", "longest"),
         [
             (
                 row.name,
@@ -84,6 +85,7 @@ def as_text(rows: list[Row]) -> str:
                 f"{row.gas / row.minimum_ms['tier1'] / 1e6:.2f}",
                 f"{row.ratio:.2f}",
                 f"{row.compile_ms:,.0f}",
+                f"{row.longest_compile_ms:,.0f}",
             )
             for row in rows
         ],

@@ -47,7 +47,8 @@ class Row:
     ----------
     name : the test's. gas : used by the transaction. kind : one of :data:`CLASSES`.
     minimum_ms, median_ms : contestant → milliseconds of one transaction.
-    compile_ms : CPU time for all codes that it runs. refusals : reason → codes not compiled.
+    compile_ms, longest_compile_ms : CPU time for all codes that it runs, and for the one that took longest.
+    refusals : reason → codes not compiled.
     deoptimisations : how often tier 1 left compiled code in one transaction, about.
     """
 
@@ -57,6 +58,7 @@ class Row:
     minimum_ms: dict[str, float]
     median_ms: dict[str, float]
     compile_ms: float
+    longest_compile_ms: float
     refusals: dict[str, int]
     deoptimisations: float
 
@@ -115,6 +117,7 @@ def _bench_test(test: StateTest, rounds: int, processes: int) -> Row:
         minimum_ms={contestant: min(values) for contestant, values in times.items()},
         median_ms={contestant: statistics.median(values) for contestant, values in times.items()},
         compile_ms=run.compile_ms,
+        longest_compile_ms=run.longest_compile_ms,
         refusals=run.refusals,
         deoptimisations=sum(run.deoptimisations.values()) / runs,
     )

@@ -32,6 +32,7 @@ class CompiledRun:
     frames_compiled, frames_interpreted : frames with code, by how they began.
     deoptimisations : cause → count.
     compile_ms : CPU time of all compilations.
+    longest_compile_ms : CPU time of the longest of them.
     """
 
     codes: int = 0
@@ -40,6 +41,7 @@ class CompiledRun:
     frames_interpreted: int = 0
     deoptimisations: dict[str, int] = field(default_factory=dict)
     compile_ms: float = 0.0
+    longest_compile_ms: float = 0.0
     _before: tuple[int, int, dict[str, int]] = (0, 0, {})
 
     @property
@@ -121,6 +123,7 @@ def _work(
                     reason = str(rejection)
             with lock:
                 run.compile_ms += answer.compile_ms
+                run.longest_compile_ms = max(run.longest_compile_ms, answer.compile_ms)
                 if reason:
                     run.refuse(reason)
             if reason:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from metis.vm.tiering.cache import ArtifactCache
+from metis.vm.tiering.cache import KEY_FILE, ArtifactCache
 
 CODE_HASH = bytes(range(32))
 ARTIFACT = b"machine code" * 100
@@ -97,6 +99,22 @@ def test_cache__a_disk_that_refuses_writes__is_a_warning(
         cache.store(CODE_HASH, "Osaka", ARTIFACT)
     assert "No space left" in caplog.text
     assert cache.load(CODE_HASH, "Osaka") is None
+
+
+def test_cache__a_disk_full_in_the_middle_of_a_file__keeps_nothing_of_it(tmp_path: Path) -> None:
+    """The system itself refuses: a process whose files may not grow beyond less than the artifact."""
+    code = f"""
+import logging, resource
+from pathlib import Path
+from metis.vm.tiering.cache import KEY_FILE, ArtifactCache
+cache = ArtifactCache(Path({str(tmp_path)!r}), {SIZE_MAX})
+resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+cache.store({CODE_HASH!r}, "Osaka", {ARTIFACT!r})
+assert cache.load({CODE_HASH!r}, "Osaka") is None
+"""
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "compiled code is not kept on disk" in child.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
 
 
 def test_cache__a_folder_that_cannot_be_made__keeps_nothing_and_says_so(
