@@ -108,7 +108,7 @@ def _work(
     lock: threading.Lock,
     level: int,
 ) -> None:
-    with Worker(level=level) as worker:
+    with Worker(level=level, gives_way=False) as worker:
         while True:
             try:
                 code_hash, fork, code = waiting.get_nowait()

@@ -32,10 +32,24 @@ LOWEST_PRIORITY: Final = 19
 
 
 class Worker:
-    """One process that compiles one contract at a time; it is started when it is first needed."""
+    """
+    One process that compiles one contract at a time; it is started when it is first needed.
 
-    def __init__(self, *, level: int = 2, cpu_limit_s: int = CPU_LIMIT_S, wall_limit_s: float = WALL_LIMIT_S) -> None:
+    Parameters
+    ----------
+    gives_way : whether it runs only when nobody else wants the processor. Not where its caller waits for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        level: int = 2,
+        cpu_limit_s: int = CPU_LIMIT_S,
+        wall_limit_s: float = WALL_LIMIT_S,
+        gives_way: bool = True,
+    ) -> None:
         self._level = level
+        self._gives_way = gives_way
         self._cpu_limit_s = cpu_limit_s
         self._wall_limit_s = wall_limit_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,7 +98,8 @@ class Worker:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                 )
-                _give_way(self._process.pid)
+                if self._gives_way:
+                    _give_way(self._process.pid)
             return self._process
 
     def _discard(self) -> None:
