@@ -137,6 +137,10 @@ impl Inference<'_> {
 
     fn model_info(&mut self, call: &PrecompileCall<'_>, model: B256) -> Result<Bytes, Stop> {
         self.meter.charge(Some(self.rules.base_gas))?;
+        if !call.value.is_zero() {
+            // Nobody would get it.
+            return Err(Refusal::WrongPayment(U256::ZERO, call.value).into());
+        }
         let entry = Entry::read(self.host, self.rules.registry, &model).ok_or(Stop::Unreadable)?;
         let status = entry.status(call.block_number);
         // Only of active models does every machine know what they cost.
