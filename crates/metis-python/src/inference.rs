@@ -1,5 +1,8 @@
 //! `InferenceModel`: a model of `metis-inference`, and what is proven of graphs.
 
+// An error carries the values that break a rule, and is made once.
+#![allow(clippy::result_large_err)]
+
 use std::{
     io::ErrorKind,
     path::PathBuf,

@@ -84,7 +84,7 @@ def test_evaluator__model_of_much_memory__is_refused_before_it_takes_memory() ->
     ids=["missing", "unknown", "range", "floats", "shape"],
 )
 def test_run__input_that_is_not_declared__is_refused(inputs: dict[str, Any]) -> None:
-    evaluators: tuple[Evaluator | ReferenceEvaluator, ...] = (Evaluator(counter()), ReferenceEvaluator(counter()))
+    evaluators: list[Evaluator | ReferenceEvaluator] = [Evaluator(counter()), ReferenceEvaluator(counter())]
     for evaluator in evaluators:
         with pytest.raises(InvalidInput):
             evaluator.run(inputs)
@@ -107,7 +107,10 @@ def test_run__threads_or_kernel_that_are_not_there__is_refused(threads: int, ker
 
 @pytest.mark.parametrize("kernel", inference_kernels())
 def test_run__with_the_states_of_the_run_before__goes_on(kernel: str) -> None:
-    evaluators = (Evaluator(counter(), kernel=kernel), ReferenceEvaluator(counter()))
+    evaluators: list[Evaluator | ReferenceEvaluator] = [
+        Evaluator(counter(), kernel=kernel),
+        ReferenceEvaluator(counter()),
+    ]
     states: list[Any] = [None, None]
     for _ in range(3):
         runs = [evaluator.run(X, state) for evaluator, state in zip(evaluators, states, strict=True)]
