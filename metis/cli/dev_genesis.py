@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from metis.cli.dev_chain import DevelopmentChain, client_version, funded_keys
-from metis.engine import ChainSpec
+from metis.engine import ChainSpec, fork_names
 from metis.node.accounts import DevelopmentSigner
 from metis.node.config import NodeConfig
 from metis.node.errors import ConfigError
 from metis.node.genesis_file import genesis_accounts
 from metis.sdk.chain_constants import ChainConstants
+from metis.sdk.system_contracts import system_contracts
 from metis.types import Gas, GenesisError
 
 __all__ = ["open_genesis"]
@@ -39,13 +40,17 @@ def open_genesis(settings: NodeConfig) -> DevelopmentChain:
     if settings.mining.gas_limit:
         document["gasLimit"] = hex(settings.mining.gas_limit)
     keys, funded = funded_keys(settings)
-    accounts = {**funded, **genesis_accounts(document)}
     spec = ChainSpec.from_genesis(json.dumps(document).encode())
+    fork = spec.fork_at(0, _number(document, "timestamp"))
+    forks = fork_names()
+    # From Prague on a block cannot be built without them (EIP-7002, EIP-7251), so a file that has none means these.
+    needed = system_contracts(fork) if forks.index(fork) >= forks.index("Prague") else {}
+    accounts = {**needed, **funded, **genesis_accounts(document)}
     return DevelopmentChain(
         name=Path(settings.genesis_path).name,
         constants=ChainConstants(
             chain_id=spec.chain_id,
-            fork=spec.fork_at(0, _number(document, "timestamp")),
+            fork=fork,
             block_gas_limit=Gas(_number(document, "gasLimit")),
         ),
         genesis=document,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import websockets.sync.client
 
-from tests.genesis_documents import genesis_document
+from tests.genesis_documents import CANCUN_BLOBS, genesis_document
 from tests.rpc.running_node import HASHES_ONLY, PROMPT_S, Client, RunningNode, running_node
 
 RECEIVER = "0x" + "77" * 20
@@ -150,6 +150,20 @@ def test_init__with_a_genesis_file__begins_with_its_block_and_accounts(tmp_path:
         client.close()
     with running_node("--init", str(path), "--chain-id", "99") as node:
         assert node.chain_id == 99
+
+
+@pytest.mark.parametrize("fork", ["London", "Paris", "Cancun", "Prague"])
+def test_init__with_a_file_without_system_contracts__builds_blocks(tmp_path: Path, fork: str) -> None:
+    document = genesis_document(fork, 77, blobs=CANCUN_BLOBS if fork in ("Cancun", "Prague") else None)
+    if fork == "London":
+        del document["config"]["terminalTotalDifficulty"], document["config"]["terminalTotalDifficultyPassed"]
+    path = tmp_path / "genesis.json"
+    path.write_text(json.dumps(document), encoding="ascii")
+    with running_node("--init", str(path)) as node:
+        client = node.client()
+        client.send(node.transfer(0, 0))
+        assert (node.started["fork"], client.ask("eth_getBalance", RECEIVER, "latest")) == (fork, "0x1")
+        client.close()
 
 
 @pytest.mark.parametrize("name", ["paris", "Shanghai", "CANCUN", "prague", "osaka"])
