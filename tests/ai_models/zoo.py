@@ -204,7 +204,11 @@ def _attention(w: Writer, x: str, width: int, heads: int, hide: str | None) -> s
     scores = w.node("Div", w.node("MatMul", parts[0], parts[1]), w.f((width / heads) ** 0.5))
     if hide:
         scores = w.node("Add", scores, hide)
-    context = w.node("MatMul", w.node("Softmax", scores, axis=-1), parts[2])
+    shares = w.node("Softmax", scores, axis=-1)
+    if hide:
+        # torch.onnx does so for rows in which everything is masked.
+        shares = w.node("Where", w.node("IsNaN", shares), w.f(0), shares)
+    context = w.node("MatMul", shares, parts[2])
     context = w.node("Reshape", w.node("Transpose", context, perm=[0, 2, 1, 3]), w.i(0, 0, width))
     return str(w.node("Add", w.node("MatMul", context, w.normal(width, width)), w.normal(width)))
 

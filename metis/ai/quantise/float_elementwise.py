@@ -173,6 +173,8 @@ ELEMENTWISE: Final[Mapping[str, Kernel]] = {
     "HardSigmoid": _unary_with(_hard_sigmoid),
     "HardSwish": _unary(lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
     "Identity": lambda inputs, _: (_first(inputs),),
+    "IsInf": lambda inputs, _: (np.isinf(_first(inputs)),),
+    "IsNaN": lambda inputs, _: (np.isnan(_first(inputs)),),
     "LeakyRelu": _unary_with(lambda x, a: np.asarray(np.where(x >= 0, x, a.get("alpha", 0.01) * x), x.dtype)),
     "Less": _binary(np.less),
     "LessOrEqual": _binary(np.less_equal),

@@ -198,6 +198,12 @@ def _is_zero(low: Lowering, value: Value) -> Value:
     return Value(low.emitter.node("equal", value.tensor, low.emitter.constant(np.zeros(1))), 1.0, exact=True)
 
 
+def _never(low: Lowering, node: FloatNode) -> None:
+    """IsNaN and IsInf: integers are neither; exporters ask after a softmax that may see only masks."""
+    tensor = low.value(node.inputs[0]).tensor
+    low.set(node.outputs[0], Value(low.emitter.node("less", tensor, tensor), 1.0, exact=True))
+
+
 def _not(low: Lowering, value: Value) -> Value:
     zero = low.emitter.constant(np.zeros(1))
     return Value(low.emitter.node("equal", value.tensor, zero), 1.0, exact=True)
@@ -293,6 +299,8 @@ ELEMENTWISE_RULES: Final[Mapping[str, Rule]] = {
     "Greater": _comparison("less", swapped=True),
     "GreaterOrEqual": _comparison("less", negated=True),
     "Identity": lambda low, node: low.set(node.outputs[0], low.value(node.inputs[0])),
+    "IsInf": _never,
+    "IsNaN": _never,
     "LeakyRelu": _leaky,
     "Less": _comparison("less"),
     "LessOrEqual": _comparison("less", swapped=True, negated=True),

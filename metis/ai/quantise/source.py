@@ -24,7 +24,7 @@ from metis.types import InvalidModelFile
 __all__ = ["Quantised", "quantise_file"]
 
 # What the comparison may cost; it takes fewer samples of large models.
-_COMPARED_MACS: Final = 2 * 10**11
+_COMPARED_MACS: Final = 4 * 10**10
 _COMPARED_MOST: Final = 256
 _CALIBRATED_MOST: Final = 512
 
