@@ -77,7 +77,7 @@ class InvalidWeights(MetisError):
 
     Attributes
     ----------
-    field : "length", "root", "chunks[3]", "constants[2]", "padding".
+    field : "length", "offset", "root", "chunks[3]", "constants[2]", "padding".
     problem : what is wrong with it.
     """
 
