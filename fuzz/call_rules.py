@@ -223,9 +223,9 @@ def _vectors(call: _Call, selector: bytes, value_wei: int) -> bytes:
         call.charge(-(-macs // CONSTANTS.vector_macs_per_gas))
         return _word(_dot(x, y))
     call.charge(-(-3 * macs // CONSTANTS.vector_macs_per_gas))
-    product, squares = _dot(x, y), _dot(x, x) * _dot(y, y)
-    magnitude = math.isqrt(product**2 * 10**36 // squares) if squares else 0
-    return _word(magnitude if product >= 0 else -magnitude)
+    dot, squares = _dot(x, y), _dot(x, x) * _dot(y, y)
+    magnitude = math.isqrt(dot**2 * 10**36 // squares) if squares else 0
+    return _word(magnitude if dot >= 0 else -magnitude)
 
 
 def _dot(x: list[int], y: list[int]) -> int:
