@@ -40,7 +40,7 @@ CONSTANTS: Final = InferenceConstants(
     base_gas=Gas(3_000),
     word_gas=Gas(5),
     macs_per_gas=3,
-    memory_bytes_per_gas=7,
+    moved_bytes_per_gas=7,
     vector_macs_per_gas=2,
     # Two runs fit a transaction, three do not.
     transaction_macs_max=_COST.macs * 5 // 2,
@@ -152,7 +152,7 @@ def _inference(call: _Call, selector: bytes, value_wei: int) -> bytes:
         if model != int.from_bytes(MODEL.id, "big"):
             return bytes(256)
         gas = CONSTANTS.base_gas + _run_gas()
-        return b"".join(map(_word, (2, 0x22, FEE, _COST.macs, _COST.memory_bytes, 6, 32, gas)))
+        return b"".join(map(_word, (2, 0x22, FEE, _COST.macs, _COST.moved_bytes, 6, 32, gas)))
     raise _Refused("MalformedCall()")
 
 
@@ -180,7 +180,7 @@ def _infer(call: _Call, model: int, inputs: list[bytes], value_wei: int) -> list
 
 
 def _run_gas() -> int:
-    macs, memory = -(-_COST.macs // CONSTANTS.macs_per_gas), -(-_COST.memory_bytes // CONSTANTS.memory_bytes_per_gas)
+    macs, memory = -(-_COST.macs // CONSTANTS.macs_per_gas), -(-_COST.moved_bytes // CONSTANTS.moved_bytes_per_gas)
     return macs + memory + _words(32) * CONSTANTS.word_gas
 
 

@@ -28,7 +28,7 @@ interface IInference {
         uint256 priceWei;
         // Zero unless it is active:
         uint64 macs;
-        uint64 memoryBytes;
+        uint64 movedBytes;
         uint64 inputBytes;
         uint64 outputBytes;
         uint64 gas;

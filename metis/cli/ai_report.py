@@ -53,7 +53,7 @@ def gas_of(proven: Any) -> int:
     constants = Network.from_preset("hyperion").chain.inference
     assert constants is not None  # noqa: S101 - the preset has it
     output_bytes = sum(proven.tensors[output.tensor].size_bytes for output in proven.graph.outputs)
-    return gas_of_run(constants, proven.cost.macs, proven.cost.memory_bytes, output_bytes)
+    return gas_of_run(constants, proven.cost.macs, proven.cost.moved_bytes, output_bytes)
 
 
 def _facts(facts: Any) -> tuple[Any, int, int]:

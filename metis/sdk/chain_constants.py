@@ -57,7 +57,8 @@ class InferenceConstants:
     active_bytes_max : most bytes of graphs and weights that every node must have.
     base_gas : of an inference, whatever the model.
     word_gas : of each 32 bytes of call data and of output.
-    macs_per_gas, memory_bytes_per_gas : what one gas pays for of a model's run.
+    macs_per_gas, moved_bytes_per_gas : multiply-accumulate operations, and bytes that operators read and write, that
+        one gas pays for.
     vector_macs_per_gas : multiply-accumulate operations of the vector functions that one gas pays for.
     transaction_macs_max, block_macs_max : most multiply-accumulate operations of one transaction and of one block.
     """
@@ -67,8 +68,8 @@ class InferenceConstants:
     active_bytes_max: int = 4_294_967_296
     base_gas: Gas = Gas(12_000)
     word_gas: Gas = Gas(12)
-    macs_per_gas: int = 100
-    memory_bytes_per_gas: int = 64
+    macs_per_gas: int = 500
+    moved_bytes_per_gas: int = 40
     vector_macs_per_gas: int = 16
     transaction_macs_max: int = 6_000_000_000
     block_macs_max: int = 6_000_000_000

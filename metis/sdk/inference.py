@@ -47,15 +47,15 @@ def inference_accounts(constants: InferenceConstants) -> dict[Address, Account]:
     }
 
 
-def gas_of_run(constants: InferenceConstants, macs: int, memory_bytes: int, output_bytes: int) -> Gas:
+def gas_of_run(constants: InferenceConstants, macs: int, moved_bytes: int, output_bytes: int) -> Gas:
     """
     Gas of one run of a model, without its call data, as the engine charges it and ``modelInfo`` answers it.
 
     Parameters
     ----------
-    macs, memory_bytes : the graph's cost. output_bytes : of all outputs.
+    macs, moved_bytes : the graph's cost. output_bytes : of all outputs.
     """
-    work = -(-macs // constants.macs_per_gas) + -(-memory_bytes // constants.memory_bytes_per_gas)
+    work = -(-macs // constants.macs_per_gas) + -(-moved_bytes // constants.moved_bytes_per_gas)
     return Gas(constants.base_gas + work + -(-output_bytes // 32) * constants.word_gas)
 
 
@@ -68,7 +68,7 @@ def inference_config(constants: InferenceConstants) -> list[dict[str, Any]]:
             "baseGas": constants.base_gas,
             "wordGas": constants.word_gas,
             "macsPerGas": constants.macs_per_gas,
-            "memoryBytesPerGas": constants.memory_bytes_per_gas,
+            "movedBytesPerGas": constants.moved_bytes_per_gas,
             "vectorMacsPerGas": constants.vector_macs_per_gas,
             "transactionMacsMax": constants.transaction_macs_max,
             "blockMacsMax": constants.block_macs_max,

@@ -170,7 +170,7 @@ def _inference(table: _Table) -> InferenceConstants | None:
         for field in dataclasses.fields(InferenceConstants)
         if field.name != "sequencer"
     }
-    for name in ("macs_per_gas", "memory_bytes_per_gas", "vector_macs_per_gas"):
+    for name in ("macs_per_gas", "moved_bytes_per_gas", "vector_macs_per_gas"):
         if numbers[name] == 0:
             raise GenesisError(table.field(name), "must be 1 or more")
     if numbers["transaction_macs_max"] > numbers["block_macs_max"]:

@@ -58,7 +58,7 @@ fn cost_of(model: &Model<WeightBytes>) -> ModelCost {
     let size = |facts: &Facts| facts.size_bytes() as u64;
     ModelCost {
         macs: number(proven.cost.macs),
-        memory_bytes: number(proven.cost.memory_bytes),
+        moved_bytes: number(proven.cost.moved_bytes),
         input_bytes: proven.graph.inputs.iter().map(|input| size(&input.facts)).sum(),
         output_bytes: proven.graph.outputs.iter().map(|output| size(&proven.tensors[output.tensor as usize])).sum(),
     }

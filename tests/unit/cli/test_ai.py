@@ -33,8 +33,8 @@ def test_quantise__with_json__reports_accuracy_and_cost(capsys: pytest.CaptureFi
     report = quantised(capsys, folder, "mlp_torch", "mlp_torch.npy", "--json").object
     assert report["file_bytes"] == (folder / "mlp_torch.metis").stat().st_size
     assert report["macs"] > 20 * 64 + 64 * 5
-    # docs/inference.md: the base, the work, the memory, and a word of output.
-    assert report["gas"] == 12_000 + -(-report["macs"] // 100) + -(-report["memory_bytes"] // 64) + 12
+    # docs/inference.md: the base, the work, the bytes moved, and a word of output.
+    assert report["gas"] == 12_000 + -(-report["macs"] // 500) + -(-report["moved_bytes"] // 40) + 12
     assert report["accuracy"]["cosine_min"] > 0.999
     assert report["accuracy"]["top1_agreement"] == 1.0
 

@@ -246,15 +246,15 @@ def test_attack__value_sent_to_the_precompile_by_force__is_nobodys() -> None:
 def test_model_info__of_the_active_model__is_what_its_graph_says(world: World) -> None:
     info = world.call(USER, INFERENCE, call_data("modelInfo(bytes32)", MODEL.id))["output"]
     types = ["uint8", "address", "uint256", "uint64", "uint64", "uint64", "uint64", "uint64"]
-    status, owner, price_wei, macs, memory_bytes, input_size, output_size, gas = decode(types, info)
+    status, owner, price_wei, macs, moved_bytes, input_size, output_size, gas = decode(types, info)
     proven = engine.prove_graph(encode_graph(MODEL.graph))
 
     assert (status, bytes.fromhex(owner[2:]), price_wei) == (2, PEOPLE[OWNER], 0)
-    assert (macs, memory_bytes) == (proven["cost"][0], proven["cost"][2])
+    assert (macs, moved_bytes) == (proven["cost"][0], proven["cost"][1])
     assert (input_size, output_size) == (len(INPUT), len(answer(INPUT)))
     constants = CONSTANTS.inference
     assert constants is not None
-    assert gas == gas_of_run(constants, macs, memory_bytes, output_size)
+    assert gas == gas_of_run(constants, macs, moved_bytes, output_size)
 
 
 def test_vectors__by_call__are_numpys(world: World) -> None:

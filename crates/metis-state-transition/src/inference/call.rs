@@ -148,14 +148,14 @@ impl Inference<'_> {
             let cost = self.models.cost(&model).ok_or(Stop::Missing(model))?;
             (cost, self.rules.gas_of(&cost).unwrap_or(u64::MAX))
         } else {
-            (ModelCost { macs: 0, memory_bytes: 0, input_bytes: 0, output_bytes: 0 }, 0)
+            (ModelCost { macs: 0, moved_bytes: 0, input_bytes: 0, output_bytes: 0 }, 0)
         };
         Ok(abi::words([
             abi::word(status as u64),
             entry.owner.into_word(),
             entry.price_wei.into(),
             abi::word(cost.macs),
-            abi::word(cost.memory_bytes),
+            abi::word(cost.moved_bytes),
             abi::word(cost.input_bytes),
             abi::word(cost.output_bytes),
             abi::word(gas),

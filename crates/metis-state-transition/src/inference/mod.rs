@@ -40,8 +40,8 @@ pub struct InferenceRules {
     pub word_gas: u64,
     /// MACs of a model that one gas pays for.
     pub macs_per_gas: u64,
-    /// Bytes of memory of a run that one gas pays for.
-    pub memory_bytes_per_gas: u64,
+    /// Bytes that one gas pays for of what a run's operators read and write.
+    pub moved_bytes_per_gas: u64,
     /// MACs of [`VECTORS`] that one gas pays for.
     pub vector_macs_per_gas: u64,
     /// Most MACs of the inferences of one transaction.
@@ -55,8 +55,8 @@ pub struct InferenceRules {
 pub struct ModelCost {
     /// Multiply-accumulate operations, as docs/ai-graph.md counts them.
     pub macs: u64,
-    /// Bytes of memory.
-    pub memory_bytes: u64,
+    /// Bytes that operators read and write, as docs/ai-graph.md counts them.
+    pub moved_bytes: u64,
     /// Bytes of all inputs, one after the other.
     pub input_bytes: u64,
     /// Bytes of all outputs, one after the other.
@@ -139,12 +139,12 @@ impl InferenceHost for NoModels {
 }
 
 impl InferenceRules {
-    /// Gas of one run, call data aside: base, work, memory, output. `None` where it does not fit 64 bits, which no
+    /// Gas of one run, call data aside: base, work, bytes moved, output. `None` where it does not fit 64 bits, which no
     /// transaction can pay.
     pub fn gas_of(&self, cost: &ModelCost) -> Option<u64> {
         let parts = [
             cost.macs.div_ceil(self.macs_per_gas),
-            cost.memory_bytes.div_ceil(self.memory_bytes_per_gas),
+            cost.moved_bytes.div_ceil(self.moved_bytes_per_gas),
             self.words_gas(cost.output_bytes)?,
         ];
         parts.into_iter().try_fold(self.base_gas, u64::checked_add)

@@ -139,6 +139,6 @@ fn pair(data: &[u8]) -> Option<(&[u8], &[u8], Elements)> {
     }
     let b = arguments.bytes()?;
     arguments.end()?;
-    let fits = !a.is_empty() && a.len() == b.len() && a.len() as u64 % elements.size_bytes() == 0;
+    let fits = !a.is_empty() && a.len() == b.len() && (a.len() as u64).is_multiple_of(elements.size_bytes());
     fits.then_some((a, b, elements))
 }

@@ -31,15 +31,15 @@ const RULES: InferenceRules = InferenceRules {
     base_gas: 10_000,
     word_gas: 15,
     macs_per_gas: 100,
-    memory_bytes_per_gas: 64,
+    moved_bytes_per_gas: 64,
     vector_macs_per_gas: 16,
     transaction_macs_max: 2_500_000,
     block_macs_max: 4_000_000,
 };
 
-const COST: ModelCost = ModelCost { macs: 1_000_000, memory_bytes: 6_400, input_bytes: 4, output_bytes: 2 };
+const COST: ModelCost = ModelCost { macs: 1_000_000, moved_bytes: 6_400, input_bytes: 4, output_bytes: 2 };
 
-/// 10,000 MACs and 100 memory at the prices above, base, and one word of output.
+/// 10,000 for MACs and 100 for bytes moved at the prices above, base, and one word of output.
 const RUN_GAS: u64 = 10_000 + 10_000 + 100 + 15;
 
 #[derive(Debug, Default)]
