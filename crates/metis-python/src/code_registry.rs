@@ -138,9 +138,12 @@ pub fn compiled_code_abi(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(constants)
 }
 
+/// Name, static gas, stack items taken and given, and whether the fork has it.
+type OpcodeRow = (&'static str, u16, u8, u8, bool);
+
 /// Every opcode of a fork: name, static gas, inputs, outputs, whether it is active.
 #[pyfunction]
-pub fn opcode_table(fork: &str) -> PyResult<Vec<(&'static str, u16, u8, u8, bool)>> {
+pub fn opcode_table(fork: &str) -> PyResult<Vec<OpcodeRow>> {
     let described = metis_vm::opcode_table(fork_named(fork)?);
     Ok(described.iter().map(|one| (one.name, one.static_gas, one.inputs, one.outputs, one.is_active)).collect())
 }

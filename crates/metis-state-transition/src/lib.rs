@@ -50,8 +50,7 @@ pub use inference::{
 };
 pub use join::{InOrder, Join};
 pub use precompiles::{
-    EthereumPrecompiles, PrecompileCall, PrecompileHost, PrecompileMoves, PrecompileOutcome, PrecompileSet,
-    precompile_addresses,
+    PrecompileCall, PrecompileHost, PrecompileMoves, PrecompileOutcome, PrecompileSet, precompile_addresses,
 };
 pub use spec::{ChainSpec, DevelopmentRules, ForkActivation, Rules};
 pub use transaction::{

@@ -94,21 +94,6 @@ pub trait PrecompileSet {
     fn run(&mut self, call: PrecompileCall<'_>, host: &mut dyn PrecompileHost) -> PrecompileOutcome;
 }
 
-/// Ethereum's precompiles alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EthereumPrecompiles;
-
-impl PrecompileSet for EthereumPrecompiles {
-    fn activate(&mut self, _rules: &Rules) -> Vec<Address> {
-        Vec::new()
-    }
-
-    fn run(&mut self, _call: PrecompileCall<'_>, _host: &mut dyn PrecompileHost) -> PrecompileOutcome {
-        // No address leads here.
-        PrecompileOutcome::Failure
-    }
-}
-
 /// Addresses of the fork's own precompiles.
 pub fn precompile_addresses(fork: Fork) -> AddressSet {
     EthPrecompiles::new(fork.spec_id()).warm_addresses().clone()

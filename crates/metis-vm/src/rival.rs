@@ -4,7 +4,7 @@
 use core::hint::black_box;
 
 use metis_state_transition::{
-    BlockEnvironment, ChangeSet, EthereumPrecompiles, Evm, EvmContext, RecoveredTransaction, Rules, StateView,
+    BlockEnvironment, ChainPrecompiles, ChangeSet, Evm, EvmContext, RecoveredTransaction, Rules, StateView,
     TransactionOutcome, execution_context, outcome, transaction_env,
 };
 use revm::{
@@ -69,7 +69,7 @@ impl<V: StateView> Contestant for PlainRevm<V> {
 /// Our machine, with the tiers that a runner has.
 #[derive(Debug)]
 pub struct Tiered<V: StateView> {
-    machine: Evm<V, TieredRunner, EthereumPrecompiles>,
+    machine: Evm<V, TieredRunner, ChainPrecompiles>,
     transaction: TxEnv,
 }
 
@@ -82,7 +82,7 @@ impl<V: StateView> Tiered<V> {
         transaction: &RecoveredTransaction,
         runner: TieredRunner,
     ) -> Self {
-        let machine = Evm::new(view, rules, block, runner, EthereumPrecompiles);
+        let machine = Evm::new(view, rules, block, runner, ChainPrecompiles::default());
         Self { machine, transaction: transaction_env(transaction) }
     }
 

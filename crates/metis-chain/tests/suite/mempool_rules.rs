@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use metis_chain::mempool::{AddError, Mempool, MempoolConfig, PoolHead, Rejection, SenderAccount, SenderAccounts};
 use metis_db::{GenesisAccount, MemoryStore, StateStore};
 use metis_state_transition::{
-    BlockEnvironment, BlockExecutor, ChainSpec, EthereumPrecompiles, Fork, InterpreterRunner, RecoveredTransaction,
+    BlockEnvironment, BlockExecutor, ChainPrecompiles, ChainSpec, Fork, InterpreterRunner, RecoveredTransaction,
     TransactionError, TransactionFault,
 };
 use proptest::prelude::*;
@@ -43,7 +43,8 @@ fn engine(store: &MemoryStore, fork: Fork, transaction: &RecoveredTransaction) -
     };
     let rules = pool_head(fork).rules;
     let snapshot = store.latest();
-    let mut executor = BlockExecutor::new(&*snapshot, rules, environment, InterpreterRunner, EthereumPrecompiles);
+    let mut executor =
+        BlockExecutor::new(&*snapshot, rules, environment, InterpreterRunner, ChainPrecompiles::default());
     match executor.execute(transaction) {
         Ok(_) => Ok(()),
         Err(TransactionFault::Invalid(error)) => Err(error),

@@ -14,7 +14,7 @@ use metis_chain::{
 };
 use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, StateSnapshot, StateStore};
 use metis_state_transition::{
-    Account, AccountChange, Block, BlockAttributes, ChainSpec, ChangeSet, EthereumPrecompiles, Fork, InOrder,
+    Account, AccountChange, Block, BlockAttributes, ChainPrecompiles, ChainSpec, ChangeSet, Fork, InOrder,
     InterpreterRunner, RecoveredTransaction, StateCommitment, build_block, genesis_header,
 };
 
@@ -102,7 +102,7 @@ fn build(store: &MemoryStore, parent: &Header, candidates: &[RecoveredTransactio
         BlockAttributes { timestamp: parent.timestamp + 2, gas_limit: parent.gas_limit, ..BlockAttributes::default() };
     let snapshot = store.latest();
     let (spec, order) = (spec(), candidates.iter().collect::<Vec<_>>());
-    let (runner, precompiles) = (InterpreterRunner, EthereumPrecompiles);
+    let (runner, precompiles) = (InterpreterRunner, ChainPrecompiles::default());
     let built = build_block(&*snapshot, &spec, parent, attributes, &order, runner, precompiles, &InOrder).unwrap();
     assert!(built.skipped.is_empty(), "{:?}", built.skipped);
     NewBlock {

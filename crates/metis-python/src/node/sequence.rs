@@ -20,13 +20,16 @@ use crate::{
     transaction::unsigned_call,
 };
 
+/// Messages, and what replaces the values of their block.
+type Bundle<'py> = (Vec<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
 #[pymethods]
 impl Node {
     #[pyo3(signature = (bundles, block, transaction_count=None, overrides=None))]
     fn call_many<'py>(
         &self,
         py: Python<'py>,
-        bundles: Vec<(Vec<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>)>,
+        bundles: Vec<Bundle<'py>>,
         block: BlockReference,
         transaction_count: Option<usize>,
         overrides: Option<&Bound<'py, PyAny>>,

@@ -18,7 +18,7 @@ use crate::support::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use metis_state_transition::{
-    Account, BlockEnvironment, ChainSpec, Code, EthereumPrecompiles, Evm, Fork, FrameRunner, StateView,
+    Account, BlockEnvironment, ChainPrecompiles, ChainSpec, Code, Evm, Fork, FrameRunner, StateView,
 };
 use metis_vm::{
     Registry, TieredRunner,
@@ -221,7 +221,7 @@ fn reads_broken_slot() -> Vec<u8> {
 
 fn read_slot(slot: u64, runner: impl FrameRunner) -> u64 {
     let rules = ChainSpec::at_fork(Fork::Osaka, 1).rules_at(1, 1);
-    let mut evm = Evm::new(Broken, &rules, &BlockEnvironment::default(), runner, EthereumPrecompiles);
+    let mut evm = Evm::new(Broken, &rules, &BlockEnvironment::default(), runner, ChainPrecompiles::default());
     let calldata = U256::from(slot).to_be_bytes::<32>();
     evm.message_call(CALLER, CODE, calldata.into(), U256::ZERO, 100_000).unwrap().0.gas_used
 }

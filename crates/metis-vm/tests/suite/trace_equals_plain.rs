@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, Bytes, U256, address, hex};
 use metis_db::{GenesisAccount, MemoryStore, StateStore};
 use metis_state_transition::{
-    BlockEnvironment, ChainSpec, ChangeSet, EthereumPrecompiles, Evm, ExecutionStatus, Fork, FrameEnd, FrameRunner,
+    BlockEnvironment, ChainPrecompiles, ChainSpec, ChangeSet, Evm, ExecutionStatus, Fork, FrameEnd, FrameRunner,
     FrameStart, InterpreterRunner, TransactionOutcome,
 };
 use metis_vm::{TraceRunner, TraceSink, TraceStep};
@@ -51,7 +51,7 @@ fn run(code: &[u8], runner: impl FrameRunner) -> (TransactionOutcome, ChangeSet)
     let snapshot = MemoryStore::new([(CODE, account)], 0).latest();
     let environment = BlockEnvironment { number: 1, timestamp: 1, gas_limit: GAS_LIMIT, ..BlockEnvironment::default() };
     let rules = ChainSpec::at_fork(Fork::Osaka, 1).rules_at(1, 1);
-    let mut evm = Evm::new(&*snapshot, &rules, &environment, runner, EthereumPrecompiles);
+    let mut evm = Evm::new(&*snapshot, &rules, &environment, runner, ChainPrecompiles::default());
     evm.message_call(CALLER, CODE, Bytes::new(), U256::ZERO, GAS_LIMIT).unwrap()
 }
 

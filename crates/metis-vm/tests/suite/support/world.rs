@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, Bytes, U256, address};
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
 use metis_state_transition::{
-    Ancestors, BlockEnvironment, ChainSpec, ChangeSet, EthereumPrecompiles, Evm, Fork, FrameRunner, TransactionOutcome,
+    Ancestors, BlockEnvironment, ChainPrecompiles, ChainSpec, ChangeSet, Evm, Fork, FrameRunner, TransactionOutcome,
 };
 use metis_vm::{
     Registry, TieredRunner,
@@ -69,7 +69,7 @@ impl World {
         let environment =
             BlockEnvironment { number: 1, timestamp: 1, gas_limit, ancestors, ..BlockEnvironment::default() };
         let rules = ChainSpec::at_fork(self.fork, 1).rules_at(1, 1);
-        let mut evm = Evm::new(&*snapshot, &rules, &environment, runner, EthereumPrecompiles);
+        let mut evm = Evm::new(&*snapshot, &rules, &environment, runner, ChainPrecompiles::default());
         let calldata = Bytes::copy_from_slice(&self.calldata);
         evm.message_call(CALLER, CODE, calldata, U256::from(self.value), gas_limit).unwrap()
     }

@@ -1,8 +1,6 @@
 //! Every kernel of this machine, with any number of threads, against plain loops and against each other.
 
-mod encoder;
-
-use encoder::{Encoder, Random};
+use crate::encoder::{self, Encoder, Random};
 use metis_inference::{Aligned, How, Kernel, Model, graph::Limits};
 
 const INT8: u8 = 1;
