@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,27 @@ from examples.digits.make import quantised as quantised_digits
 from examples.digits.network import exported, scores
 from examples.minilm.make import calibration, default_cache, fetch, tokens_of
 from examples.minilm.sentences import sentences
-from metis.ai import ReferenceEvaluator, Session
+from metis.ai import Evaluator, ModelFile, ReferenceEvaluator, Session
 from metis.ai.quantise.bert import read_encoder
 from metis.ai.quantise.execution import fold, run_float
 from metis.ai.quantise.source import quantise_file
+from metis.ai.runs import Tensor
+from metis.engine import inference_kernels
 from tests.ai_models.spelling import Array
+
+
+def assert_same_everywhere(
+    file: ModelFile, session: Session, sample: dict[str, Array], states: Mapping[str, Tensor] | None = None
+) -> Mapping[str, Tensor]:
+    """Hold every kernel of this machine, on 1 to 4 threads, to the reference evaluator's run; gives its states."""
+    integers = {name: session.integers(name, value) for name, value in sample.items()}
+    expected = ReferenceEvaluator(file.model).run(integers, states)
+    for kernel in inference_kernels():
+        for threads in range(1, 5):
+            run = Evaluator(file.model, kernel=kernel, threads=threads).run(integers, states)
+            assert run.output_hash == expected.output_hash, (kernel, threads)
+            assert all((run.states[name] == expected.states[name]).all() for name in expected.states)
+    return expected.states
 
 
 @pytest.mark.long
@@ -48,9 +65,7 @@ def test_digits__exported_network__gives_what_numpy_gave() -> None:
 def test_digits__quantised_network__gives_the_reference_evaluators_hash() -> None:
     images, _ = digits()
     file = quantised_digits(untrained(), images)
-    session = Session(file)
-    integers = {"image": session.integers("image", images[:1])}
-    assert session.run({"image": images[:1]}).hash == ReferenceEvaluator(file.model).run(integers).output_hash
+    assert_same_everywhere(file, Session(file), {"image": images[:1]})
 
 
 @pytest.mark.long
@@ -68,6 +83,7 @@ def test_minilm__over_200_sentences__is_near_the_float_model(tmp_path: Path) -> 
     expected = np.concatenate([run_float(graph, sample)["sentence_embedding"] for sample in samples])
     lengths = np.linalg.norm(given, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (given * expected).sum(axis=1) / lengths
+    assert_same_everywhere(done.file, Session(done.file), samples[0])
     assert cosines.mean() >= 0.99
     assert cosines.min() >= 0.97
 
@@ -84,5 +100,9 @@ def test_decoder__on_text_it_was_not_trained_on__loses_at_most_three_percent() -
     # Letters drawn at random have a perplexity of their number.
     assert exact < len(letters) / 3
     assert abs(integer / exact - 1) <= 0.03
+    states: Mapping[str, Tensor] | None = None
+    for place, token in enumerate(rows[0][:3]):
+        step = {"token": np.asarray([token]), "place": np.asarray([place]), "seed": np.asarray([place])}
+        states = assert_same_everywhere(file, Session(file), step, states)
     texts = [written(file, letters, seed) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
