@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 from metis.sdk.chain_constants import InferenceConstants
@@ -32,7 +32,7 @@ _MARKER_CODE: Final = b"\xfe"
 
 def inference_accounts(constants: InferenceConstants) -> dict[Address, Account]:
     """The accounts at genesis, by address."""
-    artefact = json.loads((resources.files("metis.sdk") / "contracts" / "ModelRegistry.json").read_bytes())
+    artefact = json.loads((Path(__file__).parent / "contracts" / "ModelRegistry.json").read_bytes())
     slots: Mapping[str, int] = artefact["storage_slots"]
     storage = {
         slots["sequencer"]: int.from_bytes(constants.sequencer, "big"),
