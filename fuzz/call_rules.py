@@ -98,10 +98,6 @@ class _Call:
         field, self.rest = self.rest[:size], self.rest[padded:]
         return field
 
-    def end(self) -> None:
-        if self.rest:
-            raise _Refused("MalformedCall()")
-
 
 def expected(to: Address, data: bytes, value_wei: int, gas_limit: int) -> Expected:
     """What the transaction does, by the rules."""
@@ -124,7 +120,6 @@ def _inference(call: _Call, selector: bytes, value_wei: int) -> bytes:
         model = call.word()
         call.offset(64)
         given = call.field()
-        call.end()
         (output,) = _infer(call, model, [given], value_wei)
         return _word(32) + _padded(output)
     if selector == _selector("inferMany(bytes32,bytes[])"):
@@ -139,13 +134,11 @@ def _inference(call: _Call, selector: bytes, value_wei: int) -> bytes:
                 raise _Refused("MalformedCall()")
             fields.append(call.field())
             place += 32 + _words(len(fields[-1])) * 32
-        call.end()
         outputs = [_padded(output) for output in _infer(call, model, fields, value_wei)]
         places = [32 * count + sum(map(len, outputs[:index])) for index in range(count)]
         return b"".join([_word(32), _word(count), *map(_word, places), *outputs])
     if selector == _selector("modelInfo(bytes32)"):
         model = call.word()
-        call.end()
         call.charge(CONSTANTS.base_gas)
         if value_wei:
             raise _Refused("WrongPayment(uint256,uint256)", 0, value_wei)
@@ -195,7 +188,6 @@ def _vectors(call: _Call, selector: bytes, value_wei: int) -> bytes:
         if second != 160 + 32 + _words(len(a)) * 32:
             raise _Refused("MalformedCall()")
         b = call.field()
-        call.end()
         if not (m and n and 0 < k <= 131_071 and m * k == len(a) and k * n == len(b)):
             raise _Refused("MalformedCall()")
         call.charge(-(-m * k * n // CONSTANTS.vector_macs_per_gas))
@@ -213,7 +205,6 @@ def _vectors(call: _Call, selector: bytes, value_wei: int) -> bytes:
     if second != 96 + 32 + _words(len(raw)) * 32:
         raise _Refused("MalformedCall()")
     other = call.field()
-    call.end()
     size = 1 << (elements - 1)
     if not raw or len(raw) != len(other) or len(raw) % size:
         raise _Refused("MalformedCall()")

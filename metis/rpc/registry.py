@@ -161,7 +161,7 @@ class MethodRegistry:
         self.shortcut: Shortcut | None = None
         """Set before a server is made of the registry; asked before the methods are."""
         self.around_pool: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
-        """Set before methods are registered: what is put around handlers that run on a thread."""
+        """Set before methods are registered: what is put around handlers on a thread, and around what runs code."""
 
     def __iter__(self) -> Iterator[Method]:
         """All methods, sorted by name."""
@@ -230,10 +230,14 @@ class MethodRegistry:
         if optional != sorted(optional):
             raise ValueError(f"{name}: a required parameter follows an optional one")
         summary = (handler.__doc__ or "").strip().partition("\n")[0]
-        if kind is Kind.POOL and self.around_pool is not None:
-            handler = self.around_pool(handler)
+        if kind is Kind.POOL:
+            handler = self.around(handler)
         parsers = tuple(parameter.parse for parameter in parameters)
         self._methods[name] = Method(name, kind, handler, parameters, summary, parsers)
+
+    def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Put :attr:`around_pool` around something that runs code outside a handler on a thread."""
+        return work if self.around_pool is None else self.around_pool(work)
 
     def replace(self, name: str, kind: Kind, handler: Callable[..., Any], *parameters: Parameter) -> None:
         """

@@ -202,7 +202,8 @@ def register_sending(registry: MethodRegistry, backend: Backend) -> None:
             gas_max=backend.call_gas_max,
             sender=signer.addresses[0] if signer.addresses else None,
         )
-        return fill_transaction(node, fields, defaults)
+        transaction: UnsignedTransaction = registry.around(fill_transaction)(node, fields, defaults)
+        return transaction
 
     def signed(transaction: UnsignedTransaction) -> bytes:
         require_key(transaction.sender)

@@ -1,7 +1,8 @@
 //! The bytes of calls, answers, reverts and logs: Solidity's ABI, in its one canonical layout.
 //!
 //! Decoders elsewhere follow offsets wherever they lead, so that a few bytes can name the same megabyte a thousand
-//! times. Here a call is what encoding its values gives, or it is malformed.
+//! times. Here a call begins with what encoding its values gives, or it is malformed. What follows
+//! is ignored, as everywhere in Ethereum: Vyper sends as many bytes as the longest arguments would take.
 
 use alloc::{vec, vec::Vec};
 
@@ -92,11 +93,6 @@ impl<'a> Arguments<'a> {
         let (bytes, padding) = field.split_at(size);
         self.rest = rest;
         padding.iter().all(|byte| *byte == 0).then_some(bytes)
-    }
-
-    /// Nothing may follow the last argument.
-    pub(super) fn end(&self) -> Option<()> {
-        self.rest.is_empty().then_some(())
     }
 
     pub(super) fn remaining_words(&self) -> usize {

@@ -168,7 +168,6 @@ fn infer_arguments(data: &[u8]) -> Option<(B256, &[u8])> {
     let model = arguments.word()?;
     arguments.exactly(64)?;
     let input = arguments.bytes()?;
-    arguments.end()?;
     Some((model, input))
 }
 
@@ -192,13 +191,11 @@ fn infer_many_arguments(data: &[u8]) -> Option<(B256, Vec<&[u8]>)> {
         place += abi::bytes_size(input.len());
         inputs.push(input);
     }
-    arguments.end()?;
     Some((model, inputs))
 }
 
 fn model_info_arguments(data: &[u8]) -> Option<B256> {
     let mut arguments = Arguments::new(data);
     let model = arguments.word()?;
-    arguments.end()?;
     Some(model)
 }

@@ -117,7 +117,6 @@ impl<'a> Matmul<'a> {
             return None;
         }
         let b = arguments.bytes()?;
-        arguments.end()?;
         let fits = m > 0
             && n > 0
             && (1..=INT8_TERMS_MAX).contains(&k)
@@ -138,7 +137,6 @@ fn pair(data: &[u8]) -> Option<(&[u8], &[u8], Elements)> {
         return None;
     }
     let b = arguments.bytes()?;
-    arguments.end()?;
     let fits = !a.is_empty() && a.len() == b.len() && (a.len() as u64).is_multiple_of(elements.size_bytes());
     fits.then_some((a, b, elements))
 }
