@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 CONTRACTS = (
     ("examples/token/Token.vy", "metis/cli/contracts"),
     ("examples/smart_account/SmartAccount.vy", "metis/cli/contracts"),
+    ("examples/nearest_answer/NearestAnswer.vy", "metis/cli/contracts"),
     ("contracts/inference/ModelRegistry.vy", "metis/sdk/contracts"),
 )
 EVM_VERSION = "prague"

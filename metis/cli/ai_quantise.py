@@ -92,7 +92,7 @@ def _first(outputs: list[dict[str, Any]]) -> dict[str, Any]:
 def _print(report: dict[str, Any], outputs: list[dict[str, Any]]) -> None:
     typer.echo(f"{report['file']}  {report['file_bytes']:,} bytes")
     typer.echo(f"model id  {report['model_id']}")
-    typer.echo(f"cost      {report['macs']:,} MACs, {report['memory_bytes']:,} bytes of memory")
+    typer.echo(f"cost      {report['macs']:,} MACs, {report['memory_bytes']:,} bytes of memory, {report['gas']:,} gas")
     typer.echo(f"\nAgainst the float model, {report['accuracy']['samples']} samples:")
     rows = [
         (

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_abi.abi import decode
+from eth_abi.abi import decode, encode
 
 from metis.ai import ModelFile, save
 from metis.sdk import INFERENCE
+from tests.rpc.control_world import CONTRACTS, FIRST, deploy, send
 from tests.rpc.running_node import PROMPT_S, Client, RunningNode, running_node
 from tests.unit.engine.inference_world import MODEL, answer, call_data, infer_data, input_bytes
 
@@ -93,6 +94,29 @@ def test_call__model_is_in_no_store__says_so_and_goes_on_when_it_is(
     assert decode(["bytes"], bytes.fromhex(_call(client, infer_data(INPUT))["result"][2:])) == (answer(INPUT),)
     client.ask("anvil_mine", "0x1")
     assert client.ask("eth_getTransactionCount", sender, "latest") == "0x1"
+
+
+def test_contract_in_vyper__taught_two_answers__gives_the_nearest(
+    model: Path, environment: dict[str, str], node: RunningNode, client: Client
+) -> None:
+    report = _publish(environment, model, "--rpc", node.http)
+    client.ask("anvil_mine", hex(report["active_from"]))
+    artefact = json.loads((CONTRACTS / "NearestAnswer.json").read_bytes())
+    int32 = 3
+    creation = artefact["bytecode"] + encode(["bytes32", "uint8"], [MODEL.id, int32]).hex()
+    contract = deploy(client, creation)
+
+    def sent(data: bytes) -> dict[str, Any]:
+        return send(client, to=contract, value="0x0", data=f"0x{data.hex()}")
+
+    for given, text in ((input_bytes((9, 0, 0), (9, 0, 0)), "first"), (input_bytes((0, 0, 9), (0, 0, 9)), "second")):
+        receipt = sent(call_data("teach(bytes,string)", given, text))
+        assert (receipt["status"], len(receipt["logs"])) == ("0x1", 1)
+    near_second = call_data("ask(bytes)", input_bytes((1, 0, 8), (0, 1, 7)))
+    asked = client.ask("eth_call", {"from": FIRST, "to": contract, "data": f"0x{near_second.hex()}"}, "latest")
+
+    assert decode(["string"], bytes.fromhex(asked[2:])) == ("second",)
+    assert len(sent(near_second)["logs"]) == 2
 
 
 def test_restart__chain_with_a_model__has_it_again(model: Path, environment: dict[str, str], tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from metis.types import (
 ARTEFACTS = {
     "Token": "metis/cli/contracts",
     "SmartAccount": "metis/cli/contracts",
+    "NearestAnswer": "metis/cli/contracts",
     "ModelRegistry": "metis/sdk/contracts",
 }
 PEOPLE = tuple(Address(bytes([1]) * 19 + bytes([index])) for index in range(3))
