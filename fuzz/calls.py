@@ -17,7 +17,7 @@ from random import Random
 from eth_abi.abi import encode
 
 from fuzz.call_rules import CONSTANTS, FEE, MODEL, Expected, expected
-from fuzz.vm import RESULTS
+from fuzz.results import record
 from metis import engine
 from metis.ai import encode_graph
 from metis.cli.bench.machine import commit
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(json.dumps(result, indent=2))
     if chosen.record:
-        RESULTS.write_text(json.dumps([*json.loads(RESULTS.read_text()), result], indent=2) + "\n")
+        record(result)
     return 0
 
 

@@ -16,7 +16,7 @@ from collections import Counter
 from random import Random
 
 from fuzz.graph_cases import graph_bytes, mutated
-from fuzz.vm import RESULTS
+from fuzz.results import record
 from metis.ai.graph import Limits, decode_graph, validate_graph
 from metis.cli.bench.machine import commit
 from metis.engine import prove_graph
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(json.dumps(result, indent=2))
     if chosen.record:
-        RESULTS.write_text(json.dumps([*json.loads(RESULTS.read_text()), result], indent=2) + "\n")
+        record(result)
     return 0
 
 

@@ -13,16 +13,15 @@ import json
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from random import Random
 
 from fuzz.minimise import minimise
+from fuzz.results import record
 from fuzz.vm_case import Case, random_case, run_case
 from metis.cli.bench.machine import commit
 
 __all__ = ["main"]
 
-RESULTS = Path(__file__).parent / "RESULTS.json"
 GAS_LIMITS_PER_CASE = 600
 PROGRESS_INTERVAL_S = 30
 
@@ -68,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(json.dumps(result, indent=2))
     if chosen.record:
-        _record(result)
+        record(result)
     return 0
 
 
@@ -87,11 +86,6 @@ def _show(seed: int, case: Case, level: int) -> None:
         for key, expected in difference["interpreted"].items():
             if expected != difference["compiled"][key]:
                 print(f"  {key}: interpreted {expected!r}, compiled {difference['compiled'][key]!r}")
-
-
-def _record(result: dict[str, object]) -> None:
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    RESULTS.write_text(json.dumps([*results, result], indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 
 from metis.engine import InferenceModel, ModelSet, Node
+from metis.node.user_folders import user_cache, user_data
 from metis.types import Hash32, LimitExceeded, MetisError, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ SCAN_LOG_COUNT_MAX: Final = 10_000
 
 def default_store() -> str:
     """The folder of models of this user: ``METIS_MODELS``, or one in the user's data folder."""
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return os.environ.get("METIS_MODELS") or str(Path(base) / "metis" / "models")
+    return os.environ.get("METIS_MODELS") or str(user_data("models"))
 
 
 class ModelService:
@@ -64,8 +64,7 @@ class ModelService:
         steps = genesis.get("config", {}).get("metis", {}).get("inference", [])
         self._registries = sorted({bytes.fromhex(step["registry"].removeprefix("0x")) for step in steps})
         self._stores = tuple(settings.stores) or (default_store(),)
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        self._folder = Path(settings.path or Path(base) / "metis" / "models")
+        self._folder = Path(settings.path or user_cache("models"))
         self._lock = threading.Lock()
         self._wanted: set[Hash32] = set()
         self._task: asyncio.Task[None] | None = None

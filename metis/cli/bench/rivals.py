@@ -20,6 +20,7 @@ from pathlib import Path
 
 from metis.cli.bench.asking import BenchFailure, Client
 from metis.cli.bench.report import progress
+from metis.node.user_folders import user_cache
 
 __all__ = ["ANVIL_VERSION", "find_anvil", "running_anvil", "running_metis"]
 
@@ -45,7 +46,7 @@ def find_anvil(given: Path | None) -> Path:
             if not os.access(path, os.X_OK):
                 raise BenchFailure(f"anvil: {path} is no program")
             return path
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "metis" / f"anvil-{ANVIL_VERSION}"
+    folder = user_cache(f"anvil-{ANVIL_VERSION}")
     system = platform.system().lower()
     processor = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     program = folder / "node_modules" / "@foundry-rs" / f"anvil-{system}-{processor}" / "bin" / "anvil"

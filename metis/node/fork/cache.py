@@ -23,19 +23,13 @@ from typing import Any
 
 import orjson
 
-__all__ = ["ForkCache", "default_cache_folder"]
+__all__ = ["ForkCache"]
 
 log = logging.getLogger("metis.node.fork")
 
 FIRST_LINE = b"metis-fork-cache 1\n"
 ENTRY_SIZE_BYTES_MAX = 1024 * 1024
 BLOCK_KEY = "block"
-
-
-def default_cache_folder() -> Path:
-    """Return the folder of caches: below XDG_CACHE_HOME, or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "metis" / "forks"
 
 
 class ForkCache:

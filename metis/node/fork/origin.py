@@ -17,10 +17,11 @@ import orjson
 
 from metis.node.config import ForkSection
 from metis.node.errors import ConfigError
-from metis.node.fork.cache import ForkCache, default_cache_folder
+from metis.node.fork.cache import ForkCache
 from metis.node.fork.client import AnswerError, Call, UpstreamClient, UpstreamOptions
 from metis.node.fork.endpoint import Endpoint, read_endpoint
 from metis.node.fork.upstream import Upstream, answer_name
+from metis.node.user_folders import user_cache
 from metis.types import UpstreamError
 
 __all__ = ["ForkOrigin", "find_origin", "make_client"]
@@ -66,7 +67,7 @@ def open_cache(settings: ForkSection, endpoint: Endpoint, block_number: int) -> 
     """Open the cache of an endpoint and a block, or one in memory where the settings say so."""
     if not settings.cache:
         return ForkCache(None, settings.cache_size_bytes_max)
-    folder = Path(settings.cache_path) if settings.cache_path else default_cache_folder()
+    folder = Path(settings.cache_path) if settings.cache_path else user_cache("forks")
     return ForkCache(folder / endpoint.cache_name / f"{block_number}.log", settings.cache_size_bytes_max)
 
 

@@ -98,13 +98,7 @@ def _divide_known(machine: Machine, opcode: int, left: Word, right: Word, fact: 
             sign = writer.let(f"xor i256 {sign}, -1")
         result = _negated_if(machine, result, sign)
     writer.line(f"br label %{done}")
-    with writer.rarely(slow):
-        slow_result = _call(machine, opcode, (left, right), fact)
-        slow_end = writer.label
-        writer.line(f"br label %{done}")
-    writer.begin(done)
-    text = writer.let(f"phi i256 [ {result}, %{quick} ], [ {slow_result.text}, %{slow_end} ]")
-    return Word(text, 256, fact)
+    return _or_by_engine(machine, opcode, (left, right), fact, (result, quick), (slow, done))
 
 
 def _negated_if(machine: Machine, word: str, mask: str) -> str:
@@ -167,13 +161,7 @@ def _divide_unsigned(machine: Machine, opcode: int, left: Word, right: Word, fac
             writer.line(f"br label %{done}")
         writer.begin(done)
         return Word(writer.let(f"phi i64 [ {quick_wide}, %{quick_end} ], [ 0, %{slow} ]"), 64, fact)
-    with writer.rarely(slow):
-        slow_result = _call(machine, opcode, (left, right), fact)
-        slow_end = writer.label
-        writer.line(f"br label %{done}")
-    writer.begin(done)
-    text = writer.let(f"phi i256 [ {quick_wide}, %{quick_end} ], [ {slow_result.text}, %{slow_end} ]")
-    return Word(text, 256, fact)
+    return _or_by_engine(machine, opcode, (left, right), fact, (quick_wide, quick_end), (slow, done))
 
 
 def _divide_signed(machine: Machine, opcode: int, left: Word, right: Word, fact: Fact) -> Word:
@@ -191,18 +179,37 @@ def _divide_signed(machine: Machine, opcode: int, left: Word, right: Word, fact:
     result = writer.let(f"{name} i64 {small_left}, {small_right}")
     quick_wide = writer.let(f"sext i64 {result} to i256")
     writer.line(f"br label %{done}")
-    with writer.rarely(slow):
-        slow_result = _call(machine, opcode, (left, right), fact)
-        slow_end = writer.label
-        writer.line(f"br label %{done}")
-    writer.begin(done)
-    text = writer.let(f"phi i256 [ {quick_wide}, %{quick} ], [ {slow_result.text}, %{slow_end} ]")
-    return Word(text, 256, fact)
+    return _or_by_engine(machine, opcode, (left, right), fact, (quick_wide, quick), (slow, done))
 
 
 def _fits_signed(machine: Machine, wide: str, small: str) -> str:
     writer = machine.writer
     return writer.let(f"icmp eq i256 {writer.let(f'sext i64 {small} to i256')}, {wide}")
+
+
+def _or_by_engine(
+    machine: Machine,
+    opcode: int,
+    operands: tuple[Word, ...],
+    fact: Fact,
+    quick: tuple[str, str],
+    labels: tuple[str, str],
+) -> Word:
+    """
+    Let the engine do what the quick way cannot, and bring the two together.
+
+    Parameters
+    ----------
+    quick : the quick result, an i256, and the block that it comes from. labels : of the slow way, and of what follows.
+    """
+    writer, (slow, done) = machine.writer, labels
+    with writer.rarely(slow):
+        slow_result = _call(machine, opcode, operands, fact)
+        slow_end = writer.label
+        writer.line(f"br label %{done}")
+    writer.begin(done)
+    text = writer.let(f"phi i256 [ {quick[0]}, %{quick[1]} ], [ {slow_result.text}, %{slow_end} ]")
+    return Word(text, 256, fact)
 
 
 def _call(machine: Machine, opcode: int, operands: tuple[Word, ...], fact: Fact) -> Word:

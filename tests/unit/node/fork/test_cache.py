@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metis.node.fork.cache import ForkCache, default_cache_folder
+from metis.node.fork.cache import ForkCache
 
 BLOCK = {"hash": "0x" + "11" * 32, "chainId": "0x1", "number": "0x7"}
 LIMIT = 1 << 20
@@ -104,10 +104,3 @@ def test_cache__that_cannot_be_written__is_no_failure(tmp_path: Path) -> None:
     cache.begin(BLOCK)
     cache.put([("slot:aa:1", "0x5")])
     assert cache.get("slot:aa:1") == "0x5"
-
-
-def test_cache_folder__of_the_user__follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_folder() == tmp_path / "metis" / "forks"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert default_cache_folder() == Path.home() / ".cache" / "metis" / "forks"
