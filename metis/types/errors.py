@@ -346,7 +346,7 @@ class StorageError(MetisError):
     Attributes
     ----------
     kind : "closed", "locked" (another process uses the directory), "corrupt", "disk-full", "io",
-        "other-chain", "version", "directory", "not-there", "too-large".
+        "other-chain", "version", "directory", "memory" (the system gives no more), "not-there", "too-large".
     detail : file, offset and cause.
     """
 

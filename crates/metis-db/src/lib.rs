@@ -13,11 +13,13 @@
 mod memory;
 mod missing;
 mod proof;
+mod region;
 mod store;
 mod trie;
 
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, ProofError, StorageProof};
+pub use region::{HeapRegion, Region};
 pub use store::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 pub use trie::Trie;

@@ -36,6 +36,24 @@ pub enum StoreError {
         /// What the changes give.
         got: B256,
     },
+    /// Bytes that the store cannot have written.
+    #[error("the {part} is corrupt at byte {offset}: {problem}")]
+    Corrupt {
+        /// What the bytes belong to.
+        part: &'static str,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong with them.
+        problem: &'static str,
+    },
+    /// Memory or address space that is not to be had.
+    #[error("no memory for {len_bytes} bytes: {kind}")]
+    Memory {
+        /// Size that was asked for.
+        len_bytes: usize,
+        /// What the system said.
+        kind: std::io::ErrorKind,
+    },
 }
 
 /// A block whose changes are to be kept.
