@@ -4,7 +4,7 @@
 //! receipts, logs, candidates for the next block, and after a restart the changes that lead to the
 //! newest state. Policy (when to build, which rules, what to answer) is the caller's.
 //!
-//! From the bottom up: [`disk`] is the only way to files, [`block_log`] keeps records there,
+//! From the bottom up: [`metis_disk`] is the only way to files, [`block_log`] keeps records there,
 //! [`record`] says what they mean, [`chain`] finds them, [`logs`] searches and follows them, and
 //! [`mempool`] holds what is not in a block yet.
 //!
@@ -17,8 +17,8 @@
 //! use alloy_primitives::B256;
 //! use metis_chain::{
 //!     chain::{Chain, ChainConfig, Genesis, NewBlock},
-//!     disk::SimulatedDisk, // or FileDisk::new(path)?
 //! };
+//! use metis_disk::SimulatedDisk; // or FileDisk::new(path)?
 //! use metis_state_transition::{Block, ChangeSet};
 //!
 //! # fn main() -> Result<(), metis_chain::chain::ChainError> {
@@ -50,7 +50,6 @@
 
 pub mod block_log;
 pub mod chain;
-pub mod disk;
 pub mod logs;
 pub mod mempool;
 pub mod record;

@@ -6,11 +6,11 @@ use alloy_primitives::{Address, B256};
 use metis_chain::{
     block_log::{Durability as LogDurability, LogConfig},
     chain::{Chain, ChainConfig, Genesis, Heads},
-    disk::FileDisk,
     mempool::{Mempool, MempoolConfig},
     record::StateId,
 };
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
+use metis_disk::FileDisk;
 use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code, DevelopmentRules};
 use metis_vm::VirtualMachine;
 use parking_lot::{Mutex, RwLock};

@@ -2,13 +2,14 @@
 
 use std::{ops::Range, sync::Arc};
 
+use metis_disk::{Disk, DiskFile, DiskLock, LockError};
+
 use super::{
     BlockLog, ChainIdentity, Corruption, Frame, LogConfig, LogError, LogFile, LogReader, Operation, TornTail,
     format::{HeaderProblem, SEGMENT_HEADER_BYTES, SegmentHeader, segment_of},
     scan::scan_files,
     write::{Tail, create_segment},
 };
-use crate::disk::{Disk, DiskFile, DiskLock, LockError};
 
 /// How much is copied at once.
 const COPY_BYTES: usize = 1 << 20;
@@ -151,7 +152,7 @@ fn make_durable(disk: &dyn Disk, handle: &dyn DiskFile, file: LogFile, range: Ra
 
 /// Removes what a crash left, durably: were it to come back after the next append, it could be
 /// taken for records that follow.
-fn cut_off(disk: &dyn Disk, last: &dyn crate::disk::DiskFile, torn: TornTail, end: u64) -> Result<(), LogError> {
+fn cut_off(disk: &dyn Disk, last: &dyn DiskFile, torn: TornTail, end: u64) -> Result<(), LogError> {
     if torn.offset == 0 {
         disk.remove(&torn.file.to_string()).map_err(LogError::io(Operation::Remove, torn.file))?;
         disk.sync_directory().map_err(LogError::io(Operation::Sync, LogFile::Directory))

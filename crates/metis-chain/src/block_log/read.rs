@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use metis_disk::DiskFile;
 use parking_lot::RwLock;
 
 use super::{
     Corruption, Location, LogError, LogFile, Operation,
     format::{FRAME_HEADER_BYTES, FrameHeader, checksum},
 };
-use crate::disk::DiskFile;
 
 /// Reads records by location. Clones read the same log; none waits for the writer.
 #[derive(Clone, Debug)]

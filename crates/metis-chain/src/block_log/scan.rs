@@ -9,6 +9,8 @@
 
 use std::{io, sync::Arc};
 
+use metis_disk::{Disk, DiskFile};
+
 use super::{
     ChainIdentity, Corruption, LogError, LogFile, LogReader, Operation,
     format::{
@@ -16,7 +18,6 @@ use super::{
         SegmentHeader, checksum, segment_of,
     },
 };
-use crate::disk::{Disk, DiskFile};
 
 /// How much is read at once.
 const WINDOW_BYTES: usize = 1 << 20;

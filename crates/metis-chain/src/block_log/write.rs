@@ -6,11 +6,12 @@ use std::{
     sync::Arc,
 };
 
+use metis_disk::{Disk, DiskFile, DiskLock};
+
 use super::{
     ChainIdentity, Location, LogError, LogFile, LogReader, Operation,
     format::{FRAME_HEADER_BYTES, FrameHeader, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader, checksum},
 };
-use crate::disk::{Disk, DiskFile, DiskLock};
 
 /// When an append is sure to survive a power cut. A killed process loses nothing at any of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

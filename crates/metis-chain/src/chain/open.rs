@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use alloy_primitives::keccak256;
+use metis_disk::Disk;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
 };
 use crate::{
     block_log::{BlockLog, ChainIdentity, Frame, LogReader, Recovery},
-    disk::Disk,
     record::{BlockView, HeadRecord, Record, RecordError, StateId, encode_block, kind, patch_parent},
 };
 

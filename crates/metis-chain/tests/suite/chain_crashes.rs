@@ -6,9 +6,9 @@ use alloy_primitives::B256;
 use metis_chain::{
     block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord},
     chain::{Chain, ChainConfig, ChainError, Genesis, NewBlock, NewHeads},
-    disk::SimulatedDisk,
     record::{BlockRecord, HeadRecord, Record, StateId, StatePatchRecord, StateRef},
 };
+use metis_disk::SimulatedDisk;
 use metis_state_transition::ChangeSet;
 use proptest::prelude::*;
 

@@ -7,10 +7,10 @@ use alloy_primitives::{Address, B256, U256};
 use metis_chain::{
     block_log::{Durability, LogConfig},
     chain::{BlockRef, Chain, ChainConfig, Genesis, HeadChange, NewBlock, NewHeads},
-    disk::{Fault, SimulatedDisk},
     logs::{LogFilter, LogLimits, LogQuery},
     record::StateId,
 };
+use metis_disk::{Fault, SimulatedDisk};
 use metis_state_transition::ChangeSet;
 use proptest::prelude::*;
 

@@ -7,10 +7,10 @@ use std::sync::{
 
 use metis_chain::{
     chain::{Chain, ChainConfig},
-    disk::SimulatedDisk,
     logs::{LogFilter, LogLimits, LogQuery},
     mempool::Mempool,
 };
+use metis_disk::SimulatedDisk;
 
 use crate::support::{Source, block, genesis};
 

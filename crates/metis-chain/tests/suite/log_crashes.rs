@@ -4,10 +4,8 @@
 use std::{io::ErrorKind, sync::Arc};
 
 use alloy_primitives::B256;
-use metis_chain::{
-    block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord},
-    disk::{Fault, SimulatedDisk},
-};
+use metis_chain::block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord};
+use metis_disk::{Fault, SimulatedDisk};
 use proptest::prelude::*;
 
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };

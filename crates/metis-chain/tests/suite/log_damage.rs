@@ -3,14 +3,12 @@
 use std::{io::ErrorKind, sync::Arc};
 
 use alloy_primitives::B256;
-use metis_chain::{
-    block_log::{
-        BlockLog, ChainIdentity, Corruption, Durability, LogConfig, LogError, LogFile, RawRecord, Recovery,
-        format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, segment_name},
-        scan,
-    },
-    disk::{Disk, Fault, SimulatedDisk},
+use metis_chain::block_log::{
+    BlockLog, ChainIdentity, Corruption, Durability, LogConfig, LogError, LogFile, RawRecord, Recovery,
+    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, segment_name},
+    scan,
 };
+use metis_disk::{Disk, Fault, SimulatedDisk};
 use proptest::prelude::*;
 
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use alloy_primitives::B256;
-use metis_chain::{
-    block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord, log_exists, scan},
-    disk::{Disk, FileDisk},
-};
+use metis_chain::block_log::{BlockLog, ChainIdentity, Durability, LogConfig, LogError, RawRecord, log_exists, scan};
+use metis_disk::{Disk, FileDisk};
 
 const IDENTITY: ChainIdentity = ChainIdentity { chain_id: 7133717, genesis_hash: B256::repeat_byte(0x11) };
 

@@ -8,11 +8,11 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, h
 use metis_chain::{
     block_log::LogConfig,
     chain::{Chain, ChainConfig, Genesis, NewBlock, StateStep},
-    disk::{Disk, FileDisk, SimulatedDisk},
     logs::{LogFilter, LogLimits, LogQuery},
     record::StateId,
 };
 use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, StateSnapshot, StateStore};
+use metis_disk::{Disk, FileDisk, SimulatedDisk};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, ChainPrecompiles, ChainSpec, ChangeSet, Fork, InOrder,
     InterpreterRunner, RecoveredTransaction, StateCommitment, build_block, genesis_header,

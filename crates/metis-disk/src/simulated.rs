@@ -6,7 +6,7 @@
 //! back. Every choice follows from the seed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Disk, DiskFile, DiskLock, LockError};
+use super::{Disk, DiskFile, DiskLock, LockError, Mapping};
 
 /// What goes wrong with one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ struct State {
     unsynced_names: Vec<NameChange>,
     operation_count: u64,
     faults: BTreeMap<u64, Fault>,
+    pins: BTreeSet<String>,
 }
 
 type Inode = Arc<Mutex<Content>>;
@@ -273,6 +274,10 @@ impl Disk for SimulatedDisk {
         Ok(Arc::new(SimulatedFile { state: Arc::clone(&self.state), inode }))
     }
 
+    fn open_to_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(name)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.state.lock();
         state.begin_or_refuse()?;
@@ -295,6 +300,36 @@ impl Disk for SimulatedDisk {
             return Err(LockError::Held { holder: None });
         }
         Ok(Box::new(SimulatedLock(Arc::clone(&self.is_locked))))
+    }
+
+    fn pin(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
+        drop(self.create(name)?);
+        self.state.lock().pins.insert(name.to_owned());
+        Ok(Box::new(SimulatedPin { disk: self.clone(), name: name.to_owned() }))
+    }
+
+    fn remove_dead_pin(&self, name: &str) -> io::Result<bool> {
+        if self.state.lock().pins.contains(name) {
+            return Ok(false);
+        }
+        self.remove(name).map(|()| true)
+    }
+}
+
+/// Alive on the disk it was made on; on copies of that disk (a restart) it is dead.
+#[derive(Debug)]
+struct SimulatedPin {
+    disk: SimulatedDisk,
+    name: String,
+}
+
+impl DiskLock for SimulatedPin {}
+
+impl Drop for SimulatedPin {
+    fn drop(&mut self) {
+        self.disk.state.lock().pins.remove(&self.name);
+        // Refused by an injected fault, it is dead and removed by who finds it.
+        let _ = self.disk.remove(&self.name);
     }
 }
 
@@ -368,5 +403,9 @@ impl DiskFile for SimulatedFile {
             change.apply(&mut content.durable);
         }
         Ok(())
+    }
+
+    fn map(&self) -> io::Result<Mapping> {
+        Ok(Mapping::copied(self.inode.lock().current.clone()))
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Disk, DiskFile, DiskLock, LockError};
+use super::{Disk, DiskFile, DiskLock, LockError, Mapping};
 
 /// Name of the file whose lock stands for the directory. It is never removed: removing a lock file
 /// lets two processes lock two files of the same name.
@@ -63,6 +63,10 @@ impl Disk for FileDisk {
         Ok(Arc::new(OsFile(file)))
     }
 
+    fn open_to_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(OsFile(File::open(self.path.join(name))?)))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         std::fs::remove_file(self.path.join(name))
     }
@@ -88,6 +92,30 @@ impl Disk for FileDisk {
         file.rewind()?;
         writeln!(file, "{}", std::process::id())?;
         Ok(Box::new(OsLock(file)))
+    }
+
+    fn pin(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
+        let path = self.path.join(name);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        file.lock()?;
+        // Between creation and lock it looked dead: somebody may have removed it.
+        if !path.try_exists()? {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(Box::new(OsPin { _held: file, path }))
+    }
+
+    fn remove_dead_pin(&self, name: &str) -> io::Result<bool> {
+        let path = self.path.join(name);
+        let file = match OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            opened => opened?,
+        };
+        match file.try_lock() {
+            Ok(()) => std::fs::remove_file(&path).map(|()| true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }
 
@@ -123,6 +151,10 @@ impl DiskFile for OsFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+
+    fn map(&self) -> io::Result<Mapping> {
+        Mapping::of_file(&self.0)
+    }
 }
 
 /// The operating system frees the lock when the file is closed, also by a kill.
@@ -130,3 +162,19 @@ impl DiskFile for OsFile {
 struct OsLock(#[allow(dead_code)] File);
 
 impl DiskLock for OsLock {}
+
+/// A file whose lock says that something is in use; removed when it no longer is.
+#[derive(Debug)]
+struct OsPin {
+    _held: File,
+    path: PathBuf,
+}
+
+impl DiskLock for OsPin {}
+
+impl Drop for OsPin {
+    fn drop(&mut self) {
+        // What cannot be removed is dead as soon as its lock is gone.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

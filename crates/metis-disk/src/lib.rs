@@ -6,11 +6,13 @@
 //! and a file that was created or removed only after [`Disk::sync_directory`].
 
 mod file;
+mod mapping;
 mod simulated;
 
 use std::{fmt::Debug, io, sync::Arc};
 
 pub use file::FileDisk;
+pub use mapping::Mapping;
 pub use simulated::{Fault, SimulatedDisk};
 
 /// A directory without sub-directories.
@@ -33,6 +35,12 @@ pub trait Disk: Debug + Send + Sync {
     /// `NotFound`, or as the operating system says.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens a file for reading only; enough rights to read it are enough.
+    ///
+    /// # Errors
+    /// `NotFound`, or as the operating system says.
+    fn open_to_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+
     /// Removes a file.
     ///
     /// # Errors
@@ -50,6 +58,19 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// [`LockError::Held`] when another holds it.
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError>;
+
+    /// Creates an empty file and holds it, until the lock is dropped or this process ends however
+    /// it ends: a note to others that something named by it is in use.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or as the operating system says.
+    fn pin(&self, name: &str) -> io::Result<Box<dyn DiskLock>>;
+
+    /// Removes a file of [`Self::pin`] if nobody holds it. True where it is gone.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove_dead_pin(&self, name: &str) -> io::Result<bool>;
 }
 
 /// An open file. Positions are absolute, so that readers share one with the writer.
@@ -84,6 +105,13 @@ pub trait DiskFile: Debug + Send + Sync {
     /// As the operating system says. What was written since the last success is then in an unknown
     /// state, and syncing again does not repair that: it must be written again.
     fn sync(&self) -> io::Result<()>;
+
+    /// The file's bytes as they are, without copying where the operating system maps files. Parts
+    /// that are written later may or may not show.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn map(&self) -> io::Result<Mapping>;
 }
 
 /// Held for as long as it exists.
