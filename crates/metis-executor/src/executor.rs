@@ -6,8 +6,9 @@ use alloy_consensus::Header;
 use alloy_primitives::B256;
 use metis_db::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
-    Ancestors, Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles, ChainSpec, FrameRunner,
-    RecoveredTransaction, StateCommitment, StateView, build_block, verify_block,
+    Ancestors, Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles, ChainSpec,
+    FrameRunnerFactory, Means, RecoveredTransaction, Sequentially, StateCommitment, StateView, build_block,
+    verify_block,
 };
 
 use crate::{
@@ -51,8 +52,6 @@ type SnapshotError<S> = <<S as StateStore>::Snapshot as StateView>::Error;
 /// A sealed block with what must be known to verify it.
 #[derive(Clone, Debug)]
 pub struct Sealed<'a> {
-    /// Hash of its parent.
-    pub parent_hash: B256,
     /// Header of its parent.
     pub parent: &'a Header,
     /// The block.
@@ -71,26 +70,26 @@ pub trait Executor: Send + Sync {
     ///
     /// # Errors
     /// [`BlockError`].
-    fn build<V: StateCommitment>(
+    fn build<V: StateCommitment + Sync>(
         &self,
         view: V,
         spec: &ChainSpec,
         parent: &Header,
         attributes: BlockAttributes,
         candidates: &[&RecoveredTransaction],
-        runner: impl FrameRunner,
+        runners: &impl FrameRunnerFactory,
     ) -> Result<BuiltBlock, BlockError<V::Error>>;
 
     /// Executes a sealed block and checks everything it claims.
     ///
     /// # Errors
     /// [`BlockError`].
-    fn verify<V: StateCommitment>(
+    fn verify<V: StateCommitment + Sync>(
         &self,
         view: V,
         spec: &ChainSpec,
         sealed: Sealed<'_>,
-        runner: impl FrameRunner,
+        runners: &impl FrameRunnerFactory,
     ) -> Result<BlockOutcome, BlockError<V::Error>>;
 }
 
@@ -99,29 +98,36 @@ pub trait Executor: Send + Sync {
 pub struct SequentialExecutor;
 
 impl Executor for SequentialExecutor {
-    fn build<V: StateCommitment>(
+    fn build<V: StateCommitment + Sync>(
         &self,
         view: V,
         spec: &ChainSpec,
         parent: &Header,
         attributes: BlockAttributes,
         candidates: &[&RecoveredTransaction],
-        runner: impl FrameRunner,
+        runners: &impl FrameRunnerFactory,
     ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, runner, ChainPrecompiles::default(), &Cores)
+        build_block(view, spec, parent, attributes, candidates, means(runners, Sequentially))
     }
 
-    fn verify<V: StateCommitment>(
+    fn verify<V: StateCommitment + Sync>(
         &self,
         view: V,
         spec: &ChainSpec,
         sealed: Sealed<'_>,
-        runner: impl FrameRunner,
+        runners: &impl FrameRunnerFactory,
     ) -> Result<BlockOutcome, BlockError<V::Error>> {
-        let Sealed { parent_hash, parent, block, transactions, ancestors } = sealed;
-        let precompiles = ChainPrecompiles::default();
-        verify_block(view, spec, parent_hash, parent, block, transactions, ancestors, runner, precompiles)
+        let Sealed { parent, block, transactions, ancestors } = sealed;
+        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, Sequentially))
     }
+}
+
+/// What every executor gives the state transition: the chain's precompiles, and cores for the roots.
+pub(crate) fn means<F: FrameRunnerFactory, S>(
+    runners: &F,
+    schedule: S,
+) -> Means<F::Runner, ChainPrecompiles, S, Cores> {
+    Means { runner: runners.runner(), precompiles: ChainPrecompiles::default(), schedule, join: Cores }
 }
 
 /// Builds the child of `parent`, the newest block of the store, and commits it.
@@ -135,11 +141,11 @@ pub fn build_and_commit<S: StateStore>(
     parent: &Header,
     mut attributes: BlockAttributes,
     candidates: &[&RecoveredTransaction],
-    runner: impl FrameRunner,
+    runners: &impl FrameRunnerFactory,
 ) -> Result<Built, ExecuteError<SnapshotError<S>>> {
     let snapshot = newest_on(store, parent)?;
     attributes.ancestors = store.ancestors().with(parent.number, parent.hash_slow());
-    let built = executor.build(&*snapshot, spec, parent, attributes, candidates, runner)?;
+    let built = executor.build(&*snapshot, spec, parent, attributes, candidates, runners)?;
     let hash = commit(store, &snapshot, &built.block.header, &built.outcome)?;
     Ok(Built { hash, built })
 }
@@ -154,14 +160,13 @@ pub fn import_and_commit<S: StateStore>(
     spec: &ChainSpec,
     parent: &Header,
     block: &Block,
-    runner: impl FrameRunner,
+    runners: &impl FrameRunnerFactory,
 ) -> Result<BlockOutcome, ExecuteError<SnapshotError<S>>> {
     let snapshot = newest_on(store, parent)?;
-    let parent_hash = parent.hash_slow();
-    let ancestors = store.ancestors().with(parent.number, parent_hash);
+    let ancestors = store.ancestors().with(parent.number, parent.hash_slow());
     let transactions = &recover_block(block)?;
-    let sealed = Sealed { parent_hash, parent, block, transactions, ancestors };
-    let outcome = executor.verify(&*snapshot, spec, sealed, runner)?;
+    let sealed = Sealed { parent, block, transactions, ancestors };
+    let outcome = executor.verify(&*snapshot, spec, sealed, runners)?;
     commit(store, &snapshot, &block.header, &outcome)?;
     Ok(outcome)
 }

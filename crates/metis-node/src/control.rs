@@ -12,7 +12,6 @@ use metis_chain::{
 use metis_db::{CommittedBlock, MemoryStore, StateStore};
 use metis_executor::{ExecuteError, Executor, SequentialExecutor};
 use metis_state_transition::{BlockAttributes, ChainSpec};
-use metis_vm::FrameRunnerFactory;
 
 use crate::{Node, NodeError, states, write::new_block};
 
@@ -209,8 +208,7 @@ impl Node {
         for index in 0..block_count {
             let snapshot = ahead.latest();
             let built = self.on_state(&snapshot, |snapshot| {
-                let built =
-                    SequentialExecutor.build(snapshot, &spec, &parent, attributes.clone(), &[], self.machine.runner());
+                let built = SequentialExecutor.build(snapshot, &spec, &parent, attributes.clone(), &[], &self.machine);
                 Ok(built.map_err(ExecuteError::Block)?)
             })?;
             let header = built.block.header.clone();

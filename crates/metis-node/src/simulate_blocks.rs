@@ -238,7 +238,7 @@ fn filled(
     gas_left: u64,
 ) -> Result<RecoveredTransaction, NodeError> {
     let sender = given.call.sender;
-    let available = executor.gas_left();
+    let available = executor.parts().1.gas_left();
     let gas_limit = if given.has_gas_limit { given.call.envelope.gas_limit() } else { available };
     if gas_limit > available {
         return Err(TransactionError::GasLimitAboveBlock { gas_limit, available }.into());

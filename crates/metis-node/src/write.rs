@@ -13,7 +13,6 @@ use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
     SkippedTransaction, StateView,
 };
-use metis_vm::FrameRunnerFactory;
 
 use crate::{Node, NodeError, fork::BlockView, pool::Changed, states};
 
@@ -85,7 +84,7 @@ impl Node {
         let built = self.on_state(&snapshot, |snapshot| {
             let attributes = attributes.clone();
             let view = BlockView::new(snapshot, parent.number, attributes.timestamp);
-            let built = SequentialExecutor.build(view, &spec, &parent, attributes, candidates, self.machine.runner());
+            let built = SequentialExecutor.build(view, &spec, &parent, attributes, candidates, &self.machine);
             Ok(built.map_err(ExecuteError::Block)?)
         })?;
         Ok(Draft { snapshot, built })
@@ -144,11 +143,11 @@ impl Node {
             states::store_at(&self.store, &self.chain, latest_state, state)?.latest()
         };
         let ancestors = self.ancestors(&parent_hash);
-        let sealed = Sealed { parent_hash, parent: &parent, block, transactions: &transactions, ancestors };
+        let sealed = Sealed { parent: &parent, block, transactions: &transactions, ancestors };
         let spec = self.spec();
         let outcome = self.on_state(&snapshot, |snapshot| {
             let view = BlockView::new(snapshot, parent.number, block.header.timestamp);
-            let outcome = SequentialExecutor.verify(view, &spec, sealed.clone(), self.machine.runner());
+            let outcome = SequentialExecutor.verify(view, &spec, sealed.clone(), &self.machine);
             Ok(outcome.map_err(ExecuteError::Block)?)
         })?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();

@@ -314,7 +314,7 @@ pub fn build_block<'py>(
     let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
     let machine = virtual_machine(registry);
     let built = guard_free(py, || {
-        build_and_commit(&SequentialExecutor, &**store, spec, parent, attributes, &candidates, machine.runner())
+        build_and_commit(&SequentialExecutor, &**store, spec, parent, attributes, &candidates, &machine)
     })?
     .map_err(|error| from_execute(&error))?
     .built;
@@ -342,8 +342,7 @@ pub fn import_block<'py>(
 ) -> PyResult<Bound<'py, PyList>> {
     let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
     let machine = virtual_machine(registry);
-    let outcome =
-        guard_free(py, || import_and_commit(&SequentialExecutor, &**store, spec, parent, block, machine.runner()))?
-            .map_err(|error| from_execute(&error))?;
+    let outcome = guard_free(py, || import_and_commit(&SequentialExecutor, &**store, spec, parent, block, &machine))?
+        .map_err(|error| from_execute(&error))?;
     receipt_list(py, &outcome.receipts)
 }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloy_primitives::{Address, B256, U256};
 use revm::state::EvmState;
 
-use crate::{Account, Code, StateView};
+use crate::{Account, Code, Effects, StateView};
 
 /// The change of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,21 @@ pub struct AccountChange {
     pub storage_cleared: bool,
     /// Slots written, with their values afterwards; zero deletes.
     pub storage: BTreeMap<U256, U256>,
+}
+
+impl AccountChange {
+    /// Adds a later change of the account to this one.
+    fn merge(&mut self, later: Self) {
+        self.account = later.account;
+        if later.storage_cleared {
+            self.storage_cleared = true;
+            self.storage = later.storage;
+        } else if self.storage.is_empty() {
+            self.storage = later.storage;
+        } else {
+            self.storage.extend(later.storage);
+        }
+    }
 }
 
 /// What a transaction or a block changed. Ordered, so that every reader sees the same order.
@@ -35,59 +50,25 @@ impl ChangeSet {
 
     /// Changes that the journal of one transaction (or system call) holds.
     pub fn from_journal(state: EvmState) -> Self {
-        let mut changes = Self::default();
-        for (address, entry) in state {
-            if !entry.is_touched() {
-                continue;
-            }
-            // EIP-161: an account that was touched and is empty ceases to exist. revm clears the
-            // touched flag or marks it created where that rule is not in force yet.
-            if entry.is_selfdestructed() || (entry.is_empty() && !entry.is_created()) {
-                changes
-                    .accounts
-                    .insert(address, AccountChange { account: None, storage_cleared: true, storage: BTreeMap::new() });
-                continue;
-            }
-            let storage: BTreeMap<U256, U256> =
-                entry.changed_storage_slots().map(|(slot, value)| (*slot, value.present_value)).collect();
-            if !entry.is_created() && !entry.is_changed() && storage.is_empty() {
-                continue;
-            }
-            let info = &entry.info;
-            if let Some(code) = &info.code
-                && !code.is_empty()
-                && (entry.is_created() || entry.original_info().code_hash != info.code_hash)
-            {
-                changes.codes.insert(info.code_hash, Code(code.clone()));
-            }
-            changes.accounts.insert(
-                address,
-                AccountChange {
-                    account: Some(Account { nonce: info.nonce, balance: info.balance, code_hash: info.code_hash }),
-                    storage_cleared: entry.is_created(),
-                    storage,
-                },
-            );
-        }
-        changes
+        Effects::from_journal(state).into()
     }
 
     /// Adds later changes to these.
-    pub fn merge(&mut self, later: Self) {
-        for (address, change) in later.accounts {
-            match self.accounts.get_mut(&address) {
-                Some(earlier) => {
-                    earlier.account = change.account;
-                    if change.storage_cleared {
-                        earlier.storage_cleared = true;
-                        earlier.storage = change.storage;
-                    } else {
-                        earlier.storage.extend(change.storage);
-                    }
+    pub fn merge(&mut self, mut later: Self) {
+        // The smaller set goes into the larger one.
+        if self.accounts.len() < later.accounts.len() {
+            for (address, mut earlier) in core::mem::take(&mut self.accounts) {
+                if let Some(change) = later.accounts.get_mut(&address) {
+                    earlier.merge(core::mem::take(change));
+                    *change = earlier;
+                } else {
+                    later.accounts.insert(address, earlier);
                 }
-                None => {
-                    self.accounts.insert(address, change);
-                }
+            }
+            self.accounts = later.accounts;
+        } else {
+            for (address, change) in later.accounts {
+                self.accounts.entry(address).or_default().merge(change);
             }
         }
         self.codes.extend(later.codes);

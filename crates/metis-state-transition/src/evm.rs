@@ -26,7 +26,7 @@ use revm::{
 
 use crate::{
     BlockEnvironment, ConcludedTransaction, FrameRunner, Instructions, PrecompileMoves, PrecompileSet, Rules,
-    StateView, ViewDatabase, ViewError, frame::EvmFrame, precompiles::Precompiles,
+    StateView, ViewDatabase, ViewError, effects::BalanceWatch, frame::EvmFrame, precompiles::Precompiles,
 };
 
 /// What opcodes see of the world: block, transaction, rules, journal over the state view.
@@ -55,6 +55,7 @@ pub struct Evm<V: StateView, R, P> {
     base_fee_recipient: Option<Address>,
     /// EIP-3607 is asked of signed transactions only.
     pub(crate) unsigned_may_have_code: bool,
+    pub(crate) balances: BalanceWatch,
 }
 
 /// Why revm could not run a transaction.
@@ -78,6 +79,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
             fork: rules.fork,
             base_fee_recipient: rules.base_fee_recipient,
             unsigned_may_have_code: rules.development.unsigned_may_have_code,
+            balances: BalanceWatch::default(),
         }
     }
 
@@ -208,6 +210,26 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         Ok((!is_created_before).then_some(target))
     }
 
+    /// Whether a fee for the account can wait: its balance means nothing to the transaction under way, and an account
+    /// that stays empty is removed (EIP-161).
+    fn can_owe(&self, recipient: &Address) -> bool {
+        self.balances.is_on
+            && self.fork >= crate::Fork::SpuriousDragon
+            && !self.context.journaled_state.inner.state.contains_key(recipient)
+    }
+
+    /// Notes who pays in a frame. For the first one it is the sender, of whom is known that it has enough.
+    fn watch_value(&mut self, init: &FrameInit) {
+        match &init.frame_input {
+            FrameInput::Call(call) if init.depth > 0 && call.transfer_value().is_some_and(|value| !value.is_zero()) => {
+                self.balances.seen.payers.push(call.caller);
+            }
+            // What a creation starts with is not looked into.
+            FrameInput::Create(_) => self.balances.seen.is_any_observed = true,
+            _ => {}
+        }
+    }
+
     fn set_loaded_nonce(&mut self, address: Address, nonce: u64) {
         if let Some(account) = self.context.journaled_state.inner.state.get_mut(&address) {
             account.info.nonce = nonce;
@@ -239,6 +261,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
         if R::OBSERVES_FRAMES {
             self.runner.enter(&mut self.context, &init);
         }
+        if self.balances.is_on {
+            self.watch_value(&init);
+        }
         let collision = self.storage_collision(&init)?;
         if let Some(target) = collision {
             // Seen by revm's own rule as an account that was created before.
@@ -262,6 +287,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> EvmTr for Evm<V, R, P> {
                 unsafe { self.frames.push(token) };
             }
             let frame = self.frames.get();
+            if self.balances.is_on {
+                let code = &frame.interpreter.bytecode;
+                self.balances.code(code.hash(), code.original_byte_slice());
+            }
             if R::OBSERVES_FRAMES {
                 self.runner.started(&mut self.context, frame);
             }
@@ -313,15 +342,27 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Handler for Rulebook<Evm<V,
 
     fn reward_beneficiary(&self, evm: &mut Self::Evm, result: &mut FrameResult) -> Result<(), Self::Error> {
         let gas = result.gas();
-        post_execution::reward_beneficiary(&mut evm.context, gas)?;
+        let base_fee = u128::from(evm.context.block.basefee());
+        let price = evm.context.tx.effective_gas_price(base_fee);
+        let beneficiary = evm.context.block.beneficiary;
+        if evm.can_owe(&beneficiary) {
+            // SPEC: `post_execution::reward_beneficiary`, which would load the account.
+            let tip = if evm.fork >= crate::Fork::London { price.saturating_sub(base_fee) } else { price };
+            let used = gas.used().saturating_sub(gas.reservoir());
+            evm.balances.owe(beneficiary, U256::from(tip.wrapping_mul(u128::from(used))));
+        } else {
+            post_execution::reward_beneficiary(&mut evm.context, gas)?;
+        }
         // DEVIATES: EIP-1559 burns the base fee; a chain may name a recipient (FeePolicy), as
         // rollups do to fund their operation.
         if let Some(recipient) = self.base_fee_recipient {
-            let base_fee = u128::from(evm.context.block.basefee());
             // In a simulation nobody may have paid the base fee: then there is none to pass on.
-            let paid = base_fee.min(evm.context.tx.effective_gas_price(base_fee));
-            let fee = U256::from(paid) * U256::from(gas.used());
-            evm.context.journaled_state.load_account_mut(recipient)?.incr_balance(fee);
+            let fee = U256::from(base_fee.min(price)) * U256::from(gas.used());
+            if evm.can_owe(&recipient) {
+                evm.balances.owe(recipient, fee);
+            } else {
+                evm.context.journaled_state.load_account_mut(recipient)?.incr_balance(fee);
+            }
         }
         Ok(())
     }

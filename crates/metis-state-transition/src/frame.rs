@@ -151,9 +151,29 @@ impl<R: FrameRunner> FrameRunner for &mut R {
     }
 }
 
+/// Makes a frame runner for each execution.
+///
+/// Runners are per execution because they hold state of it (pinned code, a trace); what they share
+/// (a code registry) lives in the factory.
+pub trait FrameRunnerFactory: Send + Sync {
+    /// The runner.
+    type Runner: FrameRunner;
+
+    /// A runner for one block or call, or for one of the threads of a block.
+    fn runner(&self) -> Self::Runner;
+}
+
 /// Tier 0: revm's interpreter, one opcode after the other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InterpreterRunner;
+
+impl FrameRunnerFactory for InterpreterRunner {
+    type Runner = Self;
+
+    fn runner(&self) -> Self {
+        *self
+    }
+}
 
 impl FrameRunner for InterpreterRunner {
     #[inline]

@@ -8,6 +8,12 @@ pub trait Join {
     fn join<A: Send, B>(&self, aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B);
 }
 
+impl<T: Join> Join for &T {
+    fn join<A: Send, B>(&self, aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
+        (**self).join(aside, here)
+    }
+}
+
 /// One after the other, on this thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InOrder;

@@ -6,7 +6,7 @@
 //! Invariants: sequential, interpreter only by default, no threads, files, clocks, randomness or
 //! (without the `native-crypto` feature) foreign code; the same inputs give the same bits. Tiers,
 //! parallel scheduling and stores are strategies around this crate that must equal it; they plug
-//! in as [`FrameRunner`], [`PrecompileSet`], [`StateView`] and [`Join`]. Builds without `std`.
+//! in as [`FrameRunner`], [`PrecompileSet`], [`StateView`], [`Schedule`] and [`Join`]. Builds without `std`.
 //!
 //! Cost: bounded by the gas of the block; every list that comes from outside is bounded by the
 //! bytes it was decoded from.
@@ -22,6 +22,7 @@ mod block;
 mod changes;
 mod database;
 mod decode;
+mod effects;
 mod evm;
 mod fork;
 mod frame;
@@ -33,16 +34,19 @@ mod transaction;
 mod view;
 
 pub use block::{
-    Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock, ReceiptDetails,
-    SkippedTransaction, build_block, genesis_header, receipts_root, seal_block, verify_block,
+    Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock, Ledger, Means,
+    ReceiptDetails, Schedule, Sequentially, SkippedTransaction, build_block, genesis_header, receipts_root, seal_block,
+    verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use database::{ViewDatabase, ViewError};
 pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
+pub use effects::{AccountEffect, BalanceUse, Effects};
 pub use evm::{Evm, EvmContext, execution_context};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{
-    ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameStart, Instructions, InterpreterRunner,
+    ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameRunnerFactory, FrameStart, Instructions,
+    InterpreterRunner,
 };
 pub use inference::{
     ChainPrecompiles, INFERENCE, INFERRED, InferenceError, InferenceHost, InferenceRules, Inferred, ModelCost, Models,

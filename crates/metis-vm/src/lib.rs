@@ -19,7 +19,7 @@ mod trace;
 mod tracing;
 mod transfer_logs;
 
-pub use metis_state_transition::{FrameRunner, InterpreterRunner};
+pub use metis_state_transition::{FrameRunner, FrameRunnerFactory, InterpreterRunner};
 pub use struct_log::StructLogger;
 pub use trace::{TraceRunner, TraceSink, TraceStep};
 pub use tracing::{Traced, TracedPlace, Tracer, TracerError, TracingRunner};
@@ -29,6 +29,6 @@ pub use transfer_logs::{IndexedLog, TransferLogs};
 pub const REVM_VERSION: &str = "43.0.3";
 
 pub use compiled::{Registry, TieredRunner};
-pub use machine::{FrameRunnerFactory, VirtualMachine};
+pub use machine::VirtualMachine;
 pub use opcodes::{OpcodeDescription, opcode_table};
 pub use rival::{Contestant, PlainRevm, Tiered};

@@ -2,21 +2,9 @@
 
 use std::sync::Arc;
 
-use metis_state_transition::FrameRunner;
+use metis_state_transition::FrameRunnerFactory;
 
 use crate::compiled::{Registry, TieredRunner};
-
-/// Makes a frame runner for each execution.
-///
-/// Runners are per execution because they hold state of it (pinned code, a trace); what they share
-/// (a code registry) lives in the factory.
-pub trait FrameRunnerFactory: Send + Sync {
-    /// The runner.
-    type Runner: FrameRunner;
-
-    /// A runner for one block or call.
-    fn runner(&self) -> Self::Runner;
-}
 
 /// The virtual machine of a network.
 #[derive(Clone, Debug, Default)]

@@ -15,7 +15,7 @@ use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, StateSnapshot, State
 use metis_disk::{Disk, FileDisk, SimulatedDisk};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, ChainPrecompiles, ChainSpec, ChangeSet, Fork, InOrder,
-    InterpreterRunner, RecoveredTransaction, StateCommitment, build_block, genesis_header,
+    InterpreterRunner, Means, RecoveredTransaction, Sequentially, StateCommitment, build_block, genesis_header,
 };
 
 use crate::support::CHAIN_ID;
@@ -103,7 +103,8 @@ fn build(store: &MemoryStore, parent: &Header, candidates: &[RecoveredTransactio
     let snapshot = store.latest();
     let (spec, order) = (spec(), candidates.iter().collect::<Vec<_>>());
     let (runner, precompiles) = (InterpreterRunner, ChainPrecompiles::default());
-    let built = build_block(&*snapshot, &spec, parent, attributes, &order, runner, precompiles, &InOrder).unwrap();
+    let means = Means { runner, precompiles, schedule: Sequentially, join: InOrder };
+    let built = build_block(&*snapshot, &spec, parent, attributes, &order, means).unwrap();
     assert!(built.skipped.is_empty(), "{:?}", built.skipped);
     NewBlock {
         block: built.block.into(),

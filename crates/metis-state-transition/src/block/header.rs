@@ -11,8 +11,8 @@ use alloy_eips::{eip2718::Encodable2718, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_primitives::{B64, B256, U256};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 
-use super::executor::{BlockError, ReceiptDetails};
-use crate::{ChainSpec, Fork};
+use super::{BlockError, ReceiptDetails};
+use crate::{ChainSpec, Fork, InOrder, Join};
 
 /// Yellow Paper (46): the gas limit moves by less than 1/1024 a block.
 const GAS_LIMIT_BOUND_DIVISOR: u64 = 1024;
@@ -22,6 +22,8 @@ const GAS_LIMIT_MIN: u64 = 5000;
 const GAS_LIMIT_MAX: u64 = i64::MAX as u64;
 /// Yellow Paper §4.4.3.
 const EXTRA_DATA_SIZE_BYTES_MAX: usize = 32;
+/// Roots of blocks with fewer transactions are computed sooner than another thread is woken.
+const JOINED_TRANSACTION_COUNT_MIN: usize = 64;
 /// EIP-7934: 10 MiB less 2 MiB for the beacon block around it.
 pub(super) const BLOCK_SIZE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -182,4 +184,18 @@ pub fn receipts_root(receipts: &[ReceiptDetails]) -> B256 {
         None => details.receipt.eip2718_encode_with_bloom(&details.bloom, out),
         Some(_) => details.envelope().encode_2718(out),
     })
+}
+
+/// Roots of the body and of the state, at the same time where the block is large enough.
+pub(super) fn join_roots<A: Send, B>(
+    join: &impl Join,
+    transaction_count: usize,
+    of_body: impl FnOnce() -> A + Send,
+    of_state: impl FnOnce() -> B,
+) -> (A, B) {
+    if transaction_count < JOINED_TRANSACTION_COUNT_MIN {
+        InOrder.join(of_body, of_state)
+    } else {
+        join.join(of_body, of_state)
+    }
 }

@@ -1,10 +1,10 @@
 //! Builds the next block from candidates.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::ops::ControlFlow;
 
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, EthereumTxEnvelope, Header, TxEip4844, proofs};
 use alloy_eips::{
-    eip2718::Encodable2718,
     eip4895::{Withdrawal, Withdrawals},
     eip7685::Requests,
 };
@@ -12,16 +12,12 @@ use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::Encodable;
 
 use super::{
-    Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
-    header::{BLOCK_SIZE_BYTES_MAX, receipts_root, validate_choices},
+    Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, Means, Schedule,
+    header::{join_roots, receipts_root, validate_choices},
 };
 use crate::{
-    Block, ChainSpec, Fork, FrameRunner, InOrder, Join, PrecompileSet, RecoveredTransaction, StateCommitment,
-    TransactionError, TransactionFault,
+    Block, ChainSpec, Fork, FrameRunner, Join, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionError,
 };
-
-/// Blocks of fewer transactions are sealed sooner than another thread is woken.
-const JOINED_TRANSACTION_COUNT_MIN: usize = 64;
 
 /// What the builder decides about the next block; everything else follows from it.
 #[derive(Clone, Debug, Default)]
@@ -75,17 +71,15 @@ pub struct BuiltBlock {
 ///
 /// # Errors
 /// [`BlockError`], when the attributes break a rule or the state cannot be read.
-#[allow(clippy::too_many_arguments)]
-pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
+pub fn build_block<V: StateCommitment>(
     view: V,
     spec: &ChainSpec,
     parent: &Header,
     attributes: BlockAttributes,
     candidates: &[&RecoveredTransaction],
-    runner: R,
-    precompiles: P,
-    join: &impl Join,
+    means: Means<impl FrameRunner, impl PrecompileSet, impl Schedule<V>, impl Join>,
 ) -> Result<BuiltBlock, BlockError<V::Error>> {
+    let Means { runner, precompiles, schedule, join } = means;
     let parent_hash = parent.hash_slow();
     let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
     let fork = rules.fork;
@@ -96,32 +90,22 @@ pub fn build_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
     let withdrawals = (fork >= Fork::Shanghai).then_some(attributes.withdrawals);
     let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
     executor.begin(parent_hash, header.parent_beacon_block_root)?;
-    executor.expect(candidates.len());
+    let size_bytes = header.length() + withdrawals.as_ref().map_or(0, Encodable::length) + 64;
+    executor.ledger_mut().limit_size(size_bytes);
 
     let mut included = Vec::with_capacity(candidates.len());
     let mut skipped = Vec::new();
-    let mut size_bytes = header.length() + withdrawals.as_ref().map_or(0, Encodable::length) + 64;
-    for (index, candidate) in candidates.iter().enumerate() {
-        let candidate_size = candidate.envelope.network_len();
-        if fork >= Fork::Osaka && size_bytes + candidate_size > BLOCK_SIZE_BYTES_MAX {
-            let error = TransactionError::BlockSizeLimit { size_bytes: candidate_size, max: BLOCK_SIZE_BYTES_MAX };
-            skipped.push(SkippedTransaction { index, error: Box::new(error) });
-            continue;
+    schedule.run(&mut executor, candidates, |index, ran| {
+        match ran {
+            Ok(()) => included.push(index),
+            Err(error) => skipped.push(SkippedTransaction { index, error: Box::new(error) }),
         }
-        match executor.execute(candidate) {
-            Ok(_) => {
-                size_bytes += candidate_size;
-                included.push(index);
-            }
-            Err(TransactionFault::Invalid(error)) => skipped.push(SkippedTransaction { index, error: Box::new(error) }),
-            Err(TransactionFault::View(error)) => return Err(BlockError::View(error)),
-            Err(TransactionFault::Engine(message)) => return Err(BlockError::Engine(message)),
-        }
-    }
+        ControlFlow::Continue(())
+    })?;
 
     let (outcome, view) = executor.finish(withdrawals.as_deref().unwrap_or_default(), &[])?;
     let transactions: Vec<_> = included.iter().map(|index| candidates[*index].envelope.clone()).collect();
-    let block = seal_block(header, fork, &view, &outcome, transactions, withdrawals, join)?;
+    let block = seal_block(header, fork, &view, &outcome, transactions, withdrawals, &join)?;
     Ok(BuiltBlock { block, included, outcome, skipped })
 }
 
@@ -140,11 +124,7 @@ pub fn seal_block<V: StateCommitment>(
 ) -> Result<Block, BlockError<V::Error>> {
     let of_body = || (proofs::calculate_transaction_root(&transactions), receipts_root(&outcome.receipts));
     let of_state = || before.state_root_after(&outcome.changes);
-    let ((transactions_root, receipts_root), state_root) = if transactions.len() < JOINED_TRANSACTION_COUNT_MIN {
-        InOrder.join(of_body, of_state)
-    } else {
-        join.join(of_body, of_state)
-    };
+    let ((transactions_root, receipts_root), state_root) = join_roots(join, transactions.len(), of_body, of_state);
     header.state_root = state_root.map_err(BlockError::state)?;
     header.transactions_root = transactions_root;
     header.receipts_root = receipts_root;

@@ -9,7 +9,7 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, b256};
 use revm::context_interface::result::{EVMError, ExecutionResult};
 
-use super::executor::{BlockError, ReceiptDetails};
+use super::{BlockError, ReceiptDetails};
 use crate::{ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView};
 
 /// Sender of system calls.

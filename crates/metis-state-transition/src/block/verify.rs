@@ -1,19 +1,17 @@
 //! Executes a sealed block and checks everything it claims.
 
-use alloc::{boxed::Box, format};
+use alloc::{boxed::Box, format, vec::Vec};
+use core::ops::ControlFlow;
 
 use alloy_consensus::{Header, proofs};
 use alloy_eips::eip7685::Requests;
-use alloy_primitives::B256;
 use alloy_rlp::Encodable;
 
 use super::{
-    Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
-    header::{BLOCK_SIZE_BYTES_MAX, receipts_root, require, validate_header},
+    Ancestors, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, Means, Schedule,
+    header::{BLOCK_SIZE_BYTES_MAX, join_roots, receipts_root, require, validate_header},
 };
-use crate::{
-    Block, ChainSpec, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionFault,
-};
+use crate::{Block, ChainSpec, Fork, FrameRunner, Join, PrecompileSet, RecoveredTransaction, StateCommitment};
 
 /// Most generations between an ommer and the block that names it (Yellow Paper §11.1).
 const OMMER_GENERATIONS_MAX: u64 = 6;
@@ -27,35 +25,35 @@ const OMMER_GENERATIONS_MAX: u64 = 6;
 ///
 /// # Panics
 /// Never on its inputs; `senders` must have one entry per transaction.
-#[allow(clippy::too_many_arguments)]
-pub fn verify_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
+pub fn verify_block<V: StateCommitment>(
     view: V,
     spec: &ChainSpec,
-    parent_hash: B256,
     parent: &Header,
     block: &Block,
     transactions: &[RecoveredTransaction],
     ancestors: Ancestors,
-    runner: R,
-    precompiles: P,
+    means: Means<impl FrameRunner, impl PrecompileSet, impl Schedule<V>, impl Join>,
 ) -> Result<BlockOutcome, BlockError<V::Error>> {
+    let Means { runner, precompiles, schedule, join } = means;
     let header = &block.header;
-    validate_header(spec, parent_hash, parent, header)?;
+    validate_header(spec, parent.hash_slow(), parent, header)?;
     validate_body(spec, block)?;
 
     let rules = spec.rules_at(header.number, header.timestamp);
     let environment = BlockEnvironment::of(header, ancestors);
     let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
     executor.begin(header.parent_hash, header.parent_beacon_block_root)?;
-    for (index, transaction) in transactions.iter().enumerate() {
-        match executor.execute(transaction) {
-            Ok(_) => {}
-            Err(TransactionFault::Invalid(error)) => {
-                return Err(BlockError::Transaction { index, error: Box::new(error) });
-            }
-            Err(TransactionFault::View(error)) => return Err(BlockError::View(error)),
-            Err(TransactionFault::Engine(message)) => return Err(BlockError::Engine(message)),
+    let in_order: Vec<&RecoveredTransaction> = transactions.iter().collect();
+    let mut refused = None;
+    schedule.run(&mut executor, &in_order, |index, ran| match ran {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            refused = Some(BlockError::Transaction { index, error: Box::new(error) });
+            ControlFlow::Break(())
         }
+    })?;
+    if let Some(error) = refused {
+        return Err(error);
     }
     let withdrawals = block.body.withdrawals.as_ref().map_or(&[][..], |withdrawals| withdrawals.as_slice());
     let (outcome, view) = executor.finish(withdrawals, &block.body.ommers)?;
@@ -65,11 +63,14 @@ pub fn verify_block<V: StateCommitment, R: FrameRunner, P: PrecompileSet>(
         require("blob_gas_used", "blob gas of all transactions", &outcome.blob_gas_used, &blob_gas_used)?;
     }
     require("logs_bloom", "union of the receipts' blooms", &outcome.logs_bloom(), &header.logs_bloom)?;
-    require("receipts_root", "root of the receipts", &receipts_root(&outcome.receipts), &header.receipts_root)?;
+    let of_receipts = || receipts_root(&outcome.receipts);
+    let of_state = || view.state_root_after(&outcome.changes);
+    let (receipts_root, state_root) = join_roots(&join, transactions.len(), of_receipts, of_state);
+    require("receipts_root", "root of the receipts", &receipts_root, &header.receipts_root)?;
     if let (Some(requests), Some(hash)) = (&outcome.requests, header.requests_hash) {
         require("requests_hash", "EIP-7685", &Requests::new(requests.clone()).requests_hash(), &hash)?;
     }
-    let state_root = view.state_root_after(&outcome.changes).map_err(BlockError::state)?;
+    let state_root = state_root.map_err(BlockError::state)?;
     require("state_root", "root of the state after the block", &state_root, &header.state_root)?;
     Ok(outcome)
 }

@@ -23,7 +23,7 @@ use error::refusal;
 pub use error::{TransactionError, TransactionFault};
 pub use outcome::{ExecutionStatus, TransactionOutcome, outcome};
 
-use crate::{ChangeSet, Evm, FrameRunner, PrecompileSet, StateView};
+use crate::{ChangeSet, Effects, Evm, FrameRunner, PrecompileSet, StateView};
 
 /// A transaction and who sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,27 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         Ok((outcome(result), ChangeSet::from_journal(state)))
     }
 
+    /// Runs one transaction for whoever will put it in its place among others: like [`Self::execute`], with fees owed
+    /// instead of paid where the transaction does not look at their recipient.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub fn execute_to_order(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        keeps_accesses: bool,
+    ) -> Result<(TransactionOutcome, Effects), TransactionFault<V::Error>> {
+        self.balances.begin();
+        let ran = self.run_checked(transaction);
+        self.balances.is_on = false;
+        let (result, state) = ran?;
+        let accesses = if keeps_accesses { accesses_of(&state) } else { Accesses::new() };
+        let mut effects = Effects { accesses, ..Effects::from_journal(state) };
+        effects.fees = self.balances.fees;
+        effects.balances = core::mem::take(&mut self.balances.seen);
+        Ok((outcome(result), effects))
+    }
+
     fn run_checked(
         &mut self,
         transaction: &RecoveredTransaction,
@@ -91,8 +112,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         transaction: &RecoveredTransaction,
     ) -> Result<(TransactionOutcome, ChangeSet, Accesses), TransactionFault<V::Error>> {
         let (result, state) = self.run_checked(transaction)?;
-        let accesses =
-            state.iter().map(|(address, account)| (*address, account.storage.keys().copied().collect())).collect();
+        let accesses = accesses_of(&state);
         Ok((outcome(result), ChangeSet::from_journal(state), accesses))
     }
 
@@ -119,6 +139,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
             Err(other) => Err(TransactionFault::Engine(alloc::format!("{other}"))),
         }
     }
+}
+
+fn accesses_of(state: &EvmState) -> Accesses {
+    state.iter().map(|(address, account)| (*address, account.storage.keys().copied().collect())).collect()
 }
 
 /// A transaction in revm's terms.

@@ -1,0 +1,68 @@
+//! Who runs the transactions between a block's beginning and its end.
+
+use core::ops::ControlFlow;
+
+use super::{BlockError, BlockExecutor, outcome::invalid_or_error};
+use crate::{FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionError};
+
+/// Runs the transactions of a block that has begun.
+///
+/// Building and verifying differ only in what follows from an invalid transaction, so both run their transactions
+/// through this trait and say by the verdict whether the block goes on.
+///
+/// ```text
+/// for each transaction, in order:  admit → run → book → file      an error on the way is the verdict
+/// ```
+///
+/// Implementations must equal [`Sequentially`] in verdicts, books, changes and errors.
+pub trait Schedule<V: StateCommitment> {
+    /// Runs `transactions` in their order. `verdict` is told of each, in order, whether it is in the block or why it
+    /// may not be; after it breaks, no further one is.
+    ///
+    /// # Errors
+    /// [`BlockError::View`] or [`BlockError::Engine`], of the first transaction in order that could not be run.
+    fn run<R: FrameRunner, P: PrecompileSet>(
+        &self,
+        block: &mut BlockExecutor<V, R, P>,
+        transactions: &[&RecoveredTransaction],
+        verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
+    ) -> Result<(), BlockError<V::Error>>;
+}
+
+/// One transaction after the other, on this thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequentially;
+
+impl<V: StateCommitment> Schedule<V> for Sequentially {
+    fn run<R: FrameRunner, P: PrecompileSet>(
+        &self,
+        block: &mut BlockExecutor<V, R, P>,
+        transactions: &[&RecoveredTransaction],
+        mut verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
+    ) -> Result<(), BlockError<V::Error>> {
+        block.ledger_mut().expect(transactions.len());
+        for (index, transaction) in transactions.iter().enumerate() {
+            let ran = match block.execute(transaction) {
+                Ok(_) => Ok(()),
+                Err(fault) => Err(invalid_or_error(fault)?),
+            };
+            if verdict(index, ran).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With what a block is run; all of it may change how fast, none of it may change what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Means<R, P, S, J> {
+    /// Runs the frames of the protocol's calls, and of transactions where the schedule has no runners of its own.
+    pub runner: R,
+    /// Precompiles besides the fork's own.
+    pub precompiles: P,
+    /// Who runs the transactions.
+    pub schedule: S,
+    /// Who computes the roots.
+    pub join: J,
+}

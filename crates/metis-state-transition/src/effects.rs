@@ -1,0 +1,159 @@
+//! What a transaction changed, in a form that can be put in its place among others afterwards.
+//!
+//! A transaction that is run before the ones ahead of it are known depends on what it read. Most of them read balances
+//! only to add to them or to see that they suffice: the fees' recipient, who is paid, who pays for gas. [`Effects`] say
+//! which balances nothing else was done with, so that their changes are sums that commute.
+
+use alloc::vec::Vec;
+
+use alloy_primitives::{Address, B256, U256, map::B256Map};
+use revm::{bytecode::opcode, state::EvmState};
+
+use crate::{Accesses, Account, AccountChange, ChangeSet, Code};
+
+/// The change of one account by one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountEffect {
+    /// Which account.
+    pub address: Address,
+    /// The account afterwards; `None` where it no longer exists.
+    pub account: Option<Account>,
+    /// Its storage was emptied before [`Self::storage`] was written.
+    pub storage_cleared: bool,
+    /// Slots written, with their values afterwards, in no order.
+    pub storage: Vec<(U256, U256)>,
+}
+
+/// What one transaction changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Changed accounts, in no order.
+    pub accounts: Vec<AccountEffect>,
+    /// Code that did not exist before, by hash.
+    pub codes: Vec<(B256, Code)>,
+    /// Fees to be added to accounts that the transaction did not look at, in order. Also a fee of nothing touches its
+    /// account (EIP-161).
+    pub fees: [Option<(Address, U256)>; 2],
+    /// What the transaction did with balances.
+    pub balances: BalanceUse,
+    /// What it accessed, reverted frames included; kept where it was asked for.
+    pub accesses: Accesses,
+}
+
+/// What a transaction did with balances besides paying fees and its own value, and receiving.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BalanceUse {
+    /// Code ran that can see balances, or that is not known well enough.
+    pub is_any_observed: bool,
+    /// Accounts that moved value from within code: whether they had enough decided something.
+    pub payers: Vec<Address>,
+}
+
+impl BalanceUse {
+    /// Whether anything about the account's balance mattered, but that it was zero or not.
+    pub fn is_observed(&self, address: &Address) -> bool {
+        self.is_any_observed || self.payers.contains(address)
+    }
+}
+
+/// Watches what the transaction under way does with balances.
+#[derive(Debug, Default)]
+pub(crate) struct BalanceWatch {
+    pub(crate) is_on: bool,
+    pub(crate) seen: BalanceUse,
+    pub(crate) fees: [Option<(Address, U256)>; 2],
+    /// Codes that were met, and whether they can see balances. BOUND: what one block calls.
+    codes: B256Map<bool>,
+}
+
+impl BalanceWatch {
+    pub(crate) fn begin(&mut self) {
+        self.is_on = true;
+        self.seen = BalanceUse::default();
+        self.fees = [None; 2];
+    }
+
+    /// Code is about to run.
+    pub(crate) fn code(&mut self, hash: Option<B256>, code: &[u8]) {
+        if self.seen.is_any_observed {
+            return;
+        }
+        // Code without a known hash is that of a creation.
+        self.seen.is_any_observed =
+            hash.is_none_or(|hash| *self.codes.entry(hash).or_insert_with(|| can_see_balances(code)));
+    }
+
+    /// A fee is due to an account that the transaction did not load.
+    pub(crate) fn owe(&mut self, recipient: Address, fee: U256) {
+        let place = usize::from(self.fees[0].is_some());
+        self.fees[place] = Some((recipient, fee));
+    }
+}
+
+/// Whether any instruction of the code gives a balance or moves all of one. Value that a CALL moves is not code's own
+/// knowledge: the frame that it starts is seen.
+fn can_see_balances(code: &[u8]) -> bool {
+    let mut place = 0;
+    while let Some(&instruction) = code.get(place) {
+        match instruction {
+            opcode::BALANCE | opcode::SELFBALANCE | opcode::SELFDESTRUCT => return true,
+            opcode::PUSH1..=opcode::PUSH32 => place += usize::from(instruction - opcode::PUSH1) + 1,
+            _ => {}
+        }
+        place += 1;
+    }
+    false
+}
+
+impl Effects {
+    /// What the journal of one transaction (or system call) holds.
+    pub fn from_journal(state: EvmState) -> Self {
+        let mut effects = Self::default();
+        for (address, entry) in state {
+            if !entry.is_touched() {
+                continue;
+            }
+            // EIP-161: an account that was touched and is empty ceases to exist. revm clears the
+            // touched flag or marks it created where that rule is not in force yet.
+            if entry.is_selfdestructed() || (entry.is_empty() && !entry.is_created()) {
+                effects.accounts.push(AccountEffect {
+                    address,
+                    account: None,
+                    storage_cleared: true,
+                    storage: Vec::new(),
+                });
+                continue;
+            }
+            let storage: Vec<(U256, U256)> =
+                entry.changed_storage_slots().map(|(slot, value)| (*slot, value.present_value)).collect();
+            if !entry.is_created() && !entry.is_changed() && storage.is_empty() {
+                continue;
+            }
+            let info = &entry.info;
+            if let Some(code) = &info.code
+                && !code.is_empty()
+                && (entry.is_created() || entry.original_info().code_hash != info.code_hash)
+            {
+                effects.codes.push((info.code_hash, Code(code.clone())));
+            }
+            effects.accounts.push(AccountEffect {
+                address,
+                account: Some(Account { nonce: info.nonce, balance: info.balance, code_hash: info.code_hash }),
+                storage_cleared: entry.is_created(),
+                storage,
+            });
+        }
+        effects
+    }
+}
+
+impl From<Effects> for ChangeSet {
+    /// The changes, where no fees are owed.
+    fn from(effects: Effects) -> Self {
+        let accounts = effects.accounts.into_iter().map(|effect| {
+            let AccountEffect { address, account, storage_cleared, storage } = effect;
+            (address, AccountChange { account, storage_cleared, storage: storage.into_iter().collect() })
+        });
+        Self { accounts: accounts.collect(), codes: effects.codes.into_iter().collect() }
+    }
+}
