@@ -1,13 +1,10 @@
 //! Senders from signatures, one by one or for a batch on many threads.
 
 use alloy_consensus::{EthereumTxEnvelope, TxEip4844};
-use alloy_primitives::{Address, B256, Signature, keccak256};
+use alloy_primitives::{Address, Signature, keccak256};
+use metis_secp256k1::{PublicKey, Signed, recover, recover_each};
 use metis_state_transition::{Block, DecodeError, DecodeProblem, RecoveredTransaction, Subject, decode_transaction};
 use rayon::prelude::*;
-use secp256k1::{
-    Message, SECP256K1,
-    ecdsa::{RecoverableSignature, RecoveryId},
-};
 
 /// The first item of a batch that could not be decoded or recovered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,15 +16,26 @@ pub struct BatchError {
     pub error: DecodeError,
 }
 
-/// The account that signed `hash`, by libsecp256k1; `None` where no key fits.
-fn recover(signature: &Signature, hash: B256) -> Option<Address> {
-    let id = RecoveryId::try_from(i32::from(signature.v())).ok()?;
-    let mut compact = [0u8; 64];
-    compact[..32].copy_from_slice(&signature.r().to_be_bytes::<32>());
-    compact[32..].copy_from_slice(&signature.s().to_be_bytes::<32>());
-    let recoverable = RecoverableSignature::from_compact(&compact, id).ok()?;
-    let key = SECP256K1.recover_ecdsa(Message::from_digest(hash.0), &recoverable).ok()?;
-    Some(Address::from_slice(&keccak256(&key.serialize_uncompressed()[1..])[12..]))
+type Envelope = EthereumTxEnvelope<TxEip4844>;
+
+/// Fewest transactions that are worth a thread: what one group of lanes recovers together.
+const CHUNK_SIZE_MIN: usize = 8;
+
+/// What a transaction's sender signed.
+fn signed(envelope: &Envelope) -> Signed {
+    let signature: &Signature = envelope.signature();
+    Signed {
+        digest: envelope.signature_hash().0,
+        r: signature.r().to_be_bytes(),
+        s: signature.s().to_be_bytes(),
+        is_y_odd: signature.v(),
+    }
+}
+
+/// The sender of a transaction that `key` signed.
+fn sender(key: Option<PublicKey>) -> Result<Address, DecodeError> {
+    let key = key.ok_or_else(|| DecodeError::new(Subject::Transaction, "s", DecodeProblem::Signature))?;
+    Ok(Address::from_slice(&keccak256(key)[12..]))
 }
 
 /// The sender of a transaction.
@@ -36,9 +44,8 @@ fn recover(signature: &Signature, hash: B256) -> Option<Address> {
 ///
 /// # Errors
 /// [`DecodeError`] on the signature.
-pub fn recover_sender(envelope: &EthereumTxEnvelope<TxEip4844>) -> Result<Address, DecodeError> {
-    let refuse = || DecodeError::new(Subject::Transaction, "s", DecodeProblem::Signature);
-    recover(envelope.signature(), envelope.signature_hash()).ok_or_else(refuse)
+pub fn recover_sender(envelope: &Envelope) -> Result<Address, DecodeError> {
+    sender(recover(&signed(envelope)))
 }
 
 /// Decodes one transaction and recovers its sender.
@@ -54,7 +61,12 @@ pub fn decode_and_recover(bytes: &[u8]) -> Result<RecoveredTransaction, DecodeEr
 /// Decodes a batch and recovers its senders on `threads` threads (0 = all cores, never more): one
 /// result per item, in order.
 pub fn decode_and_recover_batch(items: &[&[u8]], threads: usize) -> Vec<Result<RecoveredTransaction, DecodeError>> {
-    on_threads(threads, || items.par_iter().map(|bytes| decode_and_recover(bytes)).collect())
+    on_threads(threads, || {
+        let chunks = items.par_chunks(chunk_size(items.len()));
+        chunks
+            .flat_map_iter(|items| recover_chunk(items.iter().map(|bytes| decode_transaction(bytes)).collect()))
+            .collect()
+    })
 }
 
 /// Recovers the senders of a block's transactions on all cores.
@@ -62,15 +74,26 @@ pub fn decode_and_recover_batch(items: &[&[u8]], threads: usize) -> Vec<Result<R
 /// # Errors
 /// [`BatchError`] for the first transaction whose signature is wrong.
 pub fn recover_block(block: &Block) -> Result<Vec<RecoveredTransaction>, BatchError> {
-    let results = block
-        .body
-        .transactions
-        .par_iter()
-        .map(|envelope| {
-            recover_sender(envelope).map(|sender| RecoveredTransaction { envelope: envelope.clone(), sender })
-        })
-        .collect::<Vec<_>>();
-    all_or_first_error(results)
+    let transactions = &block.body.transactions;
+    let chunks = transactions.par_chunks(chunk_size(transactions.len()));
+    all_or_first_error(chunks.flat_map_iter(|chunk| recover_chunk(chunk.iter().cloned().map(Ok).collect())).collect())
+}
+
+/// How many transactions a thread takes at a time: whole groups of lanes, a few for each thread.
+fn chunk_size(count: usize) -> usize {
+    let share = count.div_ceil(rayon::current_num_threads());
+    share.next_multiple_of(CHUNK_SIZE_MIN).clamp(CHUNK_SIZE_MIN, 16 * CHUNK_SIZE_MIN)
+}
+
+/// The senders of transactions, as far as they could be decoded, on this thread.
+fn recover_chunk(decoded: Vec<Result<Envelope, DecodeError>>) -> Vec<Result<RecoveredTransaction, DecodeError>> {
+    let signed: Vec<Signed> = decoded.iter().flatten().map(signed).collect();
+    let mut keys = recover_each(&signed).into_iter();
+    let mut with_sender = |envelope: Envelope| {
+        let sender = sender(keys.next().flatten())?;
+        Ok(RecoveredTransaction { envelope, sender })
+    };
+    decoded.into_iter().map(|envelope| with_sender(envelope?)).collect()
 }
 
 /// All of a batch, or the error of the first item that is wrong, whatever the threads found first.
