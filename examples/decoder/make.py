@@ -16,9 +16,9 @@ import numpy as np
 
 from examples.decoder.graph import step_graph
 from examples.decoder.network import CONTEXT, Array, Weights, losses, trained
-from examples.minilm.sentences import sentences
 from metis.ai import ModelFile, Session, save
 from metis.ai.quantise import quantise_graph
+from metis.ai.sentences import sentences
 
 _STEPS = 600
 _COMPARED = 20

@@ -7,7 +7,7 @@ interface Inference {
 
 /// @title Digit bounty
 /// @notice Pays whoever first brings an image in which the classifier sees the asked digit.
-/// @dev The classifier's first output has one int32 score for each of ten digits, little-endian.
+/// @dev The classifier has one output: a score for each of ten digits.
 contract DigitBounty {
     Inference private constant INFERENCE = Inference(0x4d45544953000000000000000000000000000001);
 
@@ -41,18 +41,21 @@ contract DigitBounty {
     }
 
     /// @notice The digit with the greatest of ten scores, the first of equal ones.
+    /// @param scores Ten signed integers of one, two, four or eight bytes, little-endian.
     function classify(bytes memory scores) public pure returns (uint8 best) {
-        if (scores.length < 40) revert NoScores(scores.length);
-        int32 greatest = type(int32).min;
-        for (uint8 index = 0; index < 10; index++) {
-            uint32 raw = 0;
-            for (uint256 place = 4; place > 0; place--) {
-                raw = (raw << 8) | uint8(scores[index * 4 + place - 1]);
+        uint256 width = scores.length / 10;
+        if (width == 0 || width > 8 || scores.length != width * 10) revert NoScores(scores.length);
+        int256 greatest = type(int256).min;
+        for (uint8 place = 0; place < 10; place++) {
+            uint256 raw = 0;
+            for (uint256 byteAt = width; byteAt > 0; byteAt--) {
+                raw = (raw << 8) | uint8(scores[place * width + byteAt - 1]);
             }
-            int32 score = int32(raw);
+            // The sign is the highest bit of the last byte.
+            int256 score = int256(raw << (256 - 8 * width)) >> (256 - 8 * width);
             if (score > greatest) {
                 greatest = score;
-                best = index;
+                best = place;
             }
         }
     }

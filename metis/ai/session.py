@@ -78,6 +78,21 @@ class Session:
             raise InvalidInput(name, "it takes whole numbers")
         return array.astype(np.int64).reshape(declared.shape)
 
+    def call_input(self, sample: Mapping[str, Array]) -> bytes:
+        """
+        One run's inputs as a contract gives them to ``infer`` (docs/inference.md).
+
+        Raises
+        ------
+        InvalidInput : one is missing, or has values that it cannot take.
+        """
+        raw = bytearray()
+        for name, declared in zip(self.names, self._file.graph.inputs, strict=True):
+            if name not in sample:
+                raise InvalidInput(name, "it is missing")
+            raw += self.integers(name, sample[name]).astype(f"<i{declared.dtype.size_bytes}").tobytes()
+        return bytes(raw)
+
     def run(self, arrays: Mapping[str, Array]) -> Results:
         """
         Run every sample; a model with states goes on from one to the next.

@@ -29,6 +29,7 @@ def publish(
     """
     require_extra()
     from metis.ai import ModelStore, load
+    from metis.cli.node_client import NodeClient
     from metis.cli.registry_client import RegistryClient
     from metis.node.models import default_store
 
@@ -38,7 +39,8 @@ def publish(
     report: dict[str, Any] = {"model_id": hex_text(model_id), "store": url}
     if rpc:
         size_bytes = len(opened.graph_bytes) + opened.weights_length
-        with RegistryClient(rpc) as client:
+        with NodeClient(rpc) as node:
+            client = RegistryClient(node)
             sender = owner or client.first_account()
             if client.owner(model_id) is None:
                 client.register(model_id, sender, price_wei, url, secrets.token_bytes(32))

@@ -33,8 +33,8 @@ class _RootGroup(LazyGroup):
         "ai": ("metis.cli.ai:app", "Quantise, run and inspect models: the same bits on every machine."),
         "bench": ("metis.cli.bench:app", "Measure this machine, beside a rival in the same run."),
         "demo": (
-            "metis.cli.demo:demo",
-            "Execute blocks of real transactions on a fresh store and show what happened.",
+            "metis.cli.demo.command:demo",
+            "Show all of Hyperion in one run: models, contracts, users, a crash, a verifier.",
         ),
         "dev": (
             "metis.cli.dev_command:app",

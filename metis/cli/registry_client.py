@@ -1,47 +1,37 @@
-"""The registry of models over JSON-RPC, with accounts that the node signs for."""
+"""The registry of models on a node's chain, with accounts that the node signs for."""
 
 from __future__ import annotations
 
-import types
-from typing import Any, Self
+from typing import Any
 
-import httpx
 from eth_abi.abi import decode, encode
 
+from metis.cli.contract_files import call_data
+from metis.cli.node_client import NodeClient
 from metis.engine import keccak256
 from metis.sdk import MODEL_REGISTRY
 from metis.types import Hash32, UpstreamError
 
 __all__ = ["RegistryClient"]
 
-_TIMEOUT_S = 30.0
 _MODEL = ["address", "uint256", "uint256", "uint256", "uint256", "string"]
 
 
 class RegistryClient:
     """
-    One node's registry.
+    The registry as one node knows it.
 
     Methods raise :class:`metis.types.UpstreamError` where the node does not answer, or refuses.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._http = httpx.Client(timeout=_TIMEOUT_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self._http.close()
+    def __init__(self, node: NodeClient) -> None:
+        self._node = node
 
     def first_account(self) -> str:
         """The first account that the node signs for."""
-        accounts = self._ask("eth_accounts")
+        accounts = self._node.ask("eth_accounts")
         if not accounts:
-            raise UpstreamError("answer", self._url, "the node signs for no account; name one with --owner")
+            raise UpstreamError("answer", self._node.url, "the node signs for no account; name one with --owner")
         return str(accounts[0])
 
     def owner(self, model_id: Hash32) -> str | None:
@@ -61,7 +51,7 @@ class RegistryClient:
         """The block from which a model is active; None where it is not and the sequencer is not the node's."""
         if self._model(model_id)[2] == 0:
             (sequencer,) = decode(["address"], self._call("sequencer()"))
-            if sequencer not in {account.lower() for account in self._ask("eth_accounts")}:
+            if sequencer not in {account.lower() for account in self._node.ask("eth_accounts")}:
                 return None
             self._send(sequencer, "activate(bytes32,uint256)", model_id, size_bytes)
         active_from: int = self._model(model_id)[2]
@@ -72,34 +62,18 @@ class RegistryClient:
         return tuple(model)
 
     def _call(self, signature: str, *values: Any) -> bytes:
-        call = {"to": f"0x{MODEL_REGISTRY.hex()}", "data": _data(signature, values)}
-        output = bytes.fromhex(self._ask("eth_call", call, "latest")[2:])
+        call = {"to": f"0x{MODEL_REGISTRY.hex()}", "data": f"0x{call_data(signature, *values).hex()}"}
+        output = bytes.fromhex(self._node.ask("eth_call", call, "latest")[2:])
         if not output:
-            raise UpstreamError("answer", self._url, "the chain has no registry of models")
+            raise UpstreamError("answer", self._node.url, "the chain has no registry of models")
         return output
 
     def _send(self, sender: str, signature: str, *values: Any) -> None:
-        transaction = {"from": sender, "to": f"0x{MODEL_REGISTRY.hex()}", "data": _data(signature, values)}
-        receipt = self._ask("eth_sendTransactionSync", transaction)
+        data = f"0x{call_data(signature, *values).hex()}"
+        transaction = {"from": sender, "to": f"0x{MODEL_REGISTRY.hex()}", "data": data}
+        receipt = self._node.ask("eth_sendTransactionSync", transaction)
         if receipt["status"] != "0x1":
             name = signature.partition("(")[0]
-            raise UpstreamError("answer", self._url, f"{name} reverted in transaction {receipt['transactionHash']}")
-
-    def _ask(self, method: str, *params: Any) -> Any:
-        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        try:
-            answer = self._http.post(self._url, json=request).json()
-        except httpx.HTTPError as error:
-            raise UpstreamError("unreachable", self._url, str(error)) from None
-        except ValueError as error:
-            raise UpstreamError("garbage", self._url, str(error)) from None
-        if not isinstance(answer, dict) or "result" not in answer:
-            problem = answer.get("error", {}).get("message", "no result") if isinstance(answer, dict) else "no object"
-            raise UpstreamError("answer", self._url, f"{method}: {problem}")
-        return answer["result"]
-
-
-def _data(signature: str, values: tuple[Any, ...]) -> str:
-    types_ = signature[signature.index("(") + 1 : -1]
-    encoded = encode(types_.split(",") if types_ else [], values)
-    return f"0x{(keccak256(signature.encode())[:4] + encoded).hex()}"
+            raise UpstreamError(
+                "answer", self._node.url, f"{name} reverted in transaction {receipt['transactionHash']}"
+            )

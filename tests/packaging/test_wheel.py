@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -104,8 +103,7 @@ def test_installed_wheel__engine__is_imported_from_the_environment(environment: 
     assert Path(where.strip()).is_relative_to(environment)
 
 
-def test_installed_wheel__demo__runs_and_reports(environment: Path, empty_folder: Path) -> None:
-    report = json.loads(run_installed(environment, empty_folder, "metis", "demo", "--json"))
-    assert isinstance(report, dict)
-    assert report
-    assert list(empty_folder.iterdir()) == [], "the demonstration left files behind"
+def test_installed_wheel__chain_of_a_preset__builds_a_block(environment: Path, empty_folder: Path) -> None:
+    program = "from metis.sdk import Network; print(Network.from_preset('hyperion').open().build([]).block.number)"
+    assert run_installed(environment, empty_folder, "python", "-W", "error", "-c", program).strip() == "1"
+    assert list(empty_folder.iterdir()) == [], "it left files behind"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from metis import engine
-from metis.cli.demo_story import Wallet, deploy_block, load_contract
+from metis.cli.contract_files import load_contract
 from metis.engine import BlockHandle
 from metis.sdk import Chain, Network
 from metis.types import BlockAttributes, Hash32, TimestampS
+from tests.story import Wallet, deploy_block
 
 __all__ = ["SampleChain", "sample_chain"]
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metis import engine
-from metis.cli.demo_story import DEVELOPMENT_MNEMONIC
 from metis.engine import MemoryStore
 from metis.sdk import Network
 from metis.types import Account, Address, Wei
 from tests.property.programs import init_codes
 from tests.property.reference_trie import state_trie
+from tests.story import DEVELOPMENT_MNEMONIC
 
 GWEI = 10**9
 PEOPLE_COUNT = 3

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metis.cli.demo_story import load_contract
+from metis.cli.contract_files import load_contract
 from metis.cli.dev_chain import open_chain
 from metis.engine import Node
 from metis.node.config import NodeConfig

@@ -104,6 +104,8 @@ def test_third_party_package__is_imported__only_when_declared(folder: str) -> No
             outside = roots - sys.stdlib_module_names - ours - declared
             if path.parts[:2] == ("metis", "ai"):
                 outside -= distributions(extras["ai"])
+            if path.parts[:3] == ("metis", "cli", "demo"):
+                outside -= distributions(extras["ai"]) | distributions(extras["demo"])
             assert not outside, f"{path} imports {sorted(outside)}: declare it in pyproject.toml"
 
 

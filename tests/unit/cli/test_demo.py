@@ -1,138 +1,100 @@
-"""``metis demo``: the story holds, on every preset, and a broken engine would be noticed."""
+"""What the demonstration shows of what it found."""
 
 from __future__ import annotations
 
+import html.parser
+import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metis.cli import main
-from metis.cli.demo_json import demo_object
-from metis.cli.demo_report import print_demo
-from metis.cli.demo_run import DemoResult, run_demo
-
-ABSENT = Path("/nonexistent/block.json.xz")
-
-
-@pytest.fixture(scope="module")
-def result() -> DemoResult:
-    return run_demo("hyperion", ABSENT)
+from metis.cli.demo.json_lines import summary
+from metis.cli.demo.models import train_digits
+from metis.cli.demo.page import page
+from metis.cli.demo.results import Crash, Crowd, LanguageModel, PublishedModel, Results, Score, Verdict, Wave
+from metis.cli.demo.tables import tables
+from metis.cli.demo.terminal import TerminalTelling
+from metis.types import Hash32
 
 
-@pytest.mark.parametrize("preset", ["ethereum", "hyperion"])
-def test_demo__on_every_preset__is_as_it_should_be(preset: str) -> None:
-    result = run_demo(preset, ABSENT)
-
-    assert result.problems == ()
-    assert (result.collected_wei is None) == (preset == "ethereum")
-    assert result.base_fees_wei > 0
-
-
-def test_demo__blocks__hold_every_type_and_every_ending(result: DemoResult) -> None:
-    included = [entry for block in result.blocks for entry in block.included]
-    refused = [entry for block in result.blocks for entry in block.refused]
-
-    assert {entry.transaction.type for entry in included} == {0, 1, 2, 3, 4}
-    assert {entry.result for entry in included} == {"success", "revert", "out-of-gas"}
-    assert {entry.explanation for entry in included} == {
-        "",
-        "token: insufficient balance",
-        "token: insufficient allowance",
-    }
-    assert [entry.error.reason for entry in refused] == ["nonce-too-high", "insufficient-funds"]
+def results() -> Results:
+    """One of everything."""
+    model = PublishedModel("digits", Hash32(bytes(32)), 1_000, 2_000, 12_000, Score("right answers", 0.97, 0.96))
+    wave = Wave(transactions=60, inferences=45, succeeded=58, blocks=1, gas=39_000_000, send_ms=40, mine_ms=160)
+    return Results(
+        machine={"machine": "a <machine>"},
+        models=[model],
+        crowd=Crowd((wave,), 60, 12, 11, 9, 45, 45),
+        crash=Crash(79, 0, 46, 47, 30, 400),
+        verdict=Verdict(48, 145, 0, 900, {"block": "another root", "model": "another hash"}),
+        language_model=LanguageModel(456_000_000, 700, 70, 4_000),
+    )
 
 
-def test_demo__token__moves_as_the_story_says(result: DemoResult) -> None:
-    assert result.proof.balance == 800 * 10**18
-    assert result.proof.forgery_refused
-    batch = next(entry for block in result.blocks for entry in block.included if entry.transaction.type == 4)
-    assert len(batch.receipt.logs) == 2
-    (authorization,) = batch.transaction.authorization_list
-    assert authorization.authority == batch.transaction.sender
+def test_summary__of_everything__has_what_the_documentation_names() -> None:
+    said = summary(results())
+    assert said["ok"] is True
+    assert (said["blocks"], said["transactions"], said["inferences"], said["lost_after_kill"]) == (48, 145, 45, 0)
+    assert said["verifier"] == {"blocks": 48, "mismatches": 0}
+    assert said["accuracy"] == {"float": 0.97, "quantised": 0.96}
+    assert said["vm_speedup"] == 10.0
+    json.dumps(said)
 
 
-def test_demo__twice__makes_the_same_blocks(result: DemoResult) -> None:
-    again = run_demo("hyperion", ABSENT)
-
-    assert [block.rlp for block in again.blocks] == [block.rlp for block in result.blocks]
-
-
-def test_demo__as_text__tells_everything(result: DemoResult, capsys: pytest.CaptureFixture[str]) -> None:
-    print_demo(result)
-
-    text = capsys.readouterr().out
-    for expected in (
-        "hyperion: chain 7133717, rules of Osaka",
-        "nonce-too-high",
-        "insufficient-funds",
-        "token: insufficient balance",
-        "out-of-gas",
-        "the same block hashes, state roots and receipts",
-        "a balance of one unit more is refused",
-        f"left out: {ABSENT} is not there",
-        "Everything is as it should be.",
-        result.blocks[-1].block.header.state_root.hex(),
-    ):
-        assert expected in " ".join(text.split())
+def test_summary__with_a_problem__is_not_ok() -> None:
+    broken = results()
+    broken.problems.append("a block was lost")
+    assert summary(broken)["ok"] is False
+    assert "Something is not as it should be." in page(broken)
 
 
-def test_demo__with_a_problem__says_so(result: DemoResult, capsys: pytest.CaptureFixture[str]) -> None:
-    print_demo(replace(result, problems=("re-execution of block 2: another state root",)))
+def test_page__of_everything__is_whole_and_shows_every_cell_of_every_table() -> None:
+    text = page(results())
+    opened: list[str] = []
 
-    text = capsys.readouterr().out
-    assert "NOT AS EXPECTED  re-execution of block 2: another state root" in text
-    assert "it does not agree" in text
-    assert "Everything is as it should be" not in text
+    class Reader(html.parser.HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in {"meta", "rect"}:
+                opened.append(tag)
+            assert not {"src", "href"} & {name for name, _ in attrs}, "the page loads something"
 
+        def handle_endtag(self, tag: str) -> None:
+            if tag != "rect":
+                assert opened.pop() == tag
 
-def test_demo_command__as_json__prints_one_object(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, result: DemoResult, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("METIS_FIXTURES", str(tmp_path))
-
-    exit_code = main(["demo", "--json"])
-
-    printed = json.loads(capsys.readouterr().out)
-    assert exit_code == 0
-    assert printed["passed"] is True
-    assert printed["mainnet_block"] is None
-    assert printed["reexecution"]["agrees"] is True
-    assert [block["state_root"] for block in printed["blocks"]] == [
-        f"0x{block.block.header.state_root.hex()}" for block in result.blocks
-    ]
-    assert [entry["reason"] for entry in printed["blocks"][1]["skipped"]] == ["nonce-too-high", "insufficient-funds"]
+    Reader().feed(text)
+    assert opened == []
+    assert "a &lt;machine&gt;" in text
+    for table in tables(results()):
+        for cell in (cell for row in table.rows for cell in row):
+            assert cell in text
 
 
-def test_demo_command__when_something_is_wrong__exits_with_one(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, result: DemoResult
-) -> None:
-    broken = replace(result, problems=("re-execution of block 2: another state root",))
-    monkeypatch.setattr("metis.cli.demo_run.run_demo", lambda *_: broken)
-
-    exit_code = main(["demo", "--json"])
-
-    printed = json.loads(capsys.readouterr().out)
-    assert exit_code == 1
-    assert (printed["passed"], printed["reexecution"]["agrees"]) == (False, False)
-    assert printed["problems"] == list(broken.problems)
+def test_terminal__that_is_a_file__gets_no_progress_and_short_hashes() -> None:
+    out = io.StringIO()
+    telling = TerminalTelling(out)
+    telling.begin("step", "A step")
+    telling.progress("half of it")
+    telling.done("it proves that", {"id": f"0x{bytes(32).hex()}"})
+    telling.end(results())
+    assert "half of it" not in out.getvalue()
+    assert "0x00000000…00000000" in out.getvalue()
+    assert out.getvalue().endswith("Everything is as it should be.\n")
 
 
-def test_demo_command__an_unknown_preset__lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    exit_code = main(["demo", "--preset", "andromeda"])
+def test_digits__trained_here__lose_nothing_as_integers() -> None:
+    digits = train_digits()
+    assert len(digits.labels) == 360
+    assert digits.float_accuracy > 0.95
+    assert digits.integer_accuracy > digits.float_accuracy - 0.01
+    assert len({len(given) for given in digits.inputs()}) == 1
+    assert np.isclose((digits.answers() == digits.labels).mean(), digits.integer_accuracy)
 
-    assert exit_code == 2
-    assert "ethereum, hyperion" in capsys.readouterr().err
 
-
-def test_demo__with_the_recorded_mainnet_block__compares_its_logs(fixtures: Path) -> None:
-    path = fixtures / "mainnet-blocks" / "18920116.json.xz"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-
-    result = run_demo("hyperion", path)
-
-    assert result.passed
-    assert demo_object(result)["mainnet_block"]["different_log_count"] == 0
-    assert demo_object(result)["mainnet_block"]["transaction_count"] == 146
+def test_demo__in_a_folder_that_cannot_be_made__says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["demo", "--fast", "--folder", str(tmp_path / "file" / "x")]) == 2
+    assert "x" in capsys.readouterr().err

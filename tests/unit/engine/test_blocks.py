@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from metis import engine
-from metis.cli.demo_story import Wallet
 from metis.engine import ChainSpec
 from metis.rpc.namespaces.trie_root import list_root
 from metis.sdk import Chain, MemoryStateStore, Network
@@ -27,6 +26,7 @@ from metis.types import (
     Wei,
     Withdrawal,
 )
+from tests.story import Wallet
 
 GWEI = 10**9
 

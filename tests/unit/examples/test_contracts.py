@@ -16,7 +16,7 @@ import pytest
 from eth_abi.abi import decode, encode
 
 from metis import engine
-from metis.cli.demo_story import Contract, load_contract
+from metis.cli.contract_files import Contract, load_contract
 from metis.engine import MemoryStore
 from metis.sdk import MemoryStateStore
 from metis.types import (

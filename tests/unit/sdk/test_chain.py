@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from metis import engine
-from metis.cli.demo_story import Wallet, load_contract
+from metis.cli.contract_files import load_contract
 from metis.sdk import Chain, Network
 from metis.types import Address, InvalidBlock, InvalidTransaction, TimestampS
 from metis.types.units import Wei
+from tests.story import Wallet
 
 # PUSH0 CALLDATALOAD BLOCKHASH PUSH0 MSTORE PUSH1 32 PUSH0 RETURN, as init code that returns it.
 _BLOCK_HASH_OF = bytes.fromhex("5f35405f5260205ff3")

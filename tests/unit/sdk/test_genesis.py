@@ -10,12 +10,12 @@ import pytest
 from eth_account import Account as Signer
 
 from metis import engine
-from metis.cli.demo_story import DEVELOPMENT_MNEMONIC
 from metis.sdk import CollectedFees, EthereumFees, Network
 from metis.sdk.chain_constants import ChainConstants
 from metis.sdk.genesis import genesis_document
 from metis.sdk.system_contracts import SYSTEM_CONTRACTS
 from metis.types import Account, Address, Gas, GenesisError, Wei
+from tests.story import DEVELOPMENT_MNEMONIC
 
 # Chain ids of live networks that ours must not be: Ethereum, its test networks, Metis' networks.
 LIVE_CHAIN_IDS = {1, 10, 17_000, 560_048, 11_155_111, 1_088, 59_902, 133_717, 133_718, 52_924}

@@ -1,35 +1,32 @@
 """
-The demonstration's transactions: what ten people do in three blocks.
+Transactions of every type: what ten people do in three blocks.
 
-Everything is signed with eth-account, as a wallet would, and reaches the engine as bytes. Each step
-says what should become of it, so that the demonstration checks itself.
+Everything is signed with eth-account, as a wallet would, and reaches the engine as bytes. Each step says what should
+become of it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from metis.cli.contract_files import Contract
 from metis.engine import keccak256
 from metis.types import Address
 
 __all__ = [
     "DEVELOPMENT_MNEMONIC",
-    "Contract",
     "Step",
     "Wallet",
     "allowance_block",
     "deploy_block",
-    "load_contract",
     "token_balance",
     "token_balance_slot",
     "token_block",
@@ -49,16 +46,6 @@ _ZERO_BLOB_VERSIONED_HASH = b"\x01" + hashlib.sha256(b"\xc0" + bytes(47)).digest
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
-    """A compiled contract: what to deploy, and where its variables are stored."""
-
-    name: str
-    source: str
-    bytecode: bytes
-    storage_slots: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """
     One signed transaction of the story.
@@ -73,13 +60,6 @@ class Step:
     what: str
     raw: bytes
     expected: str = "success"
-
-
-def load_contract(name: str) -> Contract:
-    """Read a compiled contract that comes with Metis; its source is under examples/."""
-    artefact = json.loads((resources.files("metis.cli") / "contracts" / f"{name}.json").read_bytes())
-    bytecode = bytes.fromhex(artefact["bytecode"].removeprefix("0x"))
-    return Contract(artefact["contract"], artefact["source"], bytecode, artefact["storage_slots"])
 
 
 class Wallet:

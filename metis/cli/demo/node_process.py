@@ -1,0 +1,93 @@
+"""A node in a process of its own: started, killed, started again, and never left behind."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metis.types import UpstreamError
+
+__all__ = ["NodeProcess"]
+
+_STOP_TIMEOUT_S = 20.0
+
+
+class NodeProcess:
+    """
+    ``metis dev`` on a free port.
+
+    Parameters
+    ----------
+    options : of the command. environment : over this process's own. log : gets what it writes to stderr.
+    """
+
+    def __init__(self, options: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self._command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", *options]
+        self._environment = {**os.environ, **environment}
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self.started: dict[str, Any] = {}
+        atexit.register(self.kill)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return str(self.started["http"])
+
+    def start(self) -> None:
+        """
+        Start it and wait until it answers.
+
+        Raises
+        ------
+        UpstreamError : it ended before.
+        """
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - this program itself
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._environment,
+                # Ctrl-C reaches the demonstration alone, which then ends its node in order.
+                start_new_session=True,
+            )
+        line = self._process.stdout.readline() if self._process.stdout is not None else ""
+        self.started = json.loads(line) if line else {}
+        if "http" not in self.started:
+            self.kill()
+            raise UpstreamError("unreachable", "metis dev", f"it ended at its start; {self._log} says why")
+
+    def kill(self) -> None:
+        """End it as a power cut would, compile workers included."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int | None:
+        """End it in order; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        try:
+            if how is signal.SIGKILL:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.send_signal(how)
+            code = process.wait(_STOP_TIMEOUT_S)
+        except ProcessLookupError:
+            code = process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait(_STOP_TIMEOUT_S)
+        if process.stdout is not None:
+            process.stdout.close()
+        return code

@@ -1,0 +1,111 @@
+"""
+A second node: every block again from its bytes, one transaction after the other, interpreted, in memory.
+
+It shares nothing with the first but the genesis and the store of models.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from metis import engine
+from metis.ai import ModelStore
+from metis.cli.demo.results import Verdict
+from metis.cli.dev_chain import open_chain
+from metis.cli.node_client import NodeClient
+from metis.node.config import NodeConfig
+from metis.node.models import ModelService
+from metis.types import Hash32, MetisError
+
+__all__ = ["Verifier"]
+
+_TAMPERED_BYTES: Final = 24
+
+
+class Verifier:
+    """
+    A node that believes nothing.
+
+    Parameters
+    ----------
+    settings : those of the first node, for the genesis and the stores of models.
+    """
+
+    def __init__(self, settings: NodeConfig) -> None:
+        chain = open_chain(settings)
+        self._models = ModelService(settings.models, chain.genesis)
+        genesis = json.dumps(chain.genesis).encode()
+        self._node = engine.Node.open(genesis, chain.accounts, models=self._models.models)
+
+    def verify(self, client: NodeClient, progress: Callable[[str], None]) -> Verdict:
+        """Execute all blocks of a node's chain and compare everything; try forgeries of the last one before it."""
+        head = int(client.ask("eth_blockNumber"), 16)
+        genesis = client.ask("eth_getBlockByNumber", "0x0", False)
+        mismatches = int(f"0x{self._node.genesis_hash.hex()}" != genesis["hash"])
+        transactions, execute_s, refused = 0, 0.0, {}
+        for number in range(1, head + 1):
+            progress(f"block {number} of {head}")
+            raw = bytes.fromhex(client.ask("debug_getRawBlock", hex(number))[2:])
+            if number == head:
+                refused["block"] = self._refuses(raw)
+            began_s = time.perf_counter()
+            try:
+                self._import(raw)
+            except MetisError:
+                mismatches += 1
+                break
+            execute_s += time.perf_counter() - began_s
+            theirs = client.ask("debug_getRawReceipts", hex(number))
+            ours = [f"0x{receipt.hex()}" for receipt in self._node.raw_receipts(number) or []]
+            mismatches += ours != theirs
+            transactions += len(theirs)
+        return Verdict(head, transactions, mismatches, execute_s * 1e3, refused)
+
+    def _import(self, raw: bytes) -> None:
+        block = engine.decode_block(raw)
+        self._models.ask(lambda: self._node.import_block(block))
+
+    def _refuses(self, raw: bytes) -> str:
+        """Change single bytes of a block; what is said of the first, or "" where one passes for the block."""
+        block_hash = engine.decode_block(raw).hash
+        chosen = random.Random(0)  # noqa: S311 - which bytes does not matter
+        said = ""
+        for _ in range(_TAMPERED_BYTES):
+            changed = bytearray(raw)
+            changed[chosen.randrange(len(raw))] ^= 1 << chosen.randrange(8)
+            try:
+                block = engine.decode_block(bytes(changed))
+                if block.hash == block_hash:
+                    self._models.ask(lambda block=block: self._node.import_block(block))  # type: ignore[misc]
+                    return ""
+                said = said or f"its hash is 0x{block.hash.hex()[:8]}…, not 0x{block_hash.hex()[:8]}…"
+            except MetisError as error:
+                said = said or str(error)
+        return said
+
+
+def refuses_model(store: ModelStore, model_id: Hash32) -> str:
+    """Change one byte of a model's weights in a copy of the store; what is said, or "" where it is accepted."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "store"
+        shutil.copytree(store.url, copy)
+        manifest: Mapping[str, Any] = json.loads((copy / "models" / f"{model_id.hex()}.json").read_bytes())
+        leaf = str(manifest["leaves"][0]).removeprefix("0x")
+        chunk = next(
+            path for path in (copy / "objects").rglob("*") if path.is_file() and path.name.endswith(leaf[-40:])
+        )
+        changed = bytearray(chunk.read_bytes())
+        changed[len(changed) // 2] ^= 1
+        chunk.write_bytes(changed)
+        try:
+            ModelStore(copy).fetch(model_id, Path(folder) / "model")
+        except MetisError as error:
+            return str(error)
+    return ""

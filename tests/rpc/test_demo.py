@@ -1,0 +1,66 @@
+"""``metis demo`` as its user runs it: the whole story, and what is left when it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.rpc.running_node import PROMPT_S
+
+COMMAND = [sys.executable, "-m", "metis.cli", "demo", "--fast"]
+
+
+def _environment(tmp_path: Path) -> dict[str, str]:
+    # Without the encoder and the fixtures: they take long, and must not be needed.
+    return {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "METIS_FIXTURES": str(tmp_path / "none")}
+
+
+def _nodes_in(folder: Path) -> list[int]:
+    """Processes whose command line names a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in command and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_demo__without_what_must_be_downloaded__shows_the_rest(tmp_path: Path) -> None:
+    command = [*COMMAND, "--json", "--folder", str(tmp_path / "demo"), "--report", str(tmp_path / "report.html")]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(tmp_path), timeout=200, check=False)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    *steps, said = map(json.loads, done.stdout.splitlines())
+    assert {step["step"] for step in steps if "left_out" in step} == {"encoder", "language-model"}
+    assert said["ok"] is True
+    assert said["lost_after_kill"] == 0
+    assert said["verifier"]["mismatches"] == 0
+    assert said["inferences"] > 0
+    assert "Everything is as it should be." in (tmp_path / "report.html").read_text()
+    assert _nodes_in(tmp_path / "demo") == []
+
+
+@pytest.mark.parametrize("after_s", [1.0, 3.0, 6.0])
+@pytest.mark.timeout(120)
+def test_demo__interrupted__leaves_no_process_behind(tmp_path: Path, after_s: float) -> None:
+    folder = tmp_path / "demo"
+    command = [*COMMAND, "--folder", str(folder), "--report", str(tmp_path / "report.html")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment(tmp_path)
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    # Before Python has come to the program, the signal itself ends it.
+    assert process.wait(PROMPT_S) in {130, -signal.SIGINT}
+    assert _nodes_in(folder) == []
