@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from metis.cli.demo.page import page
+from metis.cli.demo.tables import tables
+from tests.rpc.client_programs import CLIENTS, require, run
 from tests.rpc.running_node import PROMPT_S
+from tests.unit.cli.demo_results import results
 
 COMMAND = [sys.executable, "-m", "metis.cli", "demo", "--fast"]
 
@@ -49,6 +53,19 @@ def test_demo__without_what_must_be_downloaded__shows_the_rest(tmp_path: Path) -
     assert said["inferences"] > 0
     assert "Everything is as it should be." in (tmp_path / "report.html").read_text()
     assert _nodes_in(tmp_path / "demo") == []
+
+
+def test_page__in_a_browser__shows_verdict_charts_and_tables(tmp_path: Path) -> None:
+    browser = require("browser")
+    report = tmp_path / "report.html"
+    report.write_text(page(results()), encoding="utf-8")
+    seen = json.loads(run(browser, tmp_path, "node", CLIENTS / "browser" / "page_check.mjs", report))
+    assert seen["problems"] == []
+    assert seen["verdict"] == "Everything is as it should be."
+    assert not seen["overflows"]
+    assert seen["cells"] == sum(len(row) for table in tables(results()) for row in table.rows)
+    # Of the language model the interpreter's bar is ten times the compiled code's.
+    assert seen["bars"][0] == pytest.approx(10 * seen["bars"][1], rel=0.01)
 
 
 @pytest.mark.parametrize("after_s", [1.0, 3.0, 6.0])

@@ -172,7 +172,7 @@ def _encoder_path() -> Path:
 
 
 def publish(
-    file: ModelFile, store: ModelStore, registry: RegistryClient, owner: str, price_wei: int, score: Score
+    name: str, file: ModelFile, store: ModelStore, registry: RegistryClient, owner: str, price_wei: int, score: Score
 ) -> tuple[PublishedModel, int]:
     """
     Store a model, register it for its owner and activate it.
@@ -192,5 +192,4 @@ def publish(
     if active_from is None:
         raise UpstreamError("answer", "metis dev", "it does not sign for the sequencer, who activates models")
     proven = Session(file).proven
-    name = file.description.source
     return PublishedModel(name, model_id, proven.cost.macs, size_bytes, gas_of(proven), score), active_from

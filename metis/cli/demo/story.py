@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from metis.ai import ModelStore
+from metis.ai import ModelFile, ModelStore
 from metis.cli.bench.machine import commit, machine
 from metis.cli.contract_files import call_data, load_contract
 from metis.cli.demo.crowd import Mined, crash, estimates, run_wave
@@ -15,7 +15,7 @@ from metis.cli.demo.knowledge import ANSWERS, QUESTIONS
 from metis.cli.demo.language import measure_language_model
 from metis.cli.demo.models import Digits, Encoder, publish, train_digits
 from metis.cli.demo.node_process import NodeProcess
-from metis.cli.demo.results import Crowd, Results, Score, Wave
+from metis.cli.demo.results import Crowd, PublishedModel, Results, Score, Wave
 from metis.cli.demo.telling import Telling
 from metis.cli.demo.users import Message, Users
 from metis.cli.demo.verifier import Verifier, refuses_model
@@ -121,7 +121,7 @@ class Story:
         self._digits: Digits = train_digits()
         digits = self._digits
         score = Score("right answers", digits.float_accuracy, digits.integer_accuracy)
-        self._publish(digits.file, score)
+        self._publish("digits, trained here", digits.file, score)
         self._problem(
             f"digits: {digits.integer_accuracy:.1%} right after {digits.float_accuracy:.1%}",
             unless=digits.integer_accuracy >= digits.float_accuracy - 0.01,
@@ -144,7 +144,9 @@ class Story:
             self._telling.left_out(why)
             return
         encoder = self._encoder
-        model = self._publish(encoder.file, Score("cosine to the float model", 1.0, encoder.cosine_mean))
+        model = self._publish(
+            "all-MiniLM-L6-v2", encoder.file, Score("cosine to the float model", 1.0, encoder.cosine_mean)
+        )
         self._telling.done(
             "its id is the hash of graph, weights and tokenizer: whoever has the id has the model, or nothing",
             {
@@ -155,10 +157,10 @@ class Story:
             },
         )
 
-    def _publish(self, file: Any, score: Score) -> Any:
+    def _publish(self, name: str, file: ModelFile, score: Score) -> PublishedModel:
         registry = RegistryClient(self.client)
         owner = f"0x{self._users.addresses[_OWNER].hex()}"
-        model, active_from = publish(file, self._store, registry, owner, _PRICE_WEI, score)
+        model, active_from = publish(name, file, self._store, registry, owner, _PRICE_WEI, score)
         self.results.models.append(model)
         missing = active_from - int(self.client.ask("eth_blockNumber"), 16)
         if missing > 0:

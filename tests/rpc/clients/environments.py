@@ -140,6 +140,7 @@ ENVIRONMENTS = {
         Environment("web3", "web3.py"),
         Environment("javascript", "viem, ethers and cast"),
         Environment("foundry", "forge, and Solidity's compiler"),
+        Environment("browser", "Chromium without a window"),
         Environment("boa", "titanoboa and Vyper", long=True),
         Environment("ape", "eth-ape and Vyper", long=True),
         Environment("node22", "Node.js 22, for hardhat", long=True),

@@ -14,24 +14,9 @@ from metis.cli import main
 from metis.cli.demo.json_lines import summary
 from metis.cli.demo.models import train_digits
 from metis.cli.demo.page import page
-from metis.cli.demo.results import Crash, Crowd, LanguageModel, PublishedModel, Results, Score, Verdict, Wave
 from metis.cli.demo.tables import tables
 from metis.cli.demo.terminal import TerminalTelling
-from metis.types import Hash32
-
-
-def results() -> Results:
-    """One of everything."""
-    model = PublishedModel("digits", Hash32(bytes(32)), 1_000, 2_000, 12_000, Score("right answers", 0.97, 0.96))
-    wave = Wave(transactions=60, inferences=45, succeeded=58, blocks=1, gas=39_000_000, send_ms=40, mine_ms=160)
-    return Results(
-        machine={"machine": "a <machine>"},
-        models=[model],
-        crowd=Crowd((wave,), 60, 12, 11, 9, 45, 45),
-        crash=Crash(79, 0, 46, 47, 30, 400),
-        verdict=Verdict(48, 145, 0, 900, {"block": "another root", "model": "another hash"}),
-        language_model=LanguageModel(456_000_000, 700, 70, 4_000),
-    )
+from tests.unit.cli.demo_results import results
 
 
 def test_summary__of_everything__has_what_the_documentation_names() -> None:
