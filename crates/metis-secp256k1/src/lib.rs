@@ -43,6 +43,14 @@ pub fn recover(signed: &Signed) -> Option<PublicKey> {
     Some(point)
 }
 
+/// Whether this processor recovers eight at a time.
+pub fn has_lanes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return lanes::are_here();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// The keys of many, in order, on this thread.
 pub fn recover_each(signed: &[Signed]) -> Vec<Option<PublicKey>> {
     #[cfg(target_arch = "x86_64")]

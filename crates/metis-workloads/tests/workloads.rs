@@ -30,10 +30,8 @@ fn counts(workload: &Workload) -> (usize, usize, u64) {
 }
 
 fn contracts() -> Option<Contracts> {
-    let fixtures = std::env::var_os("METIS_FIXTURES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
+    let fixtures = std::env::var_os("METIS_FIXTURES")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"), PathBuf::from);
     let found = Contracts::read(&fixtures.join("contracts"));
     if let Err(error) = &found {
         eprintln!("skipped: {error}");

@@ -40,10 +40,14 @@ const GENERATOR_Y: [u64; 4] =
 const ONE: [u64; 4] = [1, 0, 0, 0];
 const SEVEN: [u64; 4] = [7, 0, 0, 0];
 
+/// Whether the processor has the instructions.
+pub(crate) fn are_here() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512ifma")
+}
+
 /// The keys; `None` where the lanes found none or are not sure. None at all where the processor cannot do it.
 pub(crate) fn recover_each(signed: &[Signed]) -> Option<Vec<Option<PublicKey>>> {
-    let is_able = std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512ifma");
-    if !is_able || signed.len() < GROUP_SIZE_MIN {
+    if !are_here() || signed.len() < GROUP_SIZE_MIN {
         return None;
     }
     let generator = GeneratorTable::new();
