@@ -6,13 +6,14 @@ use alloy_consensus::Header;
 use alloy_primitives::B256;
 use metis_db::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
-    Ancestors, Block, BlockAttributes, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles, ChainSpec,
-    FrameRunnerFactory, Means, RecoveredTransaction, Sequentially, StateCommitment, StateView, build_block,
-    verify_block,
+    Ancestors, Block, BlockAttributes, BlockEnvironment, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles,
+    ChainSpec, FrameRunnerFactory, Means, RanTransactions, RecoveredTransaction, Sequentially, StateCommitment,
+    StateView, build_block, run_transactions, verify_block,
 };
 
 use crate::{
     cores::Cores,
+    parallel::{Freely, InParallel},
     recover::{BatchError, recover_block},
 };
 
@@ -66,6 +67,19 @@ pub struct Sealed<'a> {
 ///
 /// Every implementation must equal [`SequentialExecutor`].
 pub trait Executor: Send + Sync {
+    /// Runs transactions as those of one block: no calls of the protocol, no rewards, no roots.
+    ///
+    /// # Errors
+    /// [`BlockError`], when the state cannot be read.
+    fn run<V: StateCommitment + Sync>(
+        &self,
+        view: V,
+        spec: &ChainSpec,
+        environment: BlockEnvironment,
+        transactions: &[&RecoveredTransaction],
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<RanTransactions, BlockError<V::Error>>;
+
     /// Builds the child of `parent` from candidates.
     ///
     /// # Errors
@@ -98,6 +112,18 @@ pub trait Executor: Send + Sync {
 pub struct SequentialExecutor;
 
 impl Executor for SequentialExecutor {
+    fn run<V: StateCommitment + Sync>(
+        &self,
+        view: V,
+        spec: &ChainSpec,
+        environment: BlockEnvironment,
+        transactions: &[&RecoveredTransaction],
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<RanTransactions, BlockError<V::Error>> {
+        let rules = spec.rules_at(environment.number, environment.timestamp);
+        run_transactions(view, rules, environment, transactions, means(runners, Sequentially))
+    }
+
     fn build<V: StateCommitment + Sync>(
         &self,
         view: V,
@@ -119,6 +145,70 @@ impl Executor for SequentialExecutor {
     ) -> Result<BlockOutcome, BlockError<V::Error>> {
         let Sealed { parent, block, transactions, ancestors } = sealed;
         verify_block(view, spec, parent, block, transactions, ancestors, means(runners, Sequentially))
+    }
+}
+
+/// Many transactions at a time; see [`crate::parallel`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ParallelExecutor {
+    workers: usize,
+    is_forced: bool,
+}
+
+impl ParallelExecutor {
+    /// An executor with so many threads for a block; 0 is one for each core. Blocks that are done sooner on one thread
+    /// are run on one.
+    pub const fn new(workers: usize) -> Self {
+        Self { workers, is_forced: false }
+    }
+
+    /// The same for every block, also on one thread: for tests and measurements of the scheduler itself.
+    #[must_use]
+    pub const fn forced(self) -> Self {
+        Self { is_forced: true, ..self }
+    }
+
+    fn schedule<'f, F>(&self, runners: &'f F) -> InParallel<'f, F, Freely> {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = if self.workers == 0 { cores() } else { self.workers };
+        InParallel::new(runners, workers, self.is_forced)
+    }
+}
+
+impl Executor for ParallelExecutor {
+    fn run<V: StateCommitment + Sync>(
+        &self,
+        view: V,
+        spec: &ChainSpec,
+        environment: BlockEnvironment,
+        transactions: &[&RecoveredTransaction],
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<RanTransactions, BlockError<V::Error>> {
+        let rules = spec.rules_at(environment.number, environment.timestamp);
+        run_transactions(view, rules, environment, transactions, means(runners, self.schedule(runners)))
+    }
+
+    fn build<V: StateCommitment + Sync>(
+        &self,
+        view: V,
+        spec: &ChainSpec,
+        parent: &Header,
+        attributes: BlockAttributes,
+        candidates: &[&RecoveredTransaction],
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<BuiltBlock, BlockError<V::Error>> {
+        build_block(view, spec, parent, attributes, candidates, means(runners, self.schedule(runners)))
+    }
+
+    fn verify<V: StateCommitment + Sync>(
+        &self,
+        view: V,
+        spec: &ChainSpec,
+        sealed: Sealed<'_>,
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<BlockOutcome, BlockError<V::Error>> {
+        let Sealed { parent, block, transactions, ancestors } = sealed;
+        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, self.schedule(runners)))
     }
 }
 

@@ -35,8 +35,8 @@ mod view;
 
 pub use block::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock, Ledger, Means,
-    ReceiptDetails, Schedule, Sequentially, SkippedTransaction, build_block, genesis_header, receipts_root, seal_block,
-    verify_block,
+    RanTransactions, ReceiptDetails, Schedule, Sequentially, SkippedTransaction, build_block, genesis_header,
+    receipts_root, run_transactions, seal_block, verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use database::{ViewDatabase, ViewError};

@@ -1,6 +1,6 @@
 //! One block in the making: the protocol's calls, the transactions, rewards.
 
-use alloc::format;
+use alloc::{format, vec::Vec};
 
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
@@ -64,6 +64,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             system::store_beacon_root(&mut self.evm, root)?;
         }
         Ok(())
+    }
+
+    /// What the transactions so far changed, and their receipts.
+    pub(super) fn into_parts(self) -> (ChangeSet, Vec<ReceiptDetails>) {
+        (self.evm.into_view().into_parts().1, self.ledger.into_receipts())
     }
 
     /// The books of the block.

@@ -20,6 +20,6 @@ pub use executor::BlockExecutor;
 pub use header::{genesis_header, receipts_root};
 pub use ledger::Ledger;
 pub use outcome::{BlockError, BlockOutcome, ReceiptDetails};
-pub use schedule::{Means, Schedule, Sequentially};
+pub use schedule::{Means, RanTransactions, Schedule, Sequentially, run_transactions};
 pub use seal::{BlockAttributes, BuiltBlock, SkippedTransaction, build_block, seal_block};
 pub use verify::verify_block;

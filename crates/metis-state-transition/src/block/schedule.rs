@@ -1,9 +1,14 @@
 //! Who runs the transactions between a block's beginning and its end.
 
+use alloc::{boxed::Box, vec::Vec};
 use core::ops::ControlFlow;
 
-use super::{BlockError, BlockExecutor, outcome::invalid_or_error};
-use crate::{FrameRunner, PrecompileSet, RecoveredTransaction, StateCommitment, TransactionError};
+use super::{
+    BlockEnvironment, BlockError, BlockExecutor, ReceiptDetails, SkippedTransaction, outcome::invalid_or_error,
+};
+use crate::{
+    ChangeSet, FrameRunner, Join, PrecompileSet, RecoveredTransaction, Rules, StateCommitment, TransactionError,
+};
 
 /// Runs the transactions of a block that has begun.
 ///
@@ -52,6 +57,40 @@ impl<V: StateCommitment> Schedule<V> for Sequentially {
         }
         Ok(())
     }
+}
+
+/// What transactions did that were run as those of one block, but without the block around them.
+#[derive(Debug, Default)]
+pub struct RanTransactions {
+    /// All state changes.
+    pub changes: ChangeSet,
+    /// Receipts of those that may be in the block, in order.
+    pub receipts: Vec<ReceiptDetails>,
+    /// The others, in order.
+    pub skipped: Vec<SkippedTransaction>,
+}
+
+/// Runs transactions as those of one block: no calls of the protocol, no rewards, no roots.
+///
+/// # Errors
+/// [`BlockError::View`] or [`BlockError::Engine`].
+pub fn run_transactions<V: StateCommitment>(
+    view: V,
+    rules: Rules,
+    environment: BlockEnvironment,
+    transactions: &[&RecoveredTransaction],
+    means: Means<impl FrameRunner, impl PrecompileSet, impl Schedule<V>, impl Join>,
+) -> Result<RanTransactions, BlockError<V::Error>> {
+    let mut block = BlockExecutor::new(view, rules, environment, means.runner, means.precompiles);
+    let mut skipped = Vec::new();
+    means.schedule.run(&mut block, transactions, |index, ran| {
+        if let Err(error) = ran {
+            skipped.push(SkippedTransaction { index, error: Box::new(error) });
+        }
+        ControlFlow::Continue(())
+    })?;
+    let (changes, receipts) = block.into_parts();
+    Ok(RanTransactions { changes, receipts, skipped })
 }
 
 /// With what a block is run; all of it may change how fast, none of it may change what.

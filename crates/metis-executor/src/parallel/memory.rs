@@ -1,0 +1,353 @@
+//! Multi-version memory: each account and slot that the block touches, with what is committed of it and what
+//! transactions that are not committed yet have written.
+//!
+//! ```text
+//!                 what transaction 9 reads
+//!                 ▼
+//! committed (0-4) │ 6: value │ 7: +5 wei │ 12: unknown
+//! ```
+//!
+//! A transaction reads the newest version below it. Nothing here has to be right for the result to be: a commit
+//! compares what was read with what is committed by then, by value.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering::*},
+};
+
+use alloy_primitives::{Address, B256, U256, map::B256Map};
+use metis_state_transition::{Account, Code};
+use parking_lot::{Mutex, RwLock};
+
+use super::table::Table;
+
+/// Position of a transaction in the block.
+pub(super) type Index = u32;
+
+/// A version of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AccountVersion {
+    /// It is this afterwards, whatever it was.
+    Whole {
+        account: Option<Account>,
+        /// Its slots are zero where no version of them is as new.
+        clears_storage: bool,
+    },
+    /// Its balance moves by a difference.
+    Moved { nonce: u64, code_hash: B256, plus: U256, minus: U256 },
+    /// The transaction is being run again: what it will write is not known.
+    Unknown,
+}
+
+/// What a read found.
+pub(super) enum Found<T> {
+    Value(T),
+    /// No version in the block: as in the state before it.
+    Base,
+    /// Depends on a transaction that is being run again.
+    Blocked(Index),
+}
+
+/// An account.
+pub(super) struct AccountCell {
+    pub(super) address: Address,
+    pub(super) base: OnceLock<Option<Account>>,
+    /// There is or was a version in the block. Cells without are read without a lock.
+    is_written: AtomicBool,
+    /// There is or was a version that clears the storage.
+    is_cleared: AtomicBool,
+    state: Mutex<AccountState>,
+}
+
+#[derive(Default)]
+struct AccountState {
+    committed: Option<Option<Account>>,
+    /// A committed transaction cleared the storage.
+    clears_storage: bool,
+    is_listed: bool,
+    /// In the order of transactions.
+    pending: Vec<(Index, AccountVersion)>,
+    /// Slots that have cells.
+    slots: Vec<U256>,
+}
+
+/// A storage slot.
+pub(super) struct SlotCell<'a> {
+    pub(super) owner: &'a AccountCell,
+    pub(super) slot: U256,
+    pub(super) base: OnceLock<U256>,
+    is_written: AtomicBool,
+    state: Mutex<SlotState>,
+}
+
+#[derive(Default)]
+struct SlotState {
+    committed: Option<U256>,
+    /// The committed value was written since the storage was cleared last.
+    is_change: bool,
+    is_listed: bool,
+    /// In the order of transactions; `None` where what is written is not known.
+    pending: Vec<(Index, Option<U256>)>,
+}
+
+/// Everything the block touches.
+pub(super) struct Memory<'a> {
+    accounts: &'a Table<Address, AccountCell>,
+    slots: Table<(Address, U256), SlotCell<'a>>,
+    codes: RwLock<B256Map<Code>>,
+    has_codes: AtomicBool,
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(accounts: &'a Table<Address, AccountCell>, slot_count: usize) -> Self {
+        Self { accounts, slots: Table::new(slot_count), codes: RwLock::default(), has_codes: AtomicBool::new(false) }
+    }
+
+    pub(super) fn account(&self, address: Address) -> &'a AccountCell {
+        self.accounts.entry(address, || AccountCell {
+            address,
+            base: OnceLock::new(),
+            is_written: AtomicBool::new(false),
+            is_cleared: AtomicBool::new(false),
+            state: Mutex::default(),
+        })
+    }
+
+    pub(super) fn slot(&self, address: Address, slot: U256) -> &SlotCell<'a> {
+        self.slots.entry((address, slot), || {
+            let owner = self.account(address);
+            let mut state = owner.state.lock();
+            state.slots.push(slot);
+            let committed = state.clears_storage.then_some(U256::ZERO);
+            let is_written = AtomicBool::new(committed.is_some());
+            let own = SlotState { committed, ..SlotState::default() };
+            SlotCell { owner, slot, base: OnceLock::new(), is_written, state: Mutex::new(own) }
+        })
+    }
+
+    /// Keeps code that a transaction deploys. By its hash it is the same whoever deploys it.
+    pub(super) fn add_code(&self, hash: B256, code: &Code) {
+        self.codes.write().insert(hash, code.clone());
+        self.has_codes.store(true, Release);
+    }
+
+    pub(super) fn code(&self, hash: &B256) -> Option<Code> {
+        if !self.has_codes.load(Acquire) {
+            return None;
+        }
+        self.codes.read().get(hash).cloned()
+    }
+
+    /// Makes a version the committed one; says whether it is the block's first for the account. The state before the
+    /// block is known where a balance moves.
+    pub(super) fn commit_account(&self, cell: &AccountCell, index: Index, version: AccountVersion) -> bool {
+        cell.is_written.store(true, Release);
+        let mut cleared = None;
+        let is_first = {
+            let mut state = cell.state.lock();
+            remove(&mut state.pending, index);
+            match version {
+                AccountVersion::Whole { account, clears_storage } => {
+                    state.committed = Some(account);
+                    if clears_storage {
+                        cell.is_cleared.store(true, Release);
+                        state.clears_storage = true;
+                        cleared = Some(state.slots.clone());
+                    }
+                }
+                AccountVersion::Moved { .. } => {
+                    let account = state.committed.unwrap_or_else(|| cell.known_base());
+                    state.committed = Some(moved(account, &version));
+                }
+                AccountVersion::Unknown => {}
+            }
+            !std::mem::replace(&mut state.is_listed, true)
+        };
+        for slot in cleared.into_iter().flatten() {
+            let slot = self.slot(cell.address, slot);
+            slot.is_written.store(true, Release);
+            let mut state = slot.state.lock();
+            state.committed = Some(U256::ZERO);
+            state.is_change = false;
+        }
+        is_first
+    }
+
+    /// Pays a fee to an account as it is by now; says whether that is the block's first change of the account. The state
+    /// before the block is known.
+    pub(super) fn commit_fee(&self, cell: &AccountCell, index: Index, fee: U256) -> bool {
+        let before = cell.committed().unwrap_or_else(|| cell.known_base());
+        let mut account = before.unwrap_or_default();
+        // SPEC: revm adds what fits.
+        account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
+        let version = if account.is_empty() {
+            // EIP-161: touched, and empty still.
+            AccountVersion::Whole { account: None, clears_storage: true }
+        } else if before == Some(account) {
+            return false;
+        } else {
+            AccountVersion::Whole { account: Some(account), clears_storage: false }
+        };
+        self.commit_account(cell, index, version)
+    }
+}
+
+impl AccountCell {
+    /// The version that a transaction reads.
+    pub(super) fn read(&self, index: Index) -> Found<Option<Account>> {
+        if !self.is_written.load(Acquire) {
+            return Found::Base;
+        }
+        let state = self.state.lock();
+        let older = state.pending.partition_point(|(at, _)| *at < index);
+        let (mut plus, mut minus, mut newest) = (U256::ZERO, U256::ZERO, None);
+        let mut start = state.committed;
+        for (at, version) in state.pending[..older].iter().rev() {
+            match version {
+                AccountVersion::Unknown => return Found::Blocked(*at),
+                AccountVersion::Whole { account, .. } => {
+                    start = Some(*account);
+                    break;
+                }
+                AccountVersion::Moved { nonce, code_hash, plus: up, minus: down } => {
+                    newest = newest.or(Some((*nonce, *code_hash)));
+                    plus = plus.wrapping_add(*up);
+                    minus = minus.wrapping_add(*down);
+                }
+            }
+        }
+        let Some((nonce, code_hash)) = newest else {
+            return start.map_or(Found::Base, Found::Value);
+        };
+        let Some(start) = start.or_else(|| self.base.get().copied()) else {
+            // Whoever moves a balance has read the account. Only a commit asks for the state before the block then.
+            return Found::Base;
+        };
+        Found::Value(moved(start, &AccountVersion::Moved { nonce, code_hash, plus, minus }))
+    }
+
+    fn known_base(&self) -> Option<Account> {
+        self.base.get().copied().flatten()
+    }
+
+    /// What is committed of the account in this block.
+    pub(super) fn committed(&self) -> Option<Option<Account>> {
+        if !self.is_written.load(Acquire) {
+            return None;
+        }
+        self.state.lock().committed
+    }
+
+    /// Whether the storage was cleared for a transaction, and by which: `None` for those that are committed.
+    fn cleared_for(&self, index: Index) -> Option<Option<Index>> {
+        if !self.is_cleared.load(Acquire) {
+            return None;
+        }
+        let state = self.state.lock();
+        let older = state.pending.partition_point(|(at, _)| *at < index);
+        let clears = |version: &AccountVersion| matches!(version, AccountVersion::Whole { clears_storage: true, .. });
+        let pending = state.pending[..older].iter().rev().find(|(_, version)| clears(version)).map(|(at, _)| *at);
+        match pending {
+            Some(at) => Some(Some(at)),
+            None => state.clears_storage.then_some(None),
+        }
+    }
+
+    /// Slots of the account that have cells, and whether its storage was cleared, as a transaction sees it.
+    pub(super) fn storage_for(&self, index: Index) -> (Vec<U256>, bool) {
+        let is_cleared = self.cleared_for(index).is_some();
+        (self.state.lock().slots.clone(), is_cleared)
+    }
+
+    /// Adds a version for the transactions behind to read.
+    pub(super) fn publish(&self, index: Index, version: AccountVersion) {
+        if matches!(version, AccountVersion::Whole { clears_storage: true, .. }) {
+            self.is_cleared.store(true, Release);
+        }
+        put(&mut self.state.lock().pending, index, version);
+        self.is_written.store(true, Release);
+    }
+
+    pub(super) fn withdraw(&self, index: Index) {
+        remove(&mut self.state.lock().pending, index);
+    }
+
+    /// What the block made of the account: itself, and whether its storage was cleared.
+    pub(super) fn result(&self) -> (Option<Account>, bool) {
+        let state = self.state.lock();
+        (state.committed.flatten(), state.clears_storage)
+    }
+}
+
+impl SlotCell<'_> {
+    /// The version that a transaction reads.
+    pub(super) fn read(&self, index: Index) -> Found<U256> {
+        let cleared = self.owner.cleared_for(index);
+        if cleared.is_none() && !self.is_written.load(Acquire) {
+            return Found::Base;
+        }
+        let state = self.state.lock();
+        let older = state.pending.partition_point(|(at, _)| *at < index);
+        let newest = state.pending[..older].last();
+        match (newest, cleared) {
+            (Some((at, value)), cleared) if cleared.flatten().is_none_or(|clear| clear <= *at) => {
+                value.map_or(Found::Blocked(*at), Found::Value)
+            }
+            (_, Some(Some(_))) => Found::Value(U256::ZERO),
+            _ => state.committed.map_or(Found::Base, Found::Value),
+        }
+    }
+
+    /// What is committed of the slot in this block.
+    pub(super) fn committed(&self) -> Option<U256> {
+        if !self.is_written.load(Acquire) {
+            return None;
+        }
+        self.state.lock().committed
+    }
+
+    pub(super) fn publish(&self, index: Index, value: Option<U256>) {
+        put(&mut self.state.lock().pending, index, value);
+        self.is_written.store(true, Release);
+    }
+
+    pub(super) fn withdraw(&self, index: Index) {
+        remove(&mut self.state.lock().pending, index);
+    }
+
+    /// Makes a value the committed one; says whether it is the block's first for the slot.
+    pub(super) fn commit(&self, index: Index, value: U256) -> bool {
+        self.is_written.store(true, Release);
+        let mut state = self.state.lock();
+        remove(&mut state.pending, index);
+        state.committed = Some(value);
+        state.is_change = true;
+        !std::mem::replace(&mut state.is_listed, true)
+    }
+
+    /// The value that the block wrote last, unless the storage was cleared after that.
+    pub(super) fn result(&self) -> Option<U256> {
+        let state = self.state.lock();
+        state.committed.filter(|_| state.is_change)
+    }
+}
+
+/// An account whose balance moves. Of balances that are not committed nobody knows that they suffice: the commit does.
+fn moved(account: Option<Account>, version: &AccountVersion) -> Option<Account> {
+    let AccountVersion::Moved { nonce, code_hash, plus, minus } = *version else { return account };
+    let balance = account.unwrap_or_default().balance.wrapping_add(plus).wrapping_sub(minus);
+    Some(Account { nonce, balance, code_hash })
+}
+
+fn put<T>(pending: &mut Vec<(Index, T)>, index: Index, version: T) {
+    match pending.binary_search_by_key(&index, |(at, _)| *at) {
+        Ok(place) => pending[place].1 = version,
+        Err(place) => pending.insert(place, (index, version)),
+    }
+}
+
+fn remove<T>(pending: &mut Vec<(Index, T)>, index: Index) {
+    if let Ok(place) = pending.binary_search_by_key(&index, |(at, _)| *at) {
+        pending.remove(place);
+    }
+}

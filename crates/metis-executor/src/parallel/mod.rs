@@ -1,0 +1,134 @@
+//! MPEF: the transactions of one block, run by many threads, with the result of running them one after the other.
+//!
+//! ```text
+//!            order                    memory                          desk
+//! take ──▶ in turn, or behind ──▶ versions of accounts ──▶ in order: admit ─▶ does what was read hold?
+//!          what it depends on     and slots                 yes ─▶ book, commit      no ─▶ run again, here
+//! ```
+//!
+//! A worker takes the next transaction and runs it, on the newest versions of what it reads. Then whoever finds the
+//! next transaction in order to have run commits it: its place in the block is admitted by the books of the state
+//! transition, and everything it read is compared, by value, with what is committed by then. If nothing differs, running
+//! it now would do the same, so its receipt and writes stand. Else it is run again, on committed values alone. What the
+//! workers do ahead of that, and what [`hints`] say, decides speed and nothing else.
+//!
+//! Balances that a transaction only adds to, or that only had to suffice, are not compared but for that: they are
+//! committed as differences (see [`Effects`](metis_state_transition::Effects)). Fees are added to their recipients at
+//! the commit.
+//!
+//! Sources: Block-STM (Gelashvili et al., PPoPP 2023) for multi-version memory, estimates and incarnations. We differ in
+//! validating once, at the commit, by value.
+
+mod attempt;
+mod collect;
+mod hints;
+mod memory;
+mod order;
+mod pace;
+mod sync;
+mod table;
+mod view;
+mod worker;
+
+use std::{ops::ControlFlow, sync::atomic::AtomicU64};
+
+use metis_state_transition::{
+    BlockError, BlockExecutor, Fork, FrameRunner, FrameRunnerFactory, PrecompileSet, RecoveredTransaction, Schedule,
+    Sequentially, StateCommitment, TransactionError,
+};
+use parking_lot::Mutex;
+
+use attempt::Attempt;
+use hints::Hints;
+use memory::Memory;
+use order::Order;
+pub(crate) use pace::Freely;
+use pace::Pace;
+use table::Table;
+use worker::{Block, Desk, Worker};
+
+/// Blocks of fewer transactions are done sooner than another thread is started.
+const TRANSACTION_COUNT_MIN: usize = 16;
+
+/// Cells for each transaction that the tables have room for without chains.
+const CELLS_PER_TRANSACTION: usize = 4;
+
+/// Runs the transactions of a block on several threads.
+pub(crate) struct InParallel<'f, F, P> {
+    pub(crate) runners: &'f F,
+    /// Threads, this one included.
+    pub(crate) workers: usize,
+    /// Also where one thread would be enough.
+    pub(crate) is_forced: bool,
+    pub(crate) pace: P,
+}
+
+impl<'f, F> InParallel<'f, F, Freely> {
+    pub(crate) const fn new(runners: &'f F, workers: usize, is_forced: bool) -> Self {
+        Self { runners, workers, is_forced, pace: Freely }
+    }
+}
+
+impl<V, F, P> Schedule<V> for InParallel<'_, F, P>
+where
+    V: StateCommitment + Sync,
+    F: FrameRunnerFactory,
+    P: Pace,
+{
+    fn run<R: FrameRunner, C: PrecompileSet>(
+        &self,
+        block: &mut BlockExecutor<V, R, C>,
+        transactions: &[&RecoveredTransaction],
+        verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
+    ) -> Result<(), BlockError<V::Error>> {
+        let is_small = transactions.len() < TRANSACTION_COUNT_MIN || self.workers < 2;
+        // Receipts before Byzantium have the state's root after each transaction.
+        if (is_small && !self.is_forced) || block.rules().fork < Fork::Byzantium || transactions.is_empty() {
+            return Sequentially.run(block, transactions, verdict);
+        }
+        let changes = {
+            let (base, ledger) = block.parts();
+            let (rules, environment) = (ledger.rules().clone(), ledger.environment().clone());
+            let cell_count = transactions.len() * CELLS_PER_TRANSACTION;
+            let accounts = Table::new(cell_count);
+            let memory = Memory::new(&accounts, cell_count);
+            let (lists, codes) = (Vec::new(), Vec::new());
+            let gas_left = AtomicU64::new(ledger.gas_left());
+            let desk = Desk { ledger, verdict, error: None, accounts: lists, slots: Vec::new(), codes };
+            // BOUND: a transaction takes 100 bytes and more; a block's do not reach 2³².
+            let count = transactions.len() as u32;
+            let shared = Block {
+                transactions,
+                rules: &rules,
+                environment: &environment,
+                base,
+                memory: &memory,
+                order: Order::new(count),
+                hints: Hints::of(transactions),
+                attempts: transactions.iter().map(|_| Mutex::new(Attempt::default())).collect(),
+                gas_left,
+                desk: Mutex::new(desk),
+                pace: &self.pace,
+            };
+            let work = |number: usize| {
+                self.pace.begin(number);
+                Worker::new(&shared, self.runners.runner()).work();
+                self.pace.end();
+            };
+            std::thread::scope(|scope| {
+                let work = &work;
+                for number in 1..self.workers.max(1) {
+                    scope.spawn(move || work(number));
+                }
+                work(0);
+            });
+            let desk = shared.desk.into_inner();
+            if let Some(error) = desk.error {
+                return Err(error);
+            }
+            collect::changes(desk.accounts, desk.slots, desk.codes)
+        };
+        block.apply(changes);
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! The state as one transaction sees it: the newest version below it of everything, and a log of what it read.
+
+use std::cell::RefCell;
+
+use alloy_primitives::{Address, B256, U256, map::B256Map};
+use metis_state_transition::{Account, Code, StateView};
+
+use super::{
+    memory::{AccountCell, Found, Index, Memory, SlotCell},
+    pace::Pace,
+};
+
+/// Why a read ended the run of a transaction.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Interruption<E> {
+    /// The state could not be read.
+    #[error(transparent)]
+    State(E),
+    /// It depends on a transaction that is being run again.
+    #[error("depends on transaction {0}, which is being run again")]
+    Blocked(Index),
+}
+
+/// What a transaction read, by value.
+#[derive(Default)]
+pub(super) struct Reads<'m> {
+    pub(super) accounts: Vec<AccountRead<'m>>,
+    pub(super) slots: Vec<(&'m SlotCell<'m>, U256)>,
+    /// Whether accounts had any storage (EIP-7610).
+    pub(super) storages: Vec<(&'m AccountCell, bool)>,
+}
+
+pub(super) struct AccountRead<'m> {
+    pub(super) cell: &'m AccountCell,
+    pub(super) seen: Option<Account>,
+    pub(super) balance: BalanceRead,
+}
+
+/// What the balance that was read decided.
+pub(super) enum BalanceRead {
+    /// Perhaps anything.
+    Exact,
+    /// Whether it was zero, and that it was at least this much.
+    AtLeast(U256),
+}
+
+/// The view that a worker's machine runs on, transaction after transaction.
+pub(super) struct VersionedView<'m, 'a, V, P> {
+    pub(super) memory: &'m Memory<'a>,
+    pub(super) base: &'m V,
+    pub(super) pace: &'m P,
+    log: RefCell<Log<'m>>,
+    /// Codes that this worker has used: what all threads call stays in each one's cache.
+    codes: RefCell<B256Map<Code>>,
+}
+
+#[derive(Default)]
+struct Log<'m> {
+    index: Index,
+    /// All transactions ahead are committed: nothing that is read can change.
+    is_final: bool,
+    reads: Reads<'m>,
+    blocked_on: Option<Index>,
+}
+
+impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
+    pub(super) fn new(memory: &'m Memory<'a>, base: &'m V, pace: &'m P) -> Self {
+        Self { memory, base, pace, log: RefCell::default(), codes: RefCell::default() }
+    }
+
+    /// A transaction is about to be run.
+    pub(super) fn begin(&self, index: Index, is_final: bool) {
+        let mut log = self.log.borrow_mut();
+        log.index = index;
+        log.is_final = is_final;
+        log.blocked_on = None;
+        log.reads.accounts.clear();
+        log.reads.slots.clear();
+        log.reads.storages.clear();
+    }
+
+    /// What the transaction read.
+    pub(super) fn take_reads(&self) -> Reads<'m> {
+        std::mem::take(&mut self.log.borrow_mut().reads)
+    }
+
+    /// The transaction that a read had to wait for.
+    pub(super) fn blocked_on(&self) -> Option<Index> {
+        self.log.borrow().blocked_on
+    }
+
+    pub(super) fn base_account(&self, cell: &AccountCell) -> Result<Option<Account>, V::Error> {
+        if let Some(account) = cell.base.get() {
+            return Ok(*account);
+        }
+        let account = self.base.account(&cell.address)?;
+        Ok(*cell.base.get_or_init(|| account))
+    }
+
+    pub(super) fn base_slot(&self, cell: &SlotCell<'_>) -> Result<U256, V::Error> {
+        if let Some(value) = cell.base.get() {
+            return Ok(*value);
+        }
+        let value = self.base.storage(&cell.owner.address, &cell.slot)?;
+        Ok(*cell.base.get_or_init(|| value))
+    }
+
+    fn account_at(&self, cell: &AccountCell, index: Index) -> Result<Option<Account>, Interruption<V::Error>> {
+        loop {
+            match cell.read(index) {
+                Found::Value(account) => return Ok(account),
+                Found::Blocked(on) => return Err(Interruption::Blocked(on)),
+                Found::Base => {}
+            }
+            if let Some(account) = cell.base.get() {
+                return Ok(*account);
+            }
+            // Once more: what moves the balance was waiting for it.
+            self.base_account(cell).map_err(Interruption::State)?;
+        }
+    }
+
+    fn slot_at(&self, cell: &SlotCell<'_>, index: Index) -> Result<U256, Interruption<V::Error>> {
+        match cell.read(index) {
+            Found::Value(value) => Ok(value),
+            Found::Blocked(on) => Err(Interruption::Blocked(on)),
+            Found::Base => self.base_slot(cell).map_err(Interruption::State),
+        }
+    }
+
+    /// SPEC: as [`Overlay`](metis_state_transition::Overlay) answers.
+    pub(super) fn has_storage_at(&self, cell: &AccountCell, index: Index) -> Result<bool, Interruption<V::Error>> {
+        let (slots, is_cleared) = cell.storage_for(index);
+        for slot in slots {
+            if !self.slot_at(self.memory.slot(cell.address, slot), index)?.is_zero() {
+                return Ok(true);
+            }
+        }
+        if is_cleared {
+            return Ok(false);
+        }
+        self.base.has_storage(&cell.address).map_err(Interruption::State)
+    }
+
+    fn logged<T>(
+        &self,
+        read: impl FnOnce(Index) -> Result<T, Interruption<V::Error>>,
+        note: impl FnOnce(&mut Reads<'m>, &T),
+    ) -> Result<T, Interruption<V::Error>> {
+        self.pace.pause();
+        let (index, is_final) = {
+            let log = self.log.borrow();
+            (log.index, log.is_final)
+        };
+        let result = read(index);
+        match &result {
+            Ok(value) if !is_final => note(&mut self.log.borrow_mut().reads, value),
+            Err(Interruption::Blocked(on)) => self.log.borrow_mut().blocked_on = Some(*on),
+            _ => {}
+        }
+        result
+    }
+}
+
+impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
+    type Error = Interruption<V::Error>;
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
+        let cell = self.memory.account(*address);
+        self.logged(
+            |index| self.account_at(cell, index),
+            |reads, seen| reads.accounts.push(AccountRead { cell, seen: *seen, balance: BalanceRead::Exact }),
+        )
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
+        if let Some(code) = self.codes.borrow().get(code_hash) {
+            return Ok(code.clone());
+        }
+        let code = match self.memory.code(code_hash) {
+            Some(code) => code,
+            None => self.base.code(code_hash).map_err(Interruption::State)?,
+        };
+        self.codes.borrow_mut().insert(*code_hash, code.clone());
+        Ok(code)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
+        let cell = self.memory.slot(*address, *slot);
+        self.logged(|index| self.slot_at(cell, index), |reads, seen| reads.slots.push((cell, *seen)))
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
+        let cell = self.memory.account(*address);
+        self.logged(|index| self.has_storage_at(cell, index), |reads, seen| reads.storages.push((cell, *seen)))
+    }
+}

@@ -1,0 +1,317 @@
+//! What each worker does: takes a transaction, runs it, and commits what is due.
+
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use alloy_consensus::Transaction as _;
+use alloy_primitives::B256;
+use metis_state_transition::{
+    BlockEnvironment, BlockError, ChainPrecompiles, Code, Evm, FrameRunner, Ledger, RecoveredTransaction, Rules,
+    StateView, TransactionError, TransactionFault, ViewError,
+};
+use parking_lot::Mutex;
+
+use super::{
+    attempt::{Attempt, End, PLAIN_BALANCE_MAX, Ran, Writes},
+    hints::Hints,
+    memory::{AccountCell, Index, Memory, SlotCell},
+    order::Order,
+    pace::Pace,
+    view::{AccountRead, BalanceRead, Interruption, Reads, VersionedView},
+};
+
+/// A block under way, as all workers see it.
+pub(super) struct Block<'m, 'a, V, P, E: std::error::Error, F> {
+    pub(super) transactions: &'m [&'m RecoveredTransaction],
+    pub(super) rules: &'m Rules,
+    pub(super) environment: &'m BlockEnvironment,
+    pub(super) base: &'m V,
+    pub(super) memory: &'m Memory<'a>,
+    pub(super) order: Order,
+    pub(super) hints: Hints,
+    pub(super) attempts: Box<[Mutex<Attempt<'m>>]>,
+    /// Gas that the block has left, or a little more.
+    pub(super) gas_left: AtomicU64,
+    pub(super) desk: Mutex<Desk<'m, E, F>>,
+    pub(super) pace: &'m P,
+}
+
+/// Where transactions are committed, in order, by one worker at a time.
+pub(super) struct Desk<'m, E: std::error::Error, F> {
+    pub(super) ledger: &'m mut Ledger,
+    pub(super) verdict: F,
+    pub(super) error: Option<BlockError<E>>,
+    /// What the block changed, in no order.
+    pub(super) accounts: Vec<&'m AccountCell>,
+    pub(super) slots: Vec<&'m SlotCell<'m>>,
+    pub(super) codes: Vec<(B256, Code)>,
+}
+
+/// One worker, with its own machine.
+pub(super) struct Worker<'b, 'm, 'a, V: StateView, P: Pace, R, F> {
+    block: &'b Block<'m, 'a, V, P, V::Error, F>,
+    evm: Evm<VersionedView<'m, 'a, V, P>, R, ChainPrecompiles>,
+}
+
+/// Ends the block when a worker panics, so that the others do not wait for it.
+struct StopOnPanic<'b>(&'b Order);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+type Fault<E> = TransactionFault<Interruption<E>>;
+
+impl<'b, 'm, 'a: 'm, V, P, R, F> Worker<'b, 'm, 'a, V, P, R, F>
+where
+    V: StateView,
+    P: Pace,
+    R: FrameRunner,
+    F: FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()>,
+{
+    pub(super) fn new(block: &'b Block<'m, 'a, V, P, V::Error, F>, runner: R) -> Self {
+        let view = VersionedView::new(block.memory, block.base, block.pace);
+        let evm = Evm::new(view, block.rules, block.environment, runner, ChainPrecompiles::default());
+        Self { block, evm }
+    }
+
+    /// Works until the block is over.
+    pub(super) fn work(&mut self) {
+        let order = &self.block.order;
+        let _guard = StopOnPanic(order);
+        let mut own: Option<Index> = None;
+        while !order.is_over() {
+            let Some(index) = own.take().or_else(|| order.take(self.block.pace)) else { return };
+            own = self.run(index);
+            let due = self.commit_due();
+            own = self.keep_first(own, due);
+        }
+    }
+
+    /// The first of two transactions that this worker has taken; the other is for whoever has time.
+    fn keep_first(&self, one: Option<Index>, other: Option<Index>) -> Option<Index> {
+        let (Some(a), Some(b)) = (one, other) else { return one.or(other) };
+        self.block.order.give_back(a.max(b));
+        Some(a.min(b))
+    }
+
+    /// Runs a transaction that this worker has taken; gives one that waited for it.
+    fn run(&mut self, index: Index) -> Option<Index> {
+        let order = &self.block.order;
+        self.block.pace.pause();
+        // Nobody else commits this one, so the head stays.
+        if order.head() == index && order.take_desk() {
+            let block = self.block;
+            let mut desk = block.desk.lock();
+            let admitted = desk.ledger.admit(block.transactions[index as usize]);
+            self.settle_at_head(&mut desk, index, admitted, &Writes::default());
+            let follower = order.committed(index);
+            drop(desk);
+            order.leave_desk();
+            return follower;
+        }
+        if let Some(ahead) = self.block.hints.ahead_of(index)
+            && order.wait_for(index, ahead)
+        {
+            return None;
+        }
+        loop {
+            let attempt = match self.attempt(index) {
+                Ok(attempt) => attempt,
+                Err(on) if order.wait_for(index, on) => return None,
+                Err(_) => continue,
+            };
+            self.block.pace.pause();
+            attempt.writes.publish(index);
+            *self.block.attempts[index as usize].lock() = attempt;
+            self.block.pace.pause();
+            return order.ran(index);
+        }
+    }
+
+    /// Runs a transaction ahead of its turn; fails where it depends on one that is being run again.
+    fn attempt(&mut self, index: Index) -> Result<Attempt<'m>, Index> {
+        let transaction = self.block.transactions[index as usize];
+        if transaction.envelope.gas_limit() > self.block.gas_left.load(Relaxed) {
+            // It will not be admitted: there is never more gas left than now.
+            return Ok(Attempt::default());
+        }
+        self.evm.view().begin(index, false);
+        let ran = self.evm.execute_to_order(transaction, false);
+        if let Some(on) = self.evm.view().blocked_on() {
+            return Err(on);
+        }
+        let reads = self.evm.view().take_reads();
+        Ok(match ran {
+            Ok((outcome, effects)) => {
+                let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
+                Attempt::ran(transaction, draft, self.evm.macs(), effects, reads, self.block.memory)
+            }
+            Err(TransactionFault::Invalid(error)) => Attempt { reads, end: End::Invalid(error), ..Attempt::default() },
+            // Whether the same happens when its turn comes is seen then.
+            Err(_) => Attempt::default(),
+        })
+    }
+
+    /// Commits what has run, as far as the order goes; gives a transaction that waited for one of them.
+    fn commit_due(&mut self) -> Option<Index> {
+        let block = self.block;
+        let order = &block.order;
+        let mut own = None;
+        while order.head_has_run() && order.take_desk() {
+            let mut desk = block.desk.lock();
+            while !order.is_over() && order.head_has_run() {
+                block.pace.pause();
+                let index = order.head();
+                self.settle(&mut desk, index);
+                let follower = order.committed(index);
+                own = self.keep_first(own, follower);
+            }
+            drop(desk);
+            order.leave_desk();
+            if order.is_over() {
+                break;
+            }
+        }
+        own
+    }
+
+    /// Puts a transaction that has run into the block, if what it read still holds; else runs it again.
+    fn settle(&mut self, desk: &mut Desk<'m, V::Error, F>, index: Index) {
+        let block = self.block;
+        let transaction = block.transactions[index as usize];
+        let Attempt { reads, writes, end } = std::mem::take(&mut *block.attempts[index as usize].lock());
+        let admitted = desk.ledger.admit(transaction);
+        match end {
+            End::Ran(ran) if admitted.is_ok() && self.holds(&reads, index) => {
+                self.enter(desk, index, *ran, &writes);
+                writes.withdraw(index);
+            }
+            End::Invalid(error) if admitted.is_ok() && self.holds(&reads, index) => self.tell(desk, index, Err(error)),
+            _ => {
+                block.order.run_again(index);
+                writes.cover(index);
+                self.settle_at_head(desk, index, admitted, &writes);
+            }
+        }
+    }
+
+    /// Runs a transaction whose turn it is and puts it into the block. `covered` is what an earlier run wrote.
+    fn settle_at_head(
+        &mut self,
+        desk: &mut Desk<'m, V::Error, F>,
+        index: Index,
+        admitted: Result<(), TransactionError>,
+        covered: &Writes<'m>,
+    ) {
+        let transaction = self.block.transactions[index as usize];
+        let ran = admitted.map_err(Fault::<V::Error>::Invalid).and_then(|()| {
+            self.evm.view().begin(index, true);
+            self.evm.execute_to_order(transaction, false)
+        });
+        match ran {
+            Ok((outcome, effects)) => {
+                let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
+                let writes = Writes::whole(effects.accounts, self.block.memory);
+                for (hash, code) in &effects.codes {
+                    self.block.memory.add_code(*hash, code);
+                }
+                let ran = Ran { draft, macs: self.evm.macs(), codes: effects.codes, fees: effects.fees };
+                self.enter(desk, index, ran, &writes);
+            }
+            Err(TransactionFault::Invalid(error)) => self.tell(desk, index, Err(error)),
+            Err(TransactionFault::View(error)) => self.fail(desk, view_error(error)),
+            Err(TransactionFault::Engine(message)) => self.fail(desk, BlockError::Engine(message)),
+        }
+        covered.withdraw(index);
+    }
+
+    /// Books a transaction and commits what it writes.
+    fn enter(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, ran: Ran, writes: &Writes<'m>) {
+        let transaction = self.block.transactions[index as usize];
+        let memory = self.block.memory;
+        for (recipient, _) in ran.fees.iter().flatten() {
+            let cell = memory.account(*recipient);
+            if cell.committed().is_none()
+                && let Err(error) = self.evm.view().base_account(cell)
+            {
+                return self.fail(desk, BlockError::View(ViewError::State(error)));
+            }
+        }
+        if let Err(error) = desk.ledger.book(transaction, ran.draft.gas_used, ran.macs) {
+            return self.tell(desk, index, Err(error));
+        }
+        self.block.gas_left.store(desk.ledger.gas_left(), Relaxed);
+        writes.commit(index, memory, &mut desk.accounts, &mut desk.slots);
+        for (recipient, fee) in ran.fees.into_iter().flatten() {
+            let cell = memory.account(recipient);
+            if memory.commit_fee(cell, index, fee) {
+                desk.accounts.push(cell);
+            }
+        }
+        desk.codes.extend(ran.codes);
+        desk.ledger.file(ran.draft, None);
+        self.tell(desk, index, Ok(()));
+    }
+
+    fn tell(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, verdict: Result<(), TransactionError>) {
+        if (desk.verdict)(index as usize, verdict).is_break() {
+            self.block.order.stop();
+        }
+    }
+
+    fn fail(&self, desk: &mut Desk<'m, V::Error, F>, error: BlockError<V::Error>) {
+        desk.error = Some(error);
+        self.block.order.stop();
+    }
+
+    /// Whether all that a run read is what is committed now, so that it would do the same again.
+    fn holds(&self, reads: &Reads<'m>, index: Index) -> bool {
+        let view = self.evm.view();
+        let accounts = reads.accounts.iter().all(|read| {
+            let now = match read.cell.committed() {
+                Some(account) => Ok(account),
+                None => view.base_account(read.cell),
+            };
+            now.is_ok_and(|now| still_holds(read, now))
+        });
+        let slots = || {
+            reads.slots.iter().all(|(cell, seen)| match cell.committed() {
+                Some(value) => value == *seen,
+                None => view.base_slot(cell).is_ok_and(|value| value == *seen),
+            })
+        };
+        let storages =
+            || reads.storages.iter().all(|(cell, seen)| view.has_storage_at(cell, index).is_ok_and(|now| now == *seen));
+        accounts && slots() && storages()
+    }
+}
+
+/// Whether an account that was read would lead to the same if it were read now.
+fn still_holds(read: &AccountRead<'_>, now: Option<metis_state_transition::Account>) -> bool {
+    match (&read.balance, read.seen, now) {
+        (BalanceRead::AtLeast(least), Some(seen), Some(now)) => {
+            seen.nonce == now.nonce
+                && seen.code_hash == now.code_hash
+                && seen.balance.is_zero() == now.balance.is_zero()
+                && now.balance >= *least
+                && now.balance < PLAIN_BALANCE_MAX
+        }
+        (_, seen, now) => seen == now,
+    }
+}
+
+fn view_error<E: std::error::Error + Send + Sync + 'static>(error: ViewError<Interruption<E>>) -> BlockError<E> {
+    BlockError::View(match error {
+        ViewError::State(Interruption::State(error)) => ViewError::State(error),
+        ViewError::State(blocked @ Interruption::Blocked(_)) => return BlockError::Engine(blocked.to_string()),
+        ViewError::UnknownAncestor(number) => ViewError::UnknownAncestor(number),
+        ViewError::MissingModel(model) => ViewError::MissingModel(model),
+    })
+}
