@@ -48,8 +48,23 @@ if TYPE_CHECKING:
         run_code,
     )
     from metis.engine.hashing import keccak256
-    from metis.engine.inference import InferenceModel, ModelSet, inference_kernels, prove_graph
-    from metis.engine.node import Node, address_of, derive_private_key, sign_hash, sign_transaction
+    from metis.engine.inference import (
+        InferenceModel,
+        ModelSet,
+        check_product,
+        inference_kernels,
+        prove_graph,
+        tensor_commitments,
+        trace_root,
+    )
+    from metis.engine.node import (
+        Node,
+        address_of,
+        derive_private_key,
+        recover_address,
+        sign_hash,
+        sign_transaction,
+    )
     from metis.engine.rules import ChainSpec, build_info, fork_names
     from metis.engine.state import (
         AccountProof,
@@ -88,6 +103,7 @@ __all__ = [
     "bench_transaction",
     "build_block",
     "build_info",
+    "check_product",
     "compare_tiers",
     "compiled_code_abi",
     "decode_block",
@@ -107,9 +123,12 @@ __all__ = [
     "opcode_table",
     "prove",
     "prove_graph",
+    "recover_address",
     "run_code",
     "sign_hash",
     "sign_transaction",
+    "tensor_commitments",
+    "trace_root",
     "unsigned_transaction",
     "verify_proof",
 ]
@@ -137,8 +156,23 @@ __getattr__ = lazy_names(
             "run_code",
         ),
         "hashing": ("keccak256",),
-        "inference": ("InferenceModel", "ModelSet", "inference_kernels", "prove_graph"),
-        "node": ("Node", "address_of", "derive_private_key", "sign_hash", "sign_transaction"),
+        "inference": (
+            "InferenceModel",
+            "ModelSet",
+            "check_product",
+            "inference_kernels",
+            "prove_graph",
+            "tensor_commitments",
+            "trace_root",
+        ),
+        "node": (
+            "Node",
+            "address_of",
+            "derive_private_key",
+            "recover_address",
+            "sign_hash",
+            "sign_transaction",
+        ),
         "rules": ("ChainSpec", "build_info", "fork_names"),
         "state": (
             "AccountProof",

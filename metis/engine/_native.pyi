@@ -24,6 +24,7 @@ __all__ = [
     "bench_transaction",
     "build_block",
     "build_info",
+    "check_product",
     "compare_tiers",
     "compiled_code_abi",
     "decode_transaction",
@@ -39,9 +40,12 @@ __all__ = [
     "machine_target",
     "opcode_table",
     "prove_graph",
+    "recover_address",
     "run_code",
     "sign_hash",
     "sign_transaction",
+    "tensor_commitments",
+    "trace_root",
     "transaction_error_slugs",
     "unsigned_transaction",
     "verify_proof",
@@ -639,6 +643,9 @@ def address_of(private_key: bytes) -> bytes: ...
 def sign_hash(hash32: bytes, private_key: bytes) -> tuple[int, int, int]:
     """(y_parity, r, s) over a 32-byte hash (RFC 6979, low s)."""
 
+def recover_address(hash32: bytes, y_parity: bool, r: bytes, s: bytes) -> bytes:
+    """The account whose key signed a hash; raises DecodeError for a high s, and for what no key gives."""
+
 def sign_transaction(fields: Any, private_key: bytes) -> bytes:
     """Sign a metis.types.UnsignedTransaction of any type; its EIP-2718 encoding."""
 
@@ -694,6 +701,23 @@ class InferenceModel:
         that are not 1 to 64.
         """
 
+    @property
+    def points(self) -> list[int]:
+        """Numbers of the tensors that a trace commits to (docs/receipts.md) [GIL free]."""
+
+    def run_traced(
+        self,
+        tensors: list[bytes | None],
+        threads: int = 1,
+        kernel: str | None = None,
+        wanted: list[int] = ...,
+    ) -> tuple[tuple[list[bytes], list[bytes]], list[bytes], list[bytes]]:
+        """
+        Run as ``run``; the second is the commitment of each point, the third the bytes of those in ``wanted`` [GIL free].
+
+        Raises DecodeError where one of ``wanted`` is no point.
+        """
+
     def run_observed(
         self, tensors: list[bytes | None], observe: Callable[[int, list[bytes]], object], kernel: str | None = None
     ) -> tuple[list[bytes], list[bytes]]:
@@ -702,6 +726,28 @@ class InferenceModel:
 
         An exception of ``observe`` is raised when the run ends.
         """
+
+def tensor_commitments(tensors: list[tuple[int, list[int], bytes]]) -> list[bytes]:
+    """The commitment of each tensor: type code, dimensions, elements [GIL free]. Raises DecodeError for other lengths."""
+
+def trace_root(commitments: list[bytes]) -> bytes:
+    """The root over the commitments of a run's points."""
+
+def check_product(
+    a: tuple[int, bytes],
+    b: tuple[int, bytes],
+    c: tuple[int, bytes],
+    sizes: tuple[int, int, int, int],
+    is_b_shared: bool,
+    transpose_b: bool,
+    random: bytes,
+) -> bool:
+    """
+    Whether c is the product of a and b, by Freivalds' check [GIL free].
+
+    Matrices are (type code, elements); ``sizes`` are (batch, m, k, n); ``random`` has 8 n bytes, drawn after c is fixed.
+    Raises DecodeError where lengths do not fit, or values may be too great for the check.
+    """
 
 @final
 class ModelSet:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from metis.engine import _native
 
-__all__ = ["InferenceModel", "ModelSet", "inference_kernels", "prove_graph"]
+__all__ = [
+    "InferenceModel",
+    "ModelSet",
+    "check_product",
+    "inference_kernels",
+    "prove_graph",
+    "tensor_commitments",
+    "trace_root",
+]
 
 InferenceModel = _native.InferenceModel
 """A model that is proven, with its weights checked."""
@@ -18,3 +26,6 @@ ModelSet = _native.ModelSet
 
 inference_kernels = _native.inference_kernels
 prove_graph = _native.prove_graph
+tensor_commitments = _native.tensor_commitments
+trace_root = _native.trace_root
+check_product = _native.check_product

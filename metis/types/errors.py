@@ -26,6 +26,8 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── InvalidGraph             a model's graph that breaks a rule, may overflow, or costs more than it may
     ├── InvalidWeights           weights that are not those of the model, or not in the ranges its graph declares
     ├── InvalidInput             an input of a model that is missing or not what its graph declares
+    ├── InvalidReceipt           an execution receipt, or what should prove it, is not what it should be
+    ├── RequestRefused           a worker does not take a request; nothing was charged
     ├── ModelStoreError          a store of models that cannot be read or written
     ├── ModelUnavailable         a model that is active on the chain, but not on this machine
     ├── CompositionError         a network names a part that does not exist or does not fit
@@ -41,9 +43,11 @@ from metis.types.errors_of_models import (
     InvalidGraph,
     InvalidInput,
     InvalidModelFile,
+    InvalidReceipt,
     InvalidWeights,
     ModelStoreError,
     ModelUnavailable,
+    RequestRefused,
     UnsupportedModel,
 )
 
@@ -59,6 +63,7 @@ __all__ = [
     "InvalidGraph",
     "InvalidInput",
     "InvalidModelFile",
+    "InvalidReceipt",
     "InvalidTransaction",
     "InvalidWeights",
     "LimitExceeded",
@@ -68,6 +73,7 @@ __all__ = [
     "ModelUnavailable",
     "NoProof",
     "PoolRejection",
+    "RequestRefused",
     "StateUnavailable",
     "StorageError",
     "UnknownParent",

@@ -8,9 +8,11 @@ __all__ = [
     "InvalidGraph",
     "InvalidInput",
     "InvalidModelFile",
+    "InvalidReceipt",
     "InvalidWeights",
     "ModelStoreError",
     "ModelUnavailable",
+    "RequestRefused",
     "UnsupportedModel",
 ]
 
@@ -104,6 +106,44 @@ class InvalidInput(MetisError):
         super().__init__(f"model input {name!r}: {problem}")
         self.name = name
         self.problem = problem
+
+
+class InvalidReceipt(MetisError):
+    """
+    An execution receipt, or what should prove it, is not what it should be (docs/receipts.md).
+
+    Attributes
+    ----------
+    field : the part, such as "cost_wei", "payer-signature", "trace", "batch-path".
+    problem : what is wrong with it.
+    """
+
+    slug = "invalid-receipt"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"receipt: {field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class RequestRefused(MetisError):
+    """
+    A worker does not take a request. Nothing was charged.
+
+    Attributes
+    ----------
+    reason : stable slug: "nonce-too-low", "max-cost", "deadline", "signature", "payer", "model", "busy", …
+    problem : what is wrong, with the values.
+    status : of the HTTP response.
+    """
+
+    slug = "request-refused"
+
+    def __init__(self, reason: str, problem: str, status: int = 400) -> None:
+        super().__init__(f"{reason}: {problem}")
+        self.reason = reason
+        self.problem = problem
+        self.status = status
 
 
 class ModelStoreError(MetisError):

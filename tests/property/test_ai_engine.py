@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metis.ai import Evaluator, Limits, ReferenceEvaluator
 from metis.ai.graph import OPERATORS, GraphBuilder, ProvenGraph, decode_graph, encode_graph, validate_graph
 from metis.ai.reference import Run, Tensor
+from metis.ai.trace import observed_trace
 from metis.engine import inference_kernels, prove_graph
 from metis.types import GraphDecodeError, InvalidGraph
 from tests.property.ai_graphs import Sample, samples
@@ -32,8 +33,12 @@ def compare(sample: Sample) -> None:
     def check(number: int, value: Tensor) -> None:
         assert value.astype(np.int64).tobytes() == expected[number], reference.proven.tensors[number]
 
+    trace = observed_trace(reference, sample.inputs).trace
     for kernel in inference_kernels():
         evaluator = Evaluator(sample.model, kernel=kernel)
+        traced = evaluator.run_traced(sample.inputs)
+        assert traced.trace == trace, kernel
+        assert same(traced.run, run), kernel
         assert same(evaluator.run(sample.inputs, observe=check), run), kernel
         for threads in (1, 3):
             evaluator.threads = threads

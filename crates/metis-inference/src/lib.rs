@@ -13,6 +13,7 @@
 //! kernels/   how a step is computed
 //! team       threads that share steps
 //! model      all of it, ready to run
+//! trace/     what a run commits to, operator by operator; with std
 //! ```
 #![cfg_attr(not(feature = "std"), no_std)]
 // Without vector kernels nobody asks for what prepares their constants.
@@ -25,6 +26,8 @@ compile_error!("weights are used in place: little-endian processors only");
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub mod freivalds;
 pub mod graph;
 mod kernels;
 #[cfg(feature = "std")]
@@ -33,6 +36,10 @@ mod memory;
 mod model;
 mod plan;
 mod team;
+#[cfg(feature = "std")]
+pub mod trace;
+#[cfg(feature = "std")]
+mod traced;
 mod weights;
 
 pub use kernels::Kernel;

@@ -79,18 +79,20 @@ pub struct How {
 
 /// The memory of one run at a time; runs after each other may share one.
 pub struct Workspace {
-    arena: Aligned,
+    pub(crate) arena: Aligned,
     scratch: Vec<Aligned>,
 }
 
 /// A model that is ready to run. `W` holds the weights' bytes, which begin at a multiple of 64.
 pub struct Model<W> {
-    proven: Proven,
-    weights: W,
-    plan: Plan,
+    pub(crate) proven: Proven,
+    pub(crate) weights: W,
+    pub(crate) plan: Plan,
     /// Constants as each kernel takes them, made when it first runs.
     #[cfg(feature = "std")]
-    packed: [std::sync::OnceLock<Vec<Option<Packed>>>; 4],
+    pub(crate) packed: [std::sync::OnceLock<Vec<Option<Packed>>>; 4],
+    #[cfg(feature = "std")]
+    pub(crate) traced: std::sync::OnceLock<crate::traced::Traced>,
 }
 
 impl<W: AsRef<[u8]> + Sync> Model<W> {
@@ -105,13 +107,15 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         if weights.as_ref().as_ptr().align_offset(ALIGNMENT_BYTES) != 0 {
             return Err(InvalidWeights::Alignment.into());
         }
-        let plan = Plan::of(&proven, true);
+        let plan = Plan::of(&proven, true, &[]);
         Ok(Self {
             proven,
             weights,
             plan,
             #[cfg(feature = "std")]
             packed: Default::default(),
+            #[cfg(feature = "std")]
+            traced: Default::default(),
         })
     }
 
@@ -172,7 +176,7 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         given: &[Option<&[u8]>],
         observe: &mut dyn FnMut(usize, &[&[u8]]),
     ) -> Result<Finished, InvalidInput> {
-        let plan = Plan::of(&self.proven, false);
+        let plan = Plan::of(&self.proven, false, &[]);
         let mut workspace = workspace(&plan, 1);
         self.run_plan(
             &plan,
@@ -204,21 +208,21 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         self.given_on(&self.plan, workspace)
     }
 
-    fn given_back(&self, plan: &Plan, workspace: &mut Workspace) -> Vec<Vec<u8>> {
+    pub(crate) fn given_back(&self, plan: &Plan, workspace: &mut Workspace) -> Vec<Vec<u8>> {
         let memory = Memory::new(self.weights.as_ref(), &mut workspace.arena);
         let outputs = self.proven.graph.outputs.iter().map(|output| output.tensor as usize);
         // SAFETY: no step runs, for the workspace is borrowed.
         outputs.map(|number| unsafe { memory.bytes(&plan.slot(&self.proven, number)) }.to_vec()).collect()
     }
 
-    fn given_on(&self, plan: &Plan, workspace: &mut Workspace) -> Vec<Vec<u8>> {
+    pub(crate) fn given_on(&self, plan: &Plan, workspace: &mut Workspace) -> Vec<Vec<u8>> {
         let memory = Memory::new(self.weights.as_ref(), &mut workspace.arena);
         let updates = self.proven.graph.updates.iter().map(|number| *number as usize);
         // SAFETY: as above.
         updates.map(|number| unsafe { memory.bytes(&plan.slot(&self.proven, number)) }.to_vec()).collect()
     }
 
-    fn run_plan(
+    pub(crate) fn run_plan(
         &self,
         plan: &Plan,
         steps: &[Prepared<'_>],
@@ -277,7 +281,7 @@ fn unpacked(plan: &Plan) -> Vec<Prepared<'_>> {
     plan.steps.iter().map(|step| Prepared { step, packed: None }).collect()
 }
 
-fn workspace(plan: &Plan, threads: usize) -> Workspace {
+pub(crate) fn workspace(plan: &Plan, threads: usize) -> Workspace {
     let threads = threads.clamp(1, THREADS_MAX);
     let scratch = (0..threads).map(|_| Aligned::zeroed(plan.scratch_bytes)).collect();
     Workspace { arena: Aligned::zeroed(plan.arena_bytes), scratch }

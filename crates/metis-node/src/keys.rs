@@ -3,7 +3,10 @@
 use alloy_consensus::{EthereumTxEnvelope, EthereumTypedTransaction, TxEip4844};
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use bip32::{DerivationPath, XPrv};
-use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
+use secp256k1::{
+    Message, PublicKey, SECP256K1, SecretKey,
+    ecdsa::{RecoverableSignature, RecoveryId},
+};
 
 /// Why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +20,17 @@ pub enum KeyError {
     /// Zero, or not below the curve order.
     #[error("not a secp256k1 private key")]
     Key,
+}
+
+/// Why a signature is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// The upper half of the curve order: the other encoding of a signature that has one already (EIP-2).
+    #[error("s is in the upper half of the curve order")]
+    HighS,
+    /// No public key gives it.
+    #[error("no key gives this signature")]
+    Nobody,
 }
 
 /// The private key at a BIP-32 path below a BIP-39 phrase without passphrase.
@@ -49,6 +63,24 @@ pub fn sign_hash(hash: B256, private_key: &[u8; 32]) -> Result<Signature, KeyErr
     let (id, compact) = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(hash.0), &secret).serialize_compact();
     let (r, s) = (U256::from_be_slice(&compact[..32]), U256::from_be_slice(&compact[32..]));
     Ok(Signature::new(r, s, i32::from(id) & 1 == 1))
+}
+
+/// The account whose key signed a hash. Each signature has one encoding only: `s` is low.
+///
+/// # Errors
+/// [`RecoverError`].
+pub fn recover_address(hash: &[u8; 32], y_parity: bool, r: &[u8; 32], s: &[u8; 32]) -> Result<Address, RecoverError> {
+    let signature = Signature::new(U256::from_be_bytes(*r), U256::from_be_bytes(*s), y_parity);
+    if signature.normalize_s().is_some() {
+        return Err(RecoverError::HighS);
+    }
+    let mut compact = [0; 64];
+    compact[..32].copy_from_slice(r);
+    compact[32..].copy_from_slice(s);
+    let id = if y_parity { RecoveryId::One } else { RecoveryId::Zero };
+    let signature = RecoverableSignature::from_compact(&compact, id).map_err(|_| RecoverError::Nobody)?;
+    let public = SECP256K1.recover_ecdsa(Message::from_digest(*hash), &signature).map_err(|_| RecoverError::Nobody)?;
+    Ok(Address::from_slice(&keccak256(&public.serialize_uncompressed()[1..])[12..]))
 }
 
 /// Signs a transaction.

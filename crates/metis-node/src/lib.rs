@@ -33,7 +33,7 @@ pub use answer::{Answer, AnswerLimits};
 pub use control::{SnapshotId, development_randao};
 pub use error::NodeError;
 pub use fork::{ForkBlock, HeaderProblem, header_from_json};
-pub use keys::{KeyError, address_of, derive_private_key, sign_hash, sign_transaction};
+pub use keys::{KeyError, RecoverError, address_of, derive_private_key, recover_address, sign_hash, sign_transaction};
 pub use metis_vm::{Tracer, TracerError};
 pub use node::{Durability, Node, NodeConfig};
 pub use parity::CallTraceFilter;

@@ -30,8 +30,14 @@ const WORKSPACES_MAX: usize = 4;
 #[pyclass(frozen, module = "metis.engine._native")]
 pub struct InferenceModel {
     pub inner: Arc<Model<WeightBytes>>,
-    /// With the threads they are for.
-    workspaces: Mutex<Vec<(usize, Workspace)>>,
+    /// With the threads they are for, and whether they are for traced runs.
+    workspaces: Mutex<Vec<(Kind, Workspace)>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    pub threads: usize,
+    pub is_traced: bool,
 }
 
 /// Weights in bytes, memory in bytes, MACs.
@@ -51,26 +57,30 @@ impl InferenceModel {
         Ok(Self { inner: Arc::new(inner), workspaces: Mutex::new(Vec::new()) })
     }
 
-    fn take_workspace(&self, threads: usize) -> Workspace {
+    pub fn take_workspace(&self, kind: Kind) -> Workspace {
         let mut kept = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.iter().position(|(own, _)| *own == threads) {
+        match kept.iter().position(|(own, _)| *own == kind) {
             Some(place) => kept.swap_remove(place).1,
             None => {
                 drop(kept);
-                self.inner.workspace(threads)
+                if kind.is_traced {
+                    self.inner.traced_workspace(kind.threads)
+                } else {
+                    self.inner.workspace(kind.threads)
+                }
             }
         }
     }
 
-    fn keep_workspace(&self, threads: usize, workspace: Workspace) {
+    pub fn keep_workspace(&self, kind: Kind, workspace: Workspace) {
         let mut kept = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == WORKSPACES_MAX {
             kept.remove(0);
         }
-        kept.push((threads, workspace));
+        kept.push((kind, workspace));
     }
 
-    fn check_count(&self, given: usize) -> PyResult<()> {
+    pub fn check_count(&self, given: usize) -> PyResult<()> {
         let expected = self.inner.proven().graph.first_constant();
         if given == expected {
             return Ok(());
@@ -79,14 +89,14 @@ impl InferenceModel {
         Err(decode_error("argument", "tensors", &problem, None))
     }
 
-    fn refused(&self, error: &InvalidInput) -> PyErr {
+    pub fn refused(&self, error: &InvalidInput) -> PyErr {
         let graph = &self.inner.proven().graph;
         let name = graph.declarations().nth(error.index()).map_or("", |tensor| tensor.name());
         invalid_input(name, &error.to_string())
     }
 }
 
-fn kernel_named(name: Option<&str>) -> PyResult<Kernel> {
+pub fn kernel_named(name: Option<&str>) -> PyResult<Kernel> {
     let Some(name) = name else { return Ok(Kernel::best()) };
     let available = Kernel::available();
     available.iter().copied().find(|kernel| kernel.name() == name).ok_or_else(|| {
@@ -95,11 +105,20 @@ fn kernel_named(name: Option<&str>) -> PyResult<Kernel> {
     })
 }
 
-/// Inputs or states: bytes of each, None for zeros.
-type Given<'py> = Vec<Option<Bound<'py, PyBytes>>>;
-type Tensors<'py> = (Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>);
+/// From 1 to [`THREADS_MAX`].
+pub fn check_threads(threads: usize) -> PyResult<()> {
+    if (1..=THREADS_MAX).contains(&threads) {
+        return Ok(());
+    }
+    let problem = format!("{threads} is not from 1 to {THREADS_MAX}");
+    Err(decode_error("argument", "threads", &problem, None))
+}
 
-fn to_lists<'py>(py: Python<'py>, outputs: &[Vec<u8>], states: &[Vec<u8>]) -> Tensors<'py> {
+/// Inputs or states: bytes of each, None for zeros.
+pub type Given<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+pub type Tensors<'py> = (Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>);
+
+pub fn to_lists<'py>(py: Python<'py>, outputs: &[Vec<u8>], states: &[Vec<u8>]) -> Tensors<'py> {
     let list = |tensors: &[Vec<u8>]| tensors.iter().map(|bytes| PyBytes::new(py, bytes)).collect();
     (list(outputs), list(states))
 }
@@ -158,17 +177,15 @@ impl InferenceModel {
         kernel: Option<&str>,
     ) -> PyResult<Tensors<'py>> {
         let kernel = kernel_named(kernel)?;
-        if !(1..=THREADS_MAX).contains(&threads) {
-            let problem = format!("{threads} is not from 1 to {THREADS_MAX}");
-            return Err(decode_error("argument", "threads", &problem, None));
-        }
+        check_threads(threads)?;
         self.check_count(tensors.len())?;
         let given: Vec<Option<&[u8]>> = tensors.iter().map(|tensor| tensor.as_ref().map(|it| it.as_bytes())).collect();
         let (outputs, states) = guard_free(py, || {
-            let mut workspace = self.take_workspace(threads);
+            let kind = Kind { threads, is_traced: false };
+            let mut workspace = self.take_workspace(kind);
             let run = self.inner.run(How { kernel, threads }, &given, &mut workspace);
             let found = run.map(|()| (self.inner.outputs(&mut workspace), self.inner.states(&mut workspace)));
-            self.keep_workspace(threads, workspace);
+            self.keep_workspace(kind, workspace);
             found
         })?
         .map_err(|error| self.refused(&error))?;

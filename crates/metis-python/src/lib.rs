@@ -20,6 +20,7 @@ mod node;
 mod rules;
 mod store;
 mod trace;
+mod traced;
 mod transaction;
 
 use mimalloc::MiMalloc;
@@ -40,9 +41,10 @@ mod _native {
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
         inference::{InferenceModel, inference_kernels, prove_graph},
         models::ModelSet,
-        node::{Answerer, Node, address_of, derive_private_key, sign_hash, sign_transaction},
+        node::{Answerer, Node, address_of, derive_private_key, recover_address, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},
+        traced::{check_product, tensor_commitments, trace_root},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
     };
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy.typing as npt
 from metis.ai.graph import Declaration, DType, Graph, Limits, Model, ProvenGraph, encode_graph, validate_graph
 from metis.ai.graph.weights import NUMPY_TYPES
 from metis.ai.runs import Run, Tensor, taken
+from metis.ai.trace import Trace, TracedRun
 from metis.engine import InferenceModel, inference_kernels
+from metis.types import Hash32
 
 __all__ = ["Evaluator"]
 
@@ -99,8 +101,7 @@ class Evaluator:
         InvalidInput : an input or a state is missing, unknown, or not what the graph declares.
         """
         graph = self.proven.graph
-        given: list[bytes | None] = [*_bytes("inputs", graph.inputs, inputs)]
-        given += [None] * len(graph.states) if states is None else _bytes("states", graph.states, states)
+        given = self._given(inputs, states)
         if observe is None:
             outputs, updates = self._handle.run(given, self.threads, self.kernel)
         else:
@@ -113,6 +114,40 @@ class Evaluator:
                     number += 1
 
             outputs, updates = self._handle.run_observed(given, results, self.kernel)
+        return self._run(outputs, updates)
+
+    def run_traced(
+        self,
+        inputs: Mapping[str, npt.ArrayLike],
+        states: Mapping[str, npt.ArrayLike] | None = None,
+        wanted: Sequence[int] = (),
+    ) -> TracedRun:
+        """
+        Evaluate the graph once, and commit to what the run computed (docs/receipts.md).
+
+        Parameters
+        ----------
+        wanted : numbers of points whose values are given back too.
+
+        Raises
+        ------
+        InvalidInput : as for :meth:`run`. DecodeError : one of ``wanted`` is no point.
+        """
+        given = self._given(inputs, states)
+        results, commitments, values = self._handle.run_traced(given, self.threads, self.kernel, list(wanted))
+        trace = Trace(tuple(self._handle.points), tuple(Hash32(commitment) for commitment in commitments))
+        arrays = {number: self._array(number, raw) for number, raw in zip(wanted, values, strict=True)}
+        return TracedRun(self._run(*results), trace, arrays)
+
+    def _given(
+        self, inputs: Mapping[str, npt.ArrayLike], states: Mapping[str, npt.ArrayLike] | None
+    ) -> list[bytes | None]:
+        graph = self.proven.graph
+        given: list[bytes | None] = [*_bytes("inputs", graph.inputs, inputs)]
+        return given + ([None] * len(graph.states) if states is None else _bytes("states", graph.states, states))
+
+    def _run(self, outputs: Sequence[bytes], updates: Sequence[bytes]) -> Run:
+        graph = self.proven.graph
         return Run(
             {output.name: self._array(output.tensor, raw) for output, raw in zip(graph.outputs, outputs, strict=True)},
             {

@@ -32,10 +32,11 @@ impl Plan {
     /// The plan of a graph.
     ///
     /// `fused` joins operators on rows so that what lies between them need not be written; else every operator is a
-    /// step, and every tensor has a place.
-    pub(crate) fn of(proven: &Proven, fused: bool) -> Self {
+    /// step, and every tensor has a place. Results of the numbers in `kept` have places that nothing else takes: they
+    /// are there when the run has ended. Steps are the same with and without them.
+    pub(crate) fn of(proven: &Proven, fused: bool, kept: &[usize]) -> Self {
         let groups = fusion::groups(proven, fused);
-        let storage = storage::assign(proven, &groups);
+        let storage = storage::assign(proven, &groups, kept);
         let steps: Vec<Step> = groups.iter().map(|group| steps::step_of(proven, &storage.places, group)).collect();
         let scratch_bytes = steps.iter().map(Step::scratch_bytes).max().unwrap_or(0);
         Self { steps, places: storage.places, arena_bytes: storage.arena_bytes, scratch_bytes }

@@ -83,8 +83,8 @@ fn owners(proven: &Proven) -> Vec<usize> {
     owners
 }
 
-/// Assigns places, given the steps' order.
-pub(super) fn assign(proven: &Proven, groups: &[Group]) -> Storage {
+/// Assigns places, given the steps' order; what is kept keeps its place to the end.
+pub(super) fn assign(proven: &Proven, groups: &[Group], kept: &[usize]) -> Storage {
     let graph = &proven.graph;
     let base = graph.first_result();
     let owners = owners(proven);
@@ -110,8 +110,9 @@ pub(super) fn assign(proven: &Proven, groups: &[Group]) -> Storage {
             is_stored[owner] |= number < base || made_at[number] != step;
         }
     }
-    for number in graph.updates.iter().copied().chain(graph.outputs.iter().map(|output| output.tensor)) {
-        let owner = owners[number as usize];
+    let given = graph.updates.iter().copied().chain(graph.outputs.iter().map(|output| output.tensor));
+    for number in given.map(|number| number as usize).chain(kept.iter().copied()) {
+        let owner = owners[number];
         (last_use[owner], is_stored[owner]) = (groups.len(), true);
     }
     let mut places = vec![None; count];

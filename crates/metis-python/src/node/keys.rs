@@ -1,7 +1,7 @@
 //! Keys of development accounts.
 
 use alloy_eips::eip2718::Encodable2718;
-use metis_node::KeyError;
+use metis_node::{KeyError, RecoverError};
 use pyo3::{prelude::*, types::PyBytes};
 
 use crate::{
@@ -42,6 +42,24 @@ pub fn sign_hash<'py>(
     guard(|| {
         let signature = metis_node::sign_hash(hash32.0.into(), &private_key.0).map_err(key_error)?;
         Ok((u8::from(signature.v()), to_int(py, signature.r())?, to_int(py, signature.s())?))
+    })
+}
+
+/// Account whose key signed a hash.
+#[pyfunction]
+pub fn recover_address<'py>(
+    py: Python<'py>,
+    hash32: Fixed<32>,
+    y_parity: bool,
+    r: Fixed<32>,
+    s: Fixed<32>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    guard(|| {
+        let found = metis_node::recover_address(&hash32.0, y_parity, &r.0, &s.0).map_err(|error| {
+            let field = if error == RecoverError::HighS { "s" } else { "signature" };
+            decode_error("signature", field, &error.to_string(), None)
+        })?;
+        Ok(to_bytes(py, found))
     })
 }
 

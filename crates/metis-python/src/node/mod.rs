@@ -24,7 +24,7 @@ use pyo3::prelude::*;
 use crate::errors::storage_error;
 
 pub use answer::Answerer;
-pub use keys::{address_of, derive_private_key, sign_hash, sign_transaction};
+pub use keys::{address_of, derive_private_key, recover_address, sign_hash, sign_transaction};
 
 /// One node's hot state behind one door.
 #[pyclass(frozen, module = "metis.engine._native")]

@@ -1,0 +1,295 @@
+//! Freivalds' check: whether a claimed matrix product is one, much cheaper than the product.
+//!
+//! With D = A·B − C over the integers and r uniform in S^n, S = {0, …, 2^31 − 1}, drawn after C is fixed: if D has an
+//! entry that is not 0 modulo p = 2^61 − 1, at most one in 2^31 of all r give D·r ≡ 0 (mod p) (Schwartz and Zippel: fix
+//! all entries of r but the one beside a non-zero entry of D; one value of it at most fits). Entries are below p in
+//! magnitude, so D ≡ 0 (mod p) only if D = 0; [`Refused::Bound`] says where that is not known. Two independent r make it
+//! one in 2^62. A true product always passes.
+//!
+//! Source: R. Freivalds, Probabilistic machines can use less running time, 1977.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{graph::DType, memory::Element};
+
+const P: u64 = (1 << 61) - 1;
+/// How many vectors a product is checked with.
+pub const ROUNDS: usize = 2;
+/// Terms of a sum that surely fit 64 bits: each is of 16 and 31 bits.
+const TERMS_MAX: usize = 1 << 16;
+
+/// The sizes of `batch` products of m × k and k × n matrices.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// How many products there are.
+    pub batch: usize,
+    /// Rows of a product.
+    pub m: usize,
+    /// Terms of a sum.
+    pub k: usize,
+    /// Columns of a product.
+    pub n: usize,
+    /// All products have the same second factor.
+    pub is_b_shared: bool,
+    /// The second factors are n × k.
+    pub transpose_b: bool,
+}
+
+/// Why nothing is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A matrix has another number of bytes than its sizes say.
+    #[error("{given} bytes instead of {expected}")]
+    Length {
+        /// What is given.
+        given: usize,
+        /// What the sizes say.
+        expected: u128,
+    },
+    /// Sums or claimed values may reach 2^60 in magnitude, or a factor has more than 32 bits.
+    #[error("products or claimed values may have 60 bits or more")]
+    Bound,
+}
+
+/// A matrix: little-endian elements in rows.
+pub type Matrix<'a> = (DType, &'a [u8]);
+
+/// How many random bytes [`product_holds`] takes.
+pub const fn random_bytes(sizes: &Sizes) -> usize {
+    ROUNDS * sizes.n * 4
+}
+
+/// Whether C = A·B, wrong at most once in 2^62 where `random` was drawn, uniformly, after C was fixed.
+///
+/// # Errors
+/// Lengths do not fit the sizes, or the bound of the argument above is not known to hold.
+pub fn product_holds(
+    sizes: &Sizes,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    c: Matrix<'_>,
+    random: &[u8],
+) -> Result<bool, Refused> {
+    let Sizes { batch, m, k, n, is_b_shared, .. } = *sizes;
+    let b_count = if is_b_shared { 1 } else { batch };
+    for (matrix, count, rows, columns) in [(&a, batch, m, k), (&b, b_count, k, n), (&c, batch, m, n)] {
+        let expected = count as u128 * rows as u128 * columns as u128 * matrix.0.size_bytes() as u128;
+        if matrix.1.len() as u128 != expected {
+            return Err(Refused::Length { given: matrix.1.len(), expected });
+        }
+    }
+    if random.len() != random_bytes(sizes) {
+        return Err(Refused::Length { given: random.len(), expected: random_bytes(sizes) as u128 });
+    }
+    let (a, b, c) = (Limbs::of(a), Limbs::of(b), Limbs::of(c));
+    let bound = (a.magnitude() as u128).checked_mul(b.magnitude() as u128).and_then(|term| term.checked_mul(k as u128));
+    if bound.is_none_or(|bound| bound >= 1 << 60) || c.magnitude() >= 1 << 60 {
+        return Err(Refused::Bound);
+    }
+    for round in random.chunks_exact(4 * n) {
+        let r: Vec<i32> = round.as_chunks::<4>().0.iter().map(|word| (u32::from_le_bytes(*word) >> 1) as i32).collect();
+        let mut images = (0..b_count).map(|number| {
+            let v = if sizes.transpose_b {
+                b.combined(number * k * n, n, k, &r)
+            } else {
+                b.times(number * k * n, k, n, &r)
+            };
+            let low: Vec<i32> = v.iter().map(|value| (value & ((1 << 31) - 1)) as i32).collect();
+            let high: Vec<i32> = v.iter().map(|value| (value >> 31) as i32).collect();
+            (low, high)
+        });
+        let mut image = images.next().unwrap_or_default();
+        for number in 0..batch {
+            if number > 0 && !is_b_shared {
+                image = images.next().unwrap_or_default();
+            }
+            let low = a.times(number * m * k, m, k, &image.0);
+            let high = a.times(number * m * k, m, k, &image.1);
+            let claimed = c.times(number * m * n, m, n, &r);
+            for ((low, high), claimed) in low.iter().zip(&high).zip(&claimed) {
+                if reduce(i128::from(*low) + (i128::from(*high) << 31)) != *claimed {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn reduce(value: i128) -> u64 {
+    value.rem_euclid(i128::from(P)) as u64
+}
+
+/// A matrix as one to four matrices of 16 bits, the lowest first, of which all but the last are without sign.
+struct Limbs {
+    parts: Vec<Vec<i32>>,
+    magnitude: u64,
+}
+
+impl Limbs {
+    fn of((dtype, bytes): Matrix<'_>) -> Self {
+        match dtype {
+            DType::Int8 => Self::split::<i8>(bytes, 1),
+            DType::Int16 => Self::split::<i16>(bytes, 1),
+            DType::Int32 => Self::split::<i32>(bytes, 2),
+            DType::Int64 => Self::split::<i64>(bytes, 4),
+        }
+    }
+
+    fn split<T: Element>(bytes: &[u8], count: usize) -> Self {
+        let values = bytes.chunks_exact(size_of::<T>()).map(|raw| {
+            let mut word = [0; 8];
+            word[..raw.len()].copy_from_slice(raw);
+            let unused = 64 - 8 * raw.len() as u32;
+            (i64::from_le_bytes(word) << unused) >> unused
+        });
+        let values: Vec<i64> = values.collect();
+        let magnitude = values.iter().map(|value| value.unsigned_abs()).max().unwrap_or(0);
+        let parts = (0..count)
+            .map(|part| {
+                let mask = if part + 1 == count { i64::MAX | i64::MIN } else { 0xffff };
+                values.iter().map(|value| ((value >> (16 * part)) & mask) as i32).collect()
+            })
+            .collect();
+        Self { parts, magnitude }
+    }
+
+    const fn magnitude(&self) -> u64 {
+        self.magnitude
+    }
+
+    /// The matrix at a place times a vector of 31 bits, modulo p.
+    fn times(&self, begin: usize, rows: usize, columns: usize, vector: &[i32]) -> Vec<u64> {
+        let mut totals = vec![0_i128; rows];
+        for (part, limb) in self.parts.iter().enumerate() {
+            for (total, row) in totals.iter_mut().zip(limb[begin..][..rows * columns].chunks_exact(columns.max(1))) {
+                for (terms, factors) in row.chunks(TERMS_MAX).zip(vector.chunks(TERMS_MAX)) {
+                    *total += i128::from(dot(terms, factors)) << (16 * part);
+                }
+            }
+        }
+        totals.into_iter().map(reduce).collect()
+    }
+
+    /// The rows of the matrix at a place, each times its element of a vector of 31 bits, added up modulo p.
+    fn combined(&self, begin: usize, rows: usize, columns: usize, vector: &[i32]) -> Vec<u64> {
+        let mut totals = vec![0_i128; columns];
+        for (part, limb) in self.parts.iter().enumerate() {
+            let matrix = &limb[begin..][..rows * columns];
+            for (matrix, factors) in matrix.chunks(TERMS_MAX * columns).zip(vector.chunks(TERMS_MAX)) {
+                let mut sums = vec![0_i64; columns];
+                for (row, factor) in matrix.chunks_exact(columns.max(1)).zip(factors) {
+                    add_scaled(&mut sums, row, *factor);
+                }
+                for (total, sum) in totals.iter_mut().zip(sums) {
+                    *total += i128::from(sum) << (16 * part);
+                }
+            }
+        }
+        totals.into_iter().map(reduce).collect()
+    }
+}
+
+/// Compiles a loop for the processor's vectors too, and takes the widest that it has.
+macro_rules! widest {
+    ($name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?, $plain:ident, $avx2:ident, $avx512:ident, $body:block) => {
+        #[inline(always)]
+        fn $plain($($argument: $type),*) $(-> $result)? $body
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2")]
+        fn $avx2($($argument: $type),*) $(-> $result)? { $plain($($argument),*) }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+        fn $avx512($($argument: $type),*) $(-> $result)? { $plain($($argument),*) }
+
+        fn $name($($argument: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                if std::is_x86_feature_detected!("avx512dq") && std::is_x86_feature_detected!("avx512vl") {
+                    // SAFETY: the processor has these instructions; the others of the list come with them.
+                    return unsafe { $avx512($($argument),*) };
+                }
+                if std::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has these instructions.
+                    return unsafe { $avx2($($argument),*) };
+                }
+            }
+            $plain($($argument),*)
+        }
+    };
+}
+
+widest!(dot(terms: &[i32], factors: &[i32]) -> i64, dot_plain, dot_avx2, dot_avx512, {
+    terms.iter().zip(factors).map(|(term, factor)| i64::from(*term) * i64::from(*factor)).sum()
+});
+
+widest!(add_scaled(sums: &mut [i64], row: &[i32], factor: i32), add_plain, add_avx2, add_avx512, {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        *sum += i64::from(*value) * i64::from(factor);
+    }
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(values: &[i64], dtype: DType) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()[..dtype.size_bytes()].to_vec()).collect()
+    }
+
+    fn mixed(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *seed >> 11
+    }
+
+    #[test]
+    fn product_holds__true_and_every_changed_entry__is_told_apart() {
+        let mut seed = 1;
+        for (dtype, out, is_b_shared, transpose_b) in [
+            (DType::Int8, DType::Int32, true, false),
+            (DType::Int16, DType::Int64, false, true),
+            (DType::Int32, DType::Int64, true, true),
+            (DType::Int8, DType::Int32, false, false),
+        ] {
+            let sizes = Sizes { batch: 2, m: 3, k: 5, n: 4, is_b_shared, transpose_b };
+            let span = if dtype == DType::Int32 { 1 << 28 } else { 1 << (8 * dtype.size_bytes()) };
+            let mut draw = |count: usize| -> Vec<i64> {
+                (0..count).map(|_| (mixed(&mut seed) % span) as i64 - (span / 2) as i64).collect()
+            };
+            let (a, b) = (draw(30), draw(if is_b_shared { 20 } else { 40 }));
+            let mut c = vec![0; 24];
+            for (place, sum) in c.iter_mut().enumerate() {
+                let (batch, row, column) = (place / 12, place / 4 % 3, place % 4);
+                let begin = if is_b_shared { 0 } else { 20 * batch };
+                *sum = (0..5)
+                    .map(|t| {
+                        let at = if transpose_b { column * 5 + t } else { t * 4 + column };
+                        a[batch * 15 + row * 5 + t] * b[begin + at]
+                    })
+                    .sum();
+            }
+            let random: Vec<u8> = (0..random_bytes(&sizes)).map(|_| mixed(&mut seed) as u8).collect();
+            let (a, b) = (bytes_of(&a, dtype), bytes_of(&b, dtype));
+            let image = Image::of(&sizes, (dtype, &b), &random).expect("lengths fit");
+            let holds = |c: &[i64]| product_holds(&sizes, (dtype, &a), &image, (out, &bytes_of(c, out)));
+            assert_eq!(holds(&c), Ok(true));
+            for place in 0..24 {
+                for change in [1, -1, 1 << 16, -(1 << 30)] {
+                    let mut wrong = c.clone();
+                    wrong[place] = wrong[place].wrapping_add(change);
+                    assert_eq!(holds(&wrong), Ok(false), "{dtype:?} {place} {change}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn product_holds__claimed_values_of_61_bits__is_refused() {
+        let sizes = Sizes { batch: 1, m: 1, k: 1, n: 1, is_b_shared: true, transpose_b: false };
+        let c = bytes_of(&[1 << 61], DType::Int64);
+        let found = product_holds(&sizes, (DType::Int8, &[1]), (DType::Int8, &[1]), (DType::Int64, &c), &[0; 8]);
+        assert_eq!(found, Err(Refused::Bound));
+    }
+}
