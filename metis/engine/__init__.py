@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from metis.engine.inference import (
         InferenceModel,
         ModelSet,
-        check_product,
+        ProductCheck,
         inference_kernels,
         prove_graph,
         tensor_commitments,
@@ -95,6 +95,7 @@ __all__ = [
     "MemoryStore",
     "ModelSet",
     "Node",
+    "ProductCheck",
     "SkippedTransaction",
     "StorageProof",
     "TransactionHandle",
@@ -103,7 +104,6 @@ __all__ = [
     "bench_transaction",
     "build_block",
     "build_info",
-    "check_product",
     "compare_tiers",
     "compiled_code_abi",
     "decode_block",
@@ -159,7 +159,7 @@ __getattr__ = lazy_names(
         "inference": (
             "InferenceModel",
             "ModelSet",
-            "check_product",
+            "ProductCheck",
             "inference_kernels",
             "prove_graph",
             "tensor_commitments",

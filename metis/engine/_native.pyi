@@ -19,12 +19,12 @@ __all__ = [
     "MemoryStore",
     "ModelSet",
     "Node",
+    "ProductCheck",
     "Transaction",
     "address_of",
     "bench_transaction",
     "build_block",
     "build_info",
-    "check_product",
     "compare_tiers",
     "compiled_code_abi",
     "decode_transaction",
@@ -733,21 +733,25 @@ def tensor_commitments(tensors: list[tuple[int, list[int], bytes]]) -> list[byte
 def trace_root(commitments: list[bytes]) -> bytes:
     """The root over the commitments of a run's points."""
 
-def check_product(
-    a: tuple[int, bytes],
-    b: tuple[int, bytes],
-    c: tuple[int, bytes],
-    sizes: tuple[int, int, int, int],
-    is_b_shared: bool,
-    transpose_b: bool,
-    random: bytes,
-) -> bool:
+@final
+class ProductCheck:
     """
-    Whether c is the product of a and b, by Freivalds' check [GIL free].
+    Freivalds' check of products, with their second factor b (docs/receipts.md) [GIL free].
 
-    Matrices are (type code, elements); ``sizes`` are (batch, m, k, n); ``random`` has 8 n bytes, drawn after c is fixed.
-    Raises DecodeError where lengths do not fit, or values may be too great for the check.
+    Matrices are (type code, elements); ``sizes`` are (batch, m, k, n); ``random`` has 8 n bytes, drawn uniformly, which who
+    makes the products never learns. Raises DecodeError where lengths do not fit, or values may be too great.
     """
+
+    def __new__(
+        cls,
+        b: tuple[int, bytes],
+        sizes: tuple[int, int, int, int],
+        is_b_shared: bool,
+        transpose_b: bool,
+        random: bytes,
+    ) -> ProductCheck: ...
+    def holds(self, a: tuple[int, bytes], c: tuple[int, bytes]) -> bool:
+        """Whether c is the product of a and b."""
 
 @final
 class ModelSet:

@@ -11,7 +11,7 @@ from metis.engine import _native
 __all__ = [
     "InferenceModel",
     "ModelSet",
-    "check_product",
+    "ProductCheck",
     "inference_kernels",
     "prove_graph",
     "tensor_commitments",
@@ -24,8 +24,10 @@ InferenceModel = _native.InferenceModel
 ModelSet = _native.ModelSet
 """The models that contracts can call, by id."""
 
+ProductCheck = _native.ProductCheck
+"""Freivalds' check of matrix products."""
+
 inference_kernels = _native.inference_kernels
 prove_graph = _native.prove_graph
 tensor_commitments = _native.tensor_commitments
 trace_root = _native.trace_root
-check_product = _native.check_product

@@ -59,53 +59,85 @@ pub const fn random_bytes(sizes: &Sizes) -> usize {
     ROUNDS * sizes.n * 4
 }
 
-/// Whether C = A·B, wrong at most once in 2^62 where `random` was drawn, uniformly, after C was fixed.
+/// B·r for each vector r and each second factor: what of the check does not depend on A and C, made once for a constant.
+pub struct Image {
+    /// For each vector, for each second factor, the low 31 bits and the rest of each entry.
+    halves: Vec<Vec<(Vec<i32>, Vec<i32>)>>,
+    vectors: Vec<Vec<i32>>,
+    magnitude: u64,
+    k: usize,
+    n: usize,
+}
+
+impl Image {
+    /// The image of second factors. `random` is drawn uniformly; who makes the products never learns it.
+    ///
+    /// # Errors
+    /// Lengths do not fit the sizes.
+    pub fn of(sizes: &Sizes, b: Matrix<'_>, random: &[u8]) -> Result<Self, Refused> {
+        let Sizes { k, n, .. } = *sizes;
+        check_length(&b, sizes.b_count(), k, n)?;
+        if random.len() != random_bytes(sizes) {
+            return Err(Refused::Length { given: random.len(), expected: random_bytes(sizes) as u128 });
+        }
+        let b = Limbs::of(b);
+        let vectors: Vec<Vec<i32>> = random
+            .chunks(4 * n)
+            .map(|round| round.as_chunks::<4>().0.iter().map(|word| (u32::from_le_bytes(*word) >> 1) as i32).collect())
+            .collect();
+        let half_pair = |vector: &Vec<i32>, number: usize| {
+            let begin = number * k * n;
+            let image = if sizes.transpose_b { b.combined(begin, n, k, vector) } else { b.times(begin, k, n, vector) };
+            let low = image.iter().map(|value| (value & ((1 << 31) - 1)) as i32).collect();
+            (low, image.iter().map(|value| (value >> 31) as i32).collect())
+        };
+        let halves = vectors
+            .iter()
+            .map(|vector| (0..sizes.b_count()).map(|number| half_pair(vector, number)).collect())
+            .collect();
+        Ok(Self { halves, vectors, magnitude: b.magnitude(), k, n })
+    }
+}
+
+impl Sizes {
+    const fn b_count(&self) -> usize {
+        if self.is_b_shared { 1 } else { self.batch }
+    }
+}
+
+fn check_length(matrix: &Matrix<'_>, count: usize, rows: usize, columns: usize) -> Result<(), Refused> {
+    let expected = count as u128 * rows as u128 * columns as u128 * matrix.0.size_bytes() as u128;
+    if matrix.1.len() as u128 == expected {
+        return Ok(());
+    }
+    Err(Refused::Length { given: matrix.1.len(), expected })
+}
+
+/// Whether C = A·B, by the image of B: wrong at most once in 2^62 where its vectors were drawn, uniformly, after C was
+/// fixed or without whoever fixed it knowing them.
 ///
 /// # Errors
 /// Lengths do not fit the sizes, or the bound of the argument above is not known to hold.
-pub fn product_holds(
-    sizes: &Sizes,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    c: Matrix<'_>,
-    random: &[u8],
-) -> Result<bool, Refused> {
+pub fn product_holds(sizes: &Sizes, a: Matrix<'_>, image: &Image, c: Matrix<'_>) -> Result<bool, Refused> {
     let Sizes { batch, m, k, n, is_b_shared, .. } = *sizes;
-    let b_count = if is_b_shared { 1 } else { batch };
-    for (matrix, count, rows, columns) in [(&a, batch, m, k), (&b, b_count, k, n), (&c, batch, m, n)] {
-        let expected = count as u128 * rows as u128 * columns as u128 * matrix.0.size_bytes() as u128;
-        if matrix.1.len() as u128 != expected {
-            return Err(Refused::Length { given: matrix.1.len(), expected });
-        }
+    check_length(&a, batch, m, k)?;
+    check_length(&c, batch, m, n)?;
+    let images = image.halves.first().map_or(0, Vec::len);
+    if (image.k, image.n, images) != (k, n, sizes.b_count()) {
+        return Err(Refused::Length { given: image.k * image.n * images, expected: (k * n * sizes.b_count()) as u128 });
     }
-    if random.len() != random_bytes(sizes) {
-        return Err(Refused::Length { given: random.len(), expected: random_bytes(sizes) as u128 });
-    }
-    let (a, b, c) = (Limbs::of(a), Limbs::of(b), Limbs::of(c));
-    let bound = (a.magnitude() as u128).checked_mul(b.magnitude() as u128).and_then(|term| term.checked_mul(k as u128));
+    let (a, c) = (Limbs::of(a), Limbs::of(c));
+    let bound =
+        (a.magnitude() as u128).checked_mul(image.magnitude as u128).and_then(|term| term.checked_mul(k as u128));
     if bound.is_none_or(|bound| bound >= 1 << 60) || c.magnitude() >= 1 << 60 {
         return Err(Refused::Bound);
     }
-    for round in random.chunks_exact(4 * n) {
-        let r: Vec<i32> = round.as_chunks::<4>().0.iter().map(|word| (u32::from_le_bytes(*word) >> 1) as i32).collect();
-        let mut images = (0..b_count).map(|number| {
-            let v = if sizes.transpose_b {
-                b.combined(number * k * n, n, k, &r)
-            } else {
-                b.times(number * k * n, k, n, &r)
-            };
-            let low: Vec<i32> = v.iter().map(|value| (value & ((1 << 31) - 1)) as i32).collect();
-            let high: Vec<i32> = v.iter().map(|value| (value >> 31) as i32).collect();
-            (low, high)
-        });
-        let mut image = images.next().unwrap_or_default();
+    for (vector, halves) in image.vectors.iter().zip(&image.halves) {
         for number in 0..batch {
-            if number > 0 && !is_b_shared {
-                image = images.next().unwrap_or_default();
-            }
-            let low = a.times(number * m * k, m, k, &image.0);
-            let high = a.times(number * m * k, m, k, &image.1);
-            let claimed = c.times(number * m * n, m, n, &r);
+            let (low, high) = &halves[if is_b_shared { 0 } else { number }];
+            let low = a.times(number * m * k, m, k, low);
+            let high = a.times(number * m * k, m, k, high);
+            let claimed = c.times(number * m * n, m, n, vector);
             for ((low, high), claimed) in low.iter().zip(&high).zip(&claimed) {
                 if reduce(i128::from(*low) + (i128::from(*high) << 31)) != *claimed {
                     return Ok(false);
@@ -129,29 +161,23 @@ struct Limbs {
 impl Limbs {
     fn of((dtype, bytes): Matrix<'_>) -> Self {
         match dtype {
-            DType::Int8 => Self::split::<i8>(bytes, 1),
-            DType::Int16 => Self::split::<i16>(bytes, 1),
-            DType::Int32 => Self::split::<i32>(bytes, 2),
-            DType::Int64 => Self::split::<i64>(bytes, 4),
+            DType::Int8 => Self::split(bytes, 1, i8::from_le_bytes),
+            DType::Int16 => Self::split(bytes, 1, i16::from_le_bytes),
+            DType::Int32 => Self::split(bytes, 2, i32::from_le_bytes),
+            DType::Int64 => Self::split(bytes, 4, i64::from_le_bytes),
         }
     }
 
-    fn split<T: Element>(bytes: &[u8], count: usize) -> Self {
-        let values = bytes.chunks_exact(size_of::<T>()).map(|raw| {
-            let mut word = [0; 8];
-            word[..raw.len()].copy_from_slice(raw);
-            let unused = 64 - 8 * raw.len() as u32;
-            (i64::from_le_bytes(word) << unused) >> unused
+    fn split<T: Element, const BYTES: usize>(bytes: &[u8], count: usize, value: impl Fn([u8; BYTES]) -> T) -> Self {
+        let elements = bytes.as_chunks::<BYTES>().0;
+        let (lo, hi) = elements.iter().map(|raw| value(*raw).wide()).fold((0, 0), |(lo, hi): (i64, i64), element| {
+            (lo.min(element), hi.max(element))
         });
-        let values: Vec<i64> = values.collect();
-        let magnitude = values.iter().map(|value| value.unsigned_abs()).max().unwrap_or(0);
-        let parts = (0..count)
-            .map(|part| {
-                let mask = if part + 1 == count { i64::MAX | i64::MIN } else { 0xffff };
-                values.iter().map(|value| ((value >> (16 * part)) & mask) as i32).collect()
-            })
-            .collect();
-        Self { parts, magnitude }
+        let part = |part: usize| {
+            let mask = if part + 1 == count { -1 } else { 0xffff };
+            elements.iter().map(|raw| ((value(*raw).wide() >> (16 * part)) & mask) as i32).collect()
+        };
+        Self { parts: (0..count).map(part).collect(), magnitude: lo.unsigned_abs().max(hi.unsigned_abs()) }
     }
 
     const fn magnitude(&self) -> u64 {
@@ -289,7 +315,8 @@ mod tests {
     fn product_holds__claimed_values_of_61_bits__is_refused() {
         let sizes = Sizes { batch: 1, m: 1, k: 1, n: 1, is_b_shared: true, transpose_b: false };
         let c = bytes_of(&[1 << 61], DType::Int64);
-        let found = product_holds(&sizes, (DType::Int8, &[1]), (DType::Int8, &[1]), (DType::Int64, &c), &[0; 8]);
+        let image = Image::of(&sizes, (DType::Int8, &[1]), &[0; 8]).expect("lengths fit");
+        let found = product_holds(&sizes, (DType::Int8, &[1]), &image, (DType::Int64, &c));
         assert_eq!(found, Err(Refused::Bound));
     }
 }

@@ -44,7 +44,7 @@ mod _native {
         node::{Answerer, Node, address_of, derive_private_key, recover_address, sign_hash, sign_transaction},
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},
-        traced::{check_product, tensor_commitments, trace_root},
+        traced::{ProductCheck, tensor_commitments, trace_root},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
     };
 }

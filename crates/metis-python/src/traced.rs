@@ -2,7 +2,7 @@
 
 use metis_inference::{
     How,
-    freivalds::{Sizes, product_holds},
+    freivalds::{Image, Refused, Sizes, product_holds},
     graph::{DType, Facts, Shape},
     trace::{commitments, trace_root as root_of},
 };
@@ -96,25 +96,40 @@ pub fn trace_root<'py>(py: Python<'py>, commitments: Vec<Fixed<32>>) -> PyResult
 /// A matrix: code of its type, little-endian elements in rows.
 type Matrix<'py> = (u8, Bound<'py, PyBytes>);
 
-/// Freivalds' check of `batch` products.
-#[pyfunction]
-#[pyo3(signature = (a, b, c, sizes, is_b_shared, transpose_b, random))]
-#[allow(clippy::too_many_arguments)]
-pub fn check_product(
-    py: Python<'_>,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    c: Matrix<'_>,
-    sizes: (usize, usize, usize, usize),
-    is_b_shared: bool,
-    transpose_b: bool,
-    random: &Bound<'_, PyBytes>,
-) -> PyResult<bool> {
-    let (batch, m, k, n) = sizes;
-    let sizes = Sizes { batch, m, k, n, is_b_shared, transpose_b };
-    let types = (dtype_of(a.0)?, dtype_of(b.0)?, dtype_of(c.0)?);
-    let (a, b, c) = (a.1.as_bytes(), b.1.as_bytes(), c.1.as_bytes());
-    let random = random.as_bytes();
-    guard_free(py, || product_holds(&sizes, (types.0, a), (types.1, b), (types.2, c), random))?
-        .map_err(|error| decode_error("argument", "product", &error.to_string(), None))
+/// Freivalds' check of products of one shape, with the second factor.
+#[pyclass(frozen, module = "metis.engine._native")]
+pub struct ProductCheck {
+    sizes: Sizes,
+    image: Image,
+}
+
+fn refused(error: &Refused) -> PyErr {
+    decode_error("argument", "product", &error.to_string(), None)
+}
+
+#[pymethods]
+impl ProductCheck {
+    #[new]
+    #[pyo3(signature = (b, sizes, is_b_shared, transpose_b, random))]
+    fn new(
+        py: Python<'_>,
+        b: Matrix<'_>,
+        sizes: (usize, usize, usize, usize),
+        is_b_shared: bool,
+        transpose_b: bool,
+        random: &Bound<'_, PyBytes>,
+    ) -> PyResult<Self> {
+        let (batch, m, k, n) = sizes;
+        let sizes = Sizes { batch, m, k, n, is_b_shared, transpose_b };
+        let (dtype, b, random) = (dtype_of(b.0)?, b.1.as_bytes(), random.as_bytes());
+        let image = guard_free(py, || Image::of(&sizes, (dtype, b), random))?.map_err(|error| refused(&error))?;
+        Ok(Self { sizes, image })
+    }
+
+    fn holds(&self, py: Python<'_>, a: Matrix<'_>, c: Matrix<'_>) -> PyResult<bool> {
+        let (a_type, c_type) = (dtype_of(a.0)?, dtype_of(c.0)?);
+        let (a, c) = (a.1.as_bytes(), c.1.as_bytes());
+        guard_free(py, || product_holds(&self.sizes, (a_type, a), &self.image, (c_type, c)))?
+            .map_err(|error| refused(&error))
+    }
 }

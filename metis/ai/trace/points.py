@@ -7,14 +7,17 @@ from typing import Final
 
 from metis.ai.graph.schema import OPERATORS
 from metis.ai.graph.types import Graph
+from metis.ai.graph.validation import ProvenGraph
 from metis.types import InvalidInput
 
-__all__ = ["STEP_NODES_MAX", "Step", "points_of", "step_of"]
+__all__ = ["STEP_NODES_MAX", "STEP_WEIGHT_MAX", "Step", "points_of", "step_of"]
 
 # BOUND: nodes that a point may be computed with from other points; what only moves elements does not count.
 STEP_NODES_MAX: Final = 64
+# BOUND: what the products may weigh that a point is computed with; one with a constant weighs 2, others 1.
+STEP_WEIGHT_MAX: Final = 4
 _MOVES: Final = frozenset({"reshape", "transpose"})
-_SUMS: Final = frozenset({"matmul", "conv2d"})
+_PRODUCTS: Final = frozenset({"matmul", "conv2d"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,18 +30,19 @@ class Step:
     point : its tensor's number.
     nodes : numbers of the nodes that compute it, in order; the last one gives it. None for an input or a state.
     operands : the points and constants that they read, by tensor number.
-    product : number of the node that is the sum of products among them, or None.
+    products : numbers of the nodes among them that are sums of products.
     """
 
     point: int
     nodes: tuple[int, ...]
     operands: tuple[int, ...]
-    product: int | None
+    products: tuple[int, ...]
 
 
-def points_of(graph: Graph) -> tuple[int, ...]:
-    """The numbers of the tensors that a trace of a valid graph commits to, ascending."""
-    rule = _Rule(graph)
+def points_of(proven: ProvenGraph) -> tuple[int, ...]:
+    """The numbers of the tensors that a trace of a graph commits to, ascending."""
+    graph = proven.graph
+    rule = _Rule(proven)
     for node in range(len(graph.nodes)):
         rule.visit(node)
     given = {*graph.updates, *(output.tensor for output in graph.outputs)}
@@ -59,7 +63,7 @@ def step_of(graph: Graph, points: tuple[int, ...], point: int) -> Step:
     made_by = _makers(graph)
     first_result = len(graph.declarations)
     if point < first_result:
-        return Step(point, (), (), None)
+        return Step(point, (), (), ())
     stops = frozenset(points)
     nodes, operands, open_nodes = set(), set(), [made_by[point - first_result]]
     while open_nodes:
@@ -72,8 +76,8 @@ def step_of(graph: Graph, points: tuple[int, ...], point: int) -> Step:
                 operands.add(number)
             else:
                 open_nodes.append(made_by[number - first_result])
-    product = next((node for node in nodes if graph.nodes[node].operator in _SUMS), None)
-    return Step(point, tuple(sorted(nodes)), tuple(sorted(operands)), product)
+    products = tuple(node for node in sorted(nodes) if graph.nodes[node].operator in _PRODUCTS)
+    return Step(point, tuple(sorted(nodes)), tuple(sorted(operands)), products)
 
 
 def _makers(graph: Graph) -> list[int]:
@@ -84,8 +88,9 @@ def _makers(graph: Graph) -> list[int]:
 class _Rule:
     """The rule, node by node in order."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, proven: ProvenGraph) -> None:
+        graph = proven.graph
+        self.graph, self.tensors = graph, proven.tensors
         self.first_result = len(graph.declarations)
         self.made_by = _makers(graph)
         self.points: set[int] = set()
@@ -123,9 +128,15 @@ class _Rule:
         """The nodes that a result is computed with from points."""
         return self.trees[self.made_by[number - self.first_result]]
 
-    def sums(self, tree: frozenset[int]) -> int:
-        """How many of the nodes are sums of products."""
-        return sum(self.graph.nodes[node].operator in _SUMS for node in tree)
+    def weight(self, tree: frozenset[int]) -> int:
+        """What the products among some nodes weigh."""
+        constants = range(self.graph.first_constant, self.first_result)
+        products = [self.graph.nodes[node] for node in tree if self.graph.nodes[node].operator in _PRODUCTS]
+        return sum(2 if any(number in constants for number in node.inputs) else 1 for node in products)
+
+    def result_bytes(self, number: int) -> int:
+        """Bytes of all results of the node that gives a tensor."""
+        return sum(self.tensors[result].size_bytes for result in self.results[self.made_by[number - self.first_result]])
 
     def commit(self, number: int) -> None:
         """Make all results of the node that gives one of them points."""
@@ -142,15 +153,16 @@ class _Rule:
             return
         operands = self.operands(node)
         tree = self.tree(node, operands)
-        if self.sums(tree) > 1:
-            for number in sorted(operands - self.points):
-                if self.sums(self.tree_of(number)):
-                    self.commit(number)
-            tree = self.tree(node, operands)
+        heavy = [number for number in operands - self.points if self.weight(self.tree_of(number))]
+        # What costs least to commit to is committed to first.
+        for number in sorted(heavy, key=lambda number: (self.result_bytes(number), number)):
+            if self.weight(tree) > STEP_WEIGHT_MAX:
+                self.commit(number)
+                tree = self.tree(node, operands)
         if len(tree) > STEP_NODES_MAX:
             for number in operands:
                 self.commit(number)
             tree = self.tree(node, operands)
         self.trees[node] = tree
-        if self.sums(tree) and any(self.readers.get(number, 0) > 1 for number in self.results[node]):
+        if self.weight(tree) and any(self.readers.get(number, 0) > 1 for number in self.results[node]):
             self.points.update(self.results[node])

@@ -48,7 +48,7 @@ def observed_trace(
     InvalidInput : an input or a state is missing, unknown, or not what the graph declares.
     """
     proven = evaluator.proven
-    points = points_of(proven.graph)
+    points = points_of(proven)
     wanted = frozenset(points)
     values: dict[int, Tensor] = {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from metis.ai.graph import DType, GraphBuilder, Model
 
 
@@ -20,16 +22,24 @@ def counter() -> Model:
     return builder.model()
 
 
-def two_layers() -> Model:
-    """Two products with a table and a residual between them, a reshape and a transpose: all that steps are made of."""
+def layers(count: int) -> Model:
+    """Products with constants after each other, a reshape, a transpose, a table and a sum between them."""
     builder = GraphBuilder()
     x = builder.input("x", DType.INT8, (2, 4), -100, 100)
-    first = builder.constant(DType.INT8, [[3, -4, 5, 1, 7], [5, 6, -7, 2, 1], [1, 2, 3, 4, 5], [-1, 0, 9, -8, 2]])
-    wide = builder.node("matmul", x, first, transpose_b=0, accumulator=DType.INT32)
-    rows = builder.node("reshape", wide, shape=(5, 2))
-    short = builder.node("rescale", rows, builder.constant(DType.INT32, [3]), shift=5, dtype=DType.INT8)
-    turned = builder.node("transpose", short, order=(1, 0))
-    second = builder.constant(DType.INT8, [[2, 1, -3, 1, 1], [4, -5, 6, 2, 2], [1, 1, 1, 1, 1], [9, 8, 7, 6, 5]])
-    out = builder.node("matmul", turned, second, transpose_b=1, accumulator=DType.INT32)
-    builder.output("y", builder.node("add", out, x, dtype=DType.INT32))
+    random = np.random.default_rng(count)
+    table = builder.constant(DType.INT8, [(7 * place) % 100 - 50 for place in range(256)], -128, 127)
+    value = x
+    for _ in range(count):
+        wide = builder.node(
+            "matmul",
+            value,
+            builder.constant(DType.INT8, random.integers(-50, 50, (4, 5))),
+            accumulator=DType.INT32,
+            transpose_b=0,
+        )
+        rows = builder.node("reshape", wide, shape=(5, 2))
+        short = builder.node("rescale", rows, builder.constant(DType.INT32, [300]), shift=15, dtype=DType.INT8)
+        mixed = builder.node("lookup", builder.node("transpose", short, order=(1, 0)), table, first=-128, shift=0)
+        value = builder.node("slice", mixed, starts=(0, 0), stops=(2, 4), steps=(1, 1))
+    builder.output("y", builder.node("add", value, x, dtype=DType.INT32))
     return builder.model()

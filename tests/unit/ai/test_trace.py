@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from metis.ai import Evaluator, GraphBuilder, ReferenceEvaluator
+from metis.ai import Evaluator, GraphBuilder, ReferenceEvaluator, validate_graph
 from metis.ai.graph.types import DType
 from metis.ai.trace import (
     commitment_of,
@@ -21,16 +21,16 @@ from metis.ai.trace.digest import levels_of
 from metis.ai.trace.points import STEP_NODES_MAX
 from metis.engine import keccak256
 from metis.types import InvalidInput
-from tests.unit.ai.small_models import counter, two_layers
+from tests.unit.ai.small_models import counter, layers
 
 
-def test_points__two_products_after_each_other__are_kept_apart() -> None:
-    graph = two_layers().graph
-    points = points_of(graph)
-    steps = [step_of(graph, points, point) for point in points]
-    products = [step.product for step in steps if step.product is not None]
-    assert len(products) == len(set(products)) == 2
-    assert {graph.nodes[product].operator for product in products} == {"matmul"}
+def test_points__three_products_after_each_other__are_kept_apart_by_what_costs_least() -> None:
+    proven = validate_graph(layers(3).graph)
+    points = points_of(proven)
+    steps = [step_of(proven.graph, points, point) for point in points]
+    assert [len(step.products) for step in steps if step.products] == [2, 1]
+    between = points[1]
+    assert proven.tensors[between].dtype is DType.INT8
 
 
 def test_points__a_long_chain__is_cut_into_steps_of_bounded_length() -> None:
@@ -41,7 +41,7 @@ def test_points__a_long_chain__is_cut_into_steps_of_bounded_length() -> None:
         value = builder.node("add", value, one, dtype=DType.INT32)
     builder.output("y", value)
     graph = builder.model().graph
-    points = points_of(graph)
+    points = points_of(validate_graph(graph))
     lengths = [len(step_of(graph, points, point).nodes) for point in points]
     assert max(lengths) == STEP_NODES_MAX
     assert sum(lengths) == 3 * STEP_NODES_MAX
@@ -50,7 +50,7 @@ def test_points__a_long_chain__is_cut_into_steps_of_bounded_length() -> None:
 def test_step_of__a_tensor_that_is_no_point__is_refused() -> None:
     graph = counter().graph
     with pytest.raises(InvalidInput, match="does not commit"):
-        step_of(graph, points_of(graph), 2)
+        step_of(graph, points_of(validate_graph(graph)), 2)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -72,9 +72,9 @@ def test_trace__states_and_tensors_of_many_chunks__equals_the_reference(threads:
 
 
 def test_trace__values_that_are_asked_for__are_those_that_it_commits_to() -> None:
-    model = two_layers()
+    model = layers(2)
     inputs = {"x": np.arange(8, dtype=np.int8).reshape(2, 4)}
-    traced = Evaluator(model).run_traced(inputs, wanted=points_of(model.graph))
+    traced = Evaluator(model).run_traced(inputs, wanted=points_of(validate_graph(model.graph)))
     commitments = dict(zip(traced.trace.points, traced.trace.commitments, strict=True))
     assert {number: commitment_of(value) for number, value in traced.values.items()} == commitments
 
@@ -83,7 +83,14 @@ def test_commitment_of__one_element_a_byte_of_type_or_shape__is_another() -> Non
     value = np.zeros((3, 4), np.int16)
     other = value.copy()
     other[2, 3] = 1
-    views: list[npt.NDArray[np.generic]] = [value, other, value.reshape(4, 3), value.reshape(12), value.astype(np.int8), np.zeros((3, 2), np.int32)]
+    views: list[npt.NDArray[np.generic]] = [
+        value,
+        other,
+        value.reshape(4, 3),
+        value.reshape(12),
+        value.astype(np.int8),
+        np.zeros((3, 2), np.int32),
+    ]
     assert len({commitment_of(view) for view in views}) == len(views)
 
 

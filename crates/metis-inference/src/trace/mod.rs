@@ -7,4 +7,4 @@ mod digest;
 mod points;
 
 pub use digest::{CHUNK_BYTES, Digest, commitments, trace_root};
-pub use points::{STEP_NODES_MAX, points};
+pub use points::{STEP_NODES_MAX, STEP_WEIGHT_MAX, points};

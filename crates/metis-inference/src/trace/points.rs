@@ -7,8 +7,12 @@ use crate::graph::{Operator, Proven};
 /// Nodes that a point may be computed with from other points, elements that are only moved aside.
 pub const STEP_NODES_MAX: usize = 64;
 
+/// What the products may weigh that a point is computed with from other points: one with a constant weighs 2, others 1.
+pub const STEP_WEIGHT_MAX: usize = 4;
+
 /// The numbers of the tensors that a trace commits to, ascending: inputs, states, and the results without which a point
-/// would need two sums of products, or more than [`STEP_NODES_MAX`] nodes, to be computed from other points.
+/// would need products of more than [`STEP_WEIGHT_MAX`], or more than [`STEP_NODES_MAX`] nodes, to be computed from other
+/// points.
 pub fn points(proven: &Proven) -> Vec<usize> {
     let graph = &proven.graph;
     let mut rule = Rule::of(proven);
@@ -90,16 +94,37 @@ impl<'a> Rule<'a> {
         tree
     }
 
-    fn sums(&self, tree: &BTreeSet<usize>) -> usize {
-        tree.iter().filter(|node| is_sum(&self.proven.graph.nodes[**node].operator)).count()
+    /// What the products among some nodes weigh.
+    fn weight(&self, tree: &BTreeSet<usize>) -> usize {
+        tree.iter().map(|node| self.product_weight(*node)).sum()
+    }
+
+    /// What a node weighs: 0 where it is no sum of products, which is what takes time.
+    fn product_weight(&self, node: usize) -> usize {
+        let graph = &self.proven.graph;
+        match graph.nodes[node].operator {
+            Operator::MatMul { .. } | Operator::Conv2d { .. } => {
+                let constants = graph.first_constant()..graph.first_result();
+                1 + usize::from(graph.nodes[node].inputs.iter().any(|number| constants.contains(&(*number as usize))))
+            }
+            _ => 0,
+        }
+    }
+
+    /// Bytes of all results of the node that gives a tensor.
+    fn result_bytes(&self, number: usize) -> usize {
+        self.results(self.maker(number)).map(|result| self.proven.tensors[result].size_bytes()).sum()
+    }
+
+    fn results(&self, node: usize) -> core::ops::Range<usize> {
+        let next = self.proven.first_results.get(node + 1);
+        self.proven.first_results[node]..next.map_or(self.proven.tensors.len(), |next| *next)
     }
 
     /// Commits to all results of the node that gives a tensor.
     fn commit(&mut self, number: usize) {
-        let node = self.maker(number);
-        let first = self.proven.first_results[node];
-        let end = self.proven.first_results.get(node + 1).map_or(self.proven.tensors.len(), |next| *next);
-        self.is_point[first..end].fill(true);
+        let results = self.results(self.maker(number));
+        self.is_point[results].fill(true);
     }
 
     fn visit(&mut self, node: usize) {
@@ -108,13 +133,15 @@ impl<'a> Rule<'a> {
         }
         let operands = self.operands(node);
         let mut tree = self.tree(node, &operands);
-        if self.sums(&tree) > 1 {
-            for &number in &operands {
-                if !self.is_point[number] && self.sums(&self.trees[self.maker(number)]) > 0 {
-                    self.commit(number);
-                }
+        // What costs least to commit to is committed to first.
+        let is_heavy = |number: &usize| !self.is_point[*number] && self.weight(&self.trees[self.maker(*number)]) > 0;
+        let mut heavy: Vec<usize> = operands.iter().copied().filter(is_heavy).collect();
+        heavy.sort_by_key(|number| (self.result_bytes(*number), *number));
+        for number in heavy {
+            if self.weight(&tree) > STEP_WEIGHT_MAX {
+                self.commit(number);
+                tree = self.tree(node, &operands);
             }
-            tree = self.tree(node, &operands);
         }
         if tree.len() > STEP_NODES_MAX {
             for &number in &operands {
@@ -122,12 +149,10 @@ impl<'a> Rule<'a> {
             }
             tree = self.tree(node, &operands);
         }
-        let is_heavy = self.sums(&tree) > 0;
+        let is_heavy = self.weight(&tree) > 0;
         self.trees[node] = tree;
-        let first = self.proven.first_results[node];
-        let end = self.proven.first_results.get(node + 1).map_or(self.proven.tensors.len(), |next| *next);
-        if is_heavy && (first..end).any(|number| self.readers[number] > 1) {
-            self.commit(first);
+        if is_heavy && self.results(node).any(|number| self.readers[number] > 1) {
+            self.commit(self.proven.first_results[node]);
         }
     }
 }
@@ -135,9 +160,4 @@ impl<'a> Rule<'a> {
 /// Elements are only moved: a point is what was moved.
 fn is_move(operator: &Operator) -> bool {
     matches!(operator, Operator::Reshape(_) | Operator::Transpose(_))
-}
-
-/// A sum of products of two tensors, which is what takes time.
-fn is_sum(operator: &Operator) -> bool {
-    matches!(operator, Operator::MatMul { .. } | Operator::Conv2d { .. })
 }
