@@ -258,6 +258,7 @@ widest!(add_scaled(sums: &mut [i64], row: &[i32], factor: i32), add_plain, add_a
 });
 
 #[cfg(test)]
+#[allow(non_snake_case)] // test names are sentences in three parts
 mod tests {
     use super::*;
 
