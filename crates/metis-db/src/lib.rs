@@ -10,6 +10,7 @@
 //! [`MemoryStore`] is the store that exists: everything in memory, gone with the process. The
 //! seam that others implement is [`StateStore`] with [`StateSnapshot`].
 
+mod commitment;
 mod memory;
 mod missing;
 mod proof;
@@ -17,6 +18,7 @@ mod region;
 mod store;
 mod trie;
 
+pub use commitment::{TrieOverlay, TrieWork, Tries};
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, ProofError, StorageProof};

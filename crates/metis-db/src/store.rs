@@ -46,6 +46,9 @@ pub enum StoreError {
         /// What is wrong with them.
         problem: &'static str,
     },
+    /// A version of the tries that the store went another way from.
+    #[error("the version of the tries is neither the store's nor on top of it")]
+    StaleOverlay,
     /// Memory or address space that is not to be had.
     #[error("no memory for {len_bytes} bytes: {kind}")]
     Memory {

@@ -170,9 +170,10 @@ impl Limbs {
 
     fn split<T: Element, const BYTES: usize>(bytes: &[u8], count: usize, value: impl Fn([u8; BYTES]) -> T) -> Self {
         let elements = bytes.as_chunks::<BYTES>().0;
-        let (lo, hi) = elements.iter().map(|raw| value(*raw).wide()).fold((0, 0), |(lo, hi): (i64, i64), element| {
-            (lo.min(element), hi.max(element))
-        });
+        let (lo, hi) = elements
+            .iter()
+            .map(|raw| value(*raw).wide())
+            .fold((0, 0), |(lo, hi): (i64, i64), element| (lo.min(element), hi.max(element)));
         let part = |part: usize| {
             let mask = if part + 1 == count { -1 } else { 0xffff };
             elements.iter().map(|raw| ((value(*raw).wide() >> (16 * part)) & mask) as i32).collect()

@@ -108,6 +108,7 @@ pub fn from_store(error: &StoreError) -> PyErr {
             invalid_block("state_root", "root of the state after the block", &got.to_string(), &expected.to_string())
         }
         StoreError::Corrupt { .. } => storage_error("corrupt", &error.to_string()),
+        StoreError::StaleOverlay => engine_fault(&error.to_string()),
         StoreError::Memory { .. } => storage_error("memory", &error.to_string()),
     }
 }

@@ -5,3 +5,4 @@
 mod fork_equals_whole;
 mod store;
 mod trie_equals_reference;
+mod tries_equal_memory;
