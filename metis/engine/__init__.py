@@ -19,6 +19,7 @@ Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
     execution.py     running transactions and code without sealing a block
     inference.py     models that run
     blocks.py        building, importing and reading blocks
+    workloads.py     generated blocks, for measuring and fuzzing executors
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
         describe_transaction,
         unsigned_transaction,
     )
+    from metis.engine.workloads import Workload, fuzz_executor
 
 __all__ = [
     "AccountProof",
@@ -99,6 +101,7 @@ __all__ = [
     "SkippedTransaction",
     "StorageProof",
     "TransactionHandle",
+    "Workload",
     "account_state",
     "address_of",
     "bench_transaction",
@@ -115,6 +118,7 @@ __all__ = [
     "execute_transaction",
     "execute_transactions",
     "fork_names",
+    "fuzz_executor",
     "genesis_block",
     "import_block",
     "inference_kernels",
@@ -190,5 +194,6 @@ __getattr__ = lazy_names(
             "describe_transaction",
             "unsigned_transaction",
         ),
+        "workloads": ("Workload", "fuzz_executor"),
     },
 )

@@ -21,6 +21,7 @@ __all__ = [
     "Node",
     "ProductCheck",
     "Transaction",
+    "Workload",
     "address_of",
     "bench_transaction",
     "build_block",
@@ -33,6 +34,7 @@ __all__ = [
     "execute_transaction",
     "execute_transactions",
     "fork_names",
+    "fuzz_executor",
     "import_block",
     "inference_kernels",
     "inject_panic",
@@ -764,3 +766,39 @@ class ModelSet:
         """Take a model away; whether it was there."""
     def ids(self) -> list[bytes]:
         """The models that are here, sorted."""
+
+@final
+class Workload:
+    """
+    A generated block and the state before it, the same for the same arguments.
+
+    ``kind``: "transfers", "erc20", "erc20-30-hot", "erc20-90-hot", "swaps", "mixed", "one-sender", "relay",
+    "beneficiary-sends", "beneficiary-contract", "beneficiary-destroyed", "recreations" or "delegations". Those with
+    tokens and swaps read the contracts of the fixtures from ``contracts_path``.
+    """
+
+    def __new__(
+        cls, kind: str, transaction_count: int, contracts_path: str | PathLike[str] | None = None
+    ) -> Workload:
+        """[GIL free] Make it. Raises DecodeError: no such kind, or no such contracts."""
+    @property
+    def name(self) -> str: ...
+    @property
+    def transaction_count(self) -> int: ...
+    def run(self, contestant: str, workers: int = 0, latency_us: int = 0) -> tuple[int, int]:
+        """
+        [GIL free] Run the transactions, without the block around them; nanoseconds that it took, and their gas.
+
+        ``contestant``: "revm" (its own loop and cache), "sequential", or "parallel" with so many ``workers`` (0: one
+        for each core), scheduled whatever the block's size. With ``latency_us`` each first read of an account or a
+        slot takes so long.
+        """
+    def difference(self, workers: int) -> str | None:
+        """[GIL free] Build and verify the block with so many workers; where that differs from one after the other."""
+
+def fuzz_executor(seed: int, block_count: int, workers: Sequence[int]) -> list[tuple[int, str]]:
+    """
+    [GIL free] Build random blocks one after the other and with each number of workers, and verify them.
+
+    Blocks are those of ``seed``, ``seed + 1``, …; returns the seeds of blocks that differ, with the first difference.
+    """

@@ -22,6 +22,7 @@ mod store;
 mod trace;
 mod traced;
 mod transaction;
+mod workload;
 
 use mimalloc::MiMalloc;
 use pyo3::prelude::*;
@@ -46,5 +47,6 @@ mod _native {
         store::{MemoryStore, verify_proof},
         traced::{ProductCheck, tensor_commitments, trace_root},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
+        workload::{Workload, fuzz_executor},
     };
 }

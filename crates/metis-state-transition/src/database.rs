@@ -12,6 +12,13 @@ pub struct ViewDatabase<V> {
     pub(crate) ancestors: Ancestors,
 }
 
+impl<V> ViewDatabase<V> {
+    /// `view`, with the hashes of ancestors that BLOCKHASH may be asked for.
+    pub const fn new(view: V, ancestors: Ancestors) -> Self {
+        Self { view, ancestors }
+    }
+}
+
 /// Why the world could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError<E: core::error::Error> {

@@ -33,12 +33,12 @@ use crate::{
 pub type EvmContext<V> = BlockContext<ViewDatabase<V>>;
 
 /// The world of one block over any database.
-pub(crate) type BlockContext<D> = Context<BlockEnv, TxEnv, CfgEnv, D, Journal<D>>;
+pub type BlockContext<D> = Context<BlockEnv, TxEnv, CfgEnv, D, Journal<D>>;
 
 /// Everything that revm needs to run transactions of a block: its rules, its environment, and an
 /// empty journal over a view.
 pub fn execution_context<V: StateView>(view: V, rules: &Rules, block: &BlockEnvironment) -> EvmContext<V> {
-    new_context(ViewDatabase { view, ancestors: block.ancestors.clone() }, rules, block)
+    context_over(ViewDatabase { view, ancestors: block.ancestors.clone() }, rules, block)
 }
 
 /// Runs transactions, in order, over one state view.
@@ -382,8 +382,8 @@ fn net_metered_sstore<H: Host>(context: InstructionContext<'_, H, EthInterpreter
     })
 }
 
-/// The world of one block, by its rules.
-pub(crate) fn new_context<D: Database>(database: D, rules: &Rules, block: &BlockEnvironment) -> BlockContext<D> {
+/// Everything that revm needs to run transactions of a block over any database, by its rules.
+pub fn context_over<D: Database>(database: D, rules: &Rules, block: &BlockEnvironment) -> BlockContext<D> {
     let spec_id = rules.fork.spec_id();
     let mut context = BlockContext::new(database, spec_id);
     context.cfg = config(rules);

@@ -42,7 +42,7 @@ pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use database::{ViewDatabase, ViewError};
 pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
 pub use effects::{AccountEffect, BalanceUse, Effects};
-pub use evm::{Evm, EvmContext, execution_context};
+pub use evm::{BlockContext, Evm, EvmContext, context_over, execution_context};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{
     ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameRunnerFactory, FrameStart, Instructions,

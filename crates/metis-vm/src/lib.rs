@@ -31,4 +31,4 @@ pub const REVM_VERSION: &str = "43.0.3";
 pub use compiled::{Registry, TieredRunner};
 pub use machine::VirtualMachine;
 pub use opcodes::{OpcodeDescription, opcode_table};
-pub use rival::{Contestant, PlainRevm, Tiered};
+pub use rival::{Contestant, PlainRevm, Tiered, run_plain_revm};

@@ -5,14 +5,15 @@ use core::hint::black_box;
 
 use metis_state_transition::{
     BlockEnvironment, ChainPrecompiles, ChangeSet, Evm, EvmContext, RecoveredTransaction, Rules, StateView,
-    TransactionOutcome, execution_context, outcome, transaction_env,
+    TransactionOutcome, ViewDatabase, context_over, execution_context, outcome, transaction_env,
 };
 use revm::{
-    ExecuteEvm, MainBuilder,
+    ExecuteCommitEvm, ExecuteEvm, MainBuilder,
     context::{
         TxEnv,
         result::{ExecutionResult, HaltReason},
     },
+    database::CacheDB,
     handler::MainnetEvm,
     state::EvmState,
 };
@@ -64,6 +65,25 @@ impl<V: StateView> Contestant for PlainRevm<V> {
         let (result, state) = self.run();
         (outcome(result), ChangeSet::from_journal(state))
     }
+}
+
+/// Runs transactions one after the other by revm's own main loop and handler, over its own cache; gas of all.
+///
+/// # Panics
+/// When one of them cannot be run: all contestants run the same ones.
+pub fn run_plain_revm<V: StateView>(
+    view: V,
+    rules: &Rules,
+    block: &BlockEnvironment,
+    transactions: &[&RecoveredTransaction],
+) -> u64 {
+    let database = CacheDB::new(ViewDatabase::new(view, block.ancestors.clone()));
+    let mut machine = context_over(database, rules, block).build_mainnet();
+    let results: Vec<ExecutionResult<HaltReason>> = transactions
+        .iter()
+        .map(|transaction| machine.transact_commit(transaction_env(transaction)).expect("all contestants run it"))
+        .collect();
+    results.iter().map(ExecutionResult::tx_gas_used).sum()
 }
 
 /// Our machine, with the tiers that a runner has.

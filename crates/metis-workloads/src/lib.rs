@@ -5,8 +5,10 @@
 //! how signatures are recovered is measured elsewhere. Sources of the first three: the gigagas blocks of pevm and
 //! grevm, whose contracts the caller supplies ([`Contracts`]).
 
+mod contest;
 mod contracts;
 mod latency;
+mod mixed;
 mod odd;
 mod programs;
 mod random;
@@ -25,13 +27,15 @@ use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, ChainSpec, Fork, RecoveredTransaction, genesis_header,
 };
 
+pub use contest::{Contest, Contestant, Mismatch};
 pub use contracts::{Contracts, ContractsError};
 pub use latency::{Latency, LatentView};
+pub use mixed::mixed;
 pub use odd::{beneficiary_is_contract, beneficiary_is_destroyed, beneficiary_is_sender, delegations, recreations};
 pub use random::random;
 pub use swaps::swaps;
 pub use tokens::tokens;
-pub use transfers::{one_sender, transfers};
+pub use transfers::{one_sender, relay, transfers};
 
 /// Chain of all workloads.
 pub const CHAIN_ID: u64 = 7_133_717;

@@ -21,7 +21,7 @@ pub fn tokens(contracts: &Contracts, count: usize, hot_percent: u64) -> Workload
     let at = address("token", 0);
     let mut seeded = Seeded::new(hot_percent);
     let candidates = (0..count).map(|number| {
-        let sender = address("sender", number);
+        let sender = address("holder", number);
         genesis.funded(sender);
         let receiver = if seeded.percent(hot_percent) { address("hot", 0) } else { address("receiver", number) };
         token.set_balance(sender, 1_000_000);

@@ -8,6 +8,8 @@
     rpc.py       requests a second and tail latency of JSON-RPC methods
     fanout.py    notifications to many subscribers
     node.py      taking transactions in and building blocks of them
+    executor.py  whole blocks by plain revm, one after the other, and in parallel
+    executor_process.py  the same in processes of their own
     inference.py one run of a model, beside onnxruntime
     report.py    rows, as a table and as JSON
 
@@ -27,6 +29,7 @@ __all__ = ["app"]
 class _BenchGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "rpc": ("metis.cli.bench.rpc:rpc", "Requests a second and latency of JSON-RPC methods, beside anvil."),
+        "executor": ("metis.cli.bench.executor:executor", "Blocks in parallel, beside one after the other and revm."),
         "inference": ("metis.cli.bench.inference:inference", "One run of a model, beside onnxruntime."),
         "node": ("metis.cli.bench.node:node", "Transactions taken in, and a block of 20,000, beside anvil."),
     }

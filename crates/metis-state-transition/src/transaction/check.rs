@@ -8,7 +8,7 @@ use revm::{
 };
 
 use super::{RecoveredTransaction, TransactionError, error::refusal, transaction_env};
-use crate::{BlockEnvironment, Fork, Rules, evm::new_context};
+use crate::{BlockEnvironment, Fork, Rules, evm::context_over};
 
 /// Half of secp256k1's curve order (EIP-2).
 const HALF_CURVE_ORDER: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0_U256);
@@ -25,7 +25,7 @@ pub fn check_transaction(
 ) -> Result<(), TransactionError> {
     check_signature(transaction, rules.fork)?;
     let block = BlockEnvironment { gas_limit: block_gas_limit, ..BlockEnvironment::default() };
-    let mut context = new_context(EmptyDB::new(), rules, &block);
+    let mut context = context_over(EmptyDB::new(), rules, &block);
     context.tx = transaction_env(transaction);
     let (spec_id, config) = (rules.fork.spec_id(), context.cfg.clone());
     validate_tx_env(&mut context, spec_id)

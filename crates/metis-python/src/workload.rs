@@ -1,0 +1,102 @@
+//! `Workload`: generated blocks, run by plain revm and by our executors.
+
+use std::{path::PathBuf, time::Duration};
+
+use metis_workloads::{Contest, Contestant, Contracts, Mismatch};
+use pyo3::prelude::*;
+
+use crate::{
+    errors::{decode_error, from_block},
+    guard::guard_free,
+};
+
+/// A generated block and the state before it.
+#[pyclass(frozen, module = "metis.engine._native")]
+pub struct Workload {
+    inner: Contest,
+}
+
+#[pymethods]
+impl Workload {
+    #[new]
+    #[pyo3(signature = (kind, transaction_count, contracts_path=None))]
+    fn new(py: Python<'_>, kind: &str, transaction_count: usize, contracts_path: Option<PathBuf>) -> PyResult<Self> {
+        let workload = guard_free(py, || workload(kind, transaction_count, contracts_path))?;
+        let workload = workload.map_err(|(field, problem)| decode_error("argument", field, &problem, None))?;
+        Ok(Self { inner: guard_free(py, || Contest::new(workload))? })
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.inner.workload().name
+    }
+
+    #[getter]
+    fn transaction_count(&self) -> usize {
+        self.inner.workload().candidates.len()
+    }
+
+    #[pyo3(signature = (contestant, workers=0, latency_us=0))]
+    fn run(&self, py: Python<'_>, contestant: &str, workers: usize, latency_us: u64) -> PyResult<(u64, u64)> {
+        let by = match contestant {
+            "revm" => Contestant::Revm,
+            "sequential" => Contestant::Sequential,
+            "parallel" => Contestant::Parallel(workers),
+            _ => return Err(decode_error("argument", "contestant", "must be revm, sequential or parallel", None)),
+        };
+        let ran = guard_free(py, || self.inner.run(by, Duration::from_micros(latency_us)))?;
+        let (elapsed, gas) = ran.map_err(|error| from_block(&error))?;
+        Ok((u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), gas))
+    }
+
+    fn difference(&self, py: Python<'_>, workers: usize) -> PyResult<Option<String>> {
+        let compared = guard_free(py, || self.inner.compare(workers))?;
+        Ok(compared.err().map(|mismatch| mismatch.to_string()))
+    }
+}
+
+type Refused = (&'static str, String);
+
+fn workload(kind: &str, count: usize, contracts_path: Option<PathBuf>) -> Result<metis_workloads::Workload, Refused> {
+    let contracts = || {
+        let path = contracts_path.ok_or(("contracts_path", "this workload needs the fixtures' contracts".into()))?;
+        Contracts::read(&path).map_err(|error| ("contracts_path", error.to_string()))
+    };
+    Ok(match kind {
+        "transfers" => metis_workloads::transfers(count),
+        "erc20" => metis_workloads::tokens(&contracts()?, count, 0),
+        "erc20-30-hot" => metis_workloads::tokens(&contracts()?, count, 30),
+        "erc20-90-hot" => metis_workloads::tokens(&contracts()?, count, 90),
+        "swaps" => metis_workloads::swaps(&contracts()?, count),
+        "one-sender" => metis_workloads::one_sender(count),
+        "relay" => metis_workloads::relay(count),
+        "mixed" => metis_workloads::mixed(&contracts()?, count),
+        "beneficiary-sends" => metis_workloads::beneficiary_is_sender(count),
+        "beneficiary-contract" => metis_workloads::beneficiary_is_contract(count),
+        "beneficiary-destroyed" => metis_workloads::beneficiary_is_destroyed(count),
+        "recreations" => metis_workloads::recreations(count),
+        "delegations" => metis_workloads::delegations(count),
+        _ => return Err(("kind", format!("no workload is called {kind}"))),
+    })
+}
+
+/// Random blocks from the seed on, sequentially and with so many workers; the seeds that differ, and how.
+#[pyfunction]
+pub fn fuzz_executor(
+    py: Python<'_>,
+    seed: u64,
+    block_count: u64,
+    workers: Vec<usize>,
+) -> PyResult<Vec<(u64, String)>> {
+    guard_free(py, || {
+        let mut mismatches = Vec::new();
+        for seed in (0..block_count).map(|number| seed.wrapping_add(number)) {
+            let contest = Contest::new(metis_workloads::random(seed));
+            let compared: Result<(), Mismatch> = workers.iter().try_for_each(|workers| contest.compare(*workers));
+            if let Err(mismatch) = compared {
+                mismatches.push((seed, mismatch.to_string()));
+            }
+        }
+        mismatches
+    })
+}
