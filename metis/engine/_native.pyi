@@ -777,9 +777,7 @@ class Workload:
     tokens and swaps read the contracts of the fixtures from ``contracts_path``.
     """
 
-    def __new__(
-        cls, kind: str, transaction_count: int, contracts_path: str | PathLike[str] | None = None
-    ) -> Workload:
+    def __new__(cls, kind: str, transaction_count: int, contracts_path: str | PathLike[str] | None = None) -> Workload:
         """[GIL free] Make it. Raises DecodeError: no such kind, or no such contracts."""
     @property
     def name(self) -> str: ...

@@ -21,7 +21,9 @@ PROCESS_COUNT = 2
 
 def side_by_side_ms(kind: str, count: int, contracts: Path | None, rounds: int) -> list[float]:
     """
-    Run a workload in two processes at once; milliseconds of the slower one in each round, after one that does not count.
+    Run a workload in two processes at once; milliseconds of the slower one in each round.
+
+    One round before them does not count.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def side_by_side_ms(kind: str, count: int, contracts: Path | None, rounds: int) 
     """
     command = [sys.executable, "-m", "metis.cli.bench.executor_process", kind, str(count), str(contracts or "")]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
         for _ in range(PROCESS_COUNT)
     ]
     try:

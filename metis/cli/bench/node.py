@@ -1,5 +1,6 @@
 """
-``metis bench node``: taking signed transactions in, building a block of 20,000 of them, and the time to a receipt.
+``metis bench node``: taking signed transactions in, building a block of 20,000 of them, the time to a receipt, and
+transactions a second from raw bytes to durable blocks.
 
 Both nodes get the same bytes. For intake they do not mine (anvil's quickest mode): single
 transactions on ten connections, then batches of 100; then one block is built of all of them.
@@ -16,32 +17,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from metis.cli.bench.asking import BenchFailure, Client, request_body
 from metis.cli.bench.load import Load, make_load
 from metis.cli.bench.report import Row, alternate, document, print_rows, progress
-from metis.cli.bench.rivals import find_anvil, running_anvil, running_metis
+from metis.cli.bench.rivals import NodeProcess, find_anvil, running_anvil, running_metis
+from metis.cli.bench.signed import (
+    BATCH_SIZE,
+    BLOCK_GAS_LIMIT,
+    CHAIN_ID,
+    SENDER_COUNT,
+    batch_body,
+    signed_transfers,
+)
+from metis.cli.bench.sustained import sustained_rows
 from metis.cli.output import write_json
-from metis.engine import address_of, derive_private_key, sign_transaction
-from metis.node.accounts import TEST_MNEMONIC
-from metis.types import Address, Gas, UnsignedTransaction
-from metis.types.units import Wei
 
 __all__ = ["node"]
 
 OURS, RIVAL = "metis", "anvil"
-CHAIN_ID = 7_133_717
-SENDER_COUNT = 10
 SINGLE_COUNT = 4_000
-BATCH_SIZE = 100
 BLOCK_TRANSACTION_COUNT = 20_000
-BLOCK_GAS_LIMIT = 1_000_000_000
 RECEIPT_COUNT = 200
-TRANSFER_GAS = Gas(21_000)
-FEE_CAP_WEI = Wei(100 * 10**9)
-TIP_WEI = Wei(10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def node(
 ) -> None:
     """Measure what becomes of many transfers, beside anvil in the same run."""
     progress(f"signing {BLOCK_TRANSACTION_COUNT:,} transfers …")
-    signed = _signed_transfers()
+    signed = signed_transfers(BLOCK_TRANSACTION_COUNT)
     contenders = {OURS: _runner(signed, _metis)}
     if not alone:
         program = find_anvil(anvil)
@@ -82,39 +80,38 @@ def node(
         row(f"block of {BLOCK_TRANSACTION_COUNT:,} transfers", "s", lambda one: one.block_s, higher_is_better=False),
         row("send to receipt, instant mining, p50", "ms", lambda one: one.receipt_ms, higher_is_better=False),
     ]
+    sustained, bottlenecks = sustained_rows(None if alone else find_anvil(anvil), rounds)
+    rows += sustained
     if as_json:
-        write_json(document(rows, OURS, RIVAL))
+        write_json(document(rows, OURS, RIVAL) | {"bottlenecks": bottlenecks})
     else:
         print_rows(rows, OURS, RIVAL)
+        for name, words in bottlenecks.items():
+            typer.echo(f"{name}: {words}")
 
 
-def _metis(*options: str) -> AbstractContextManager[int]:
+def _metis(*options: str) -> AbstractContextManager[NodeProcess]:
     return running_metis("--silent", "--chain-id", str(CHAIN_ID), "--gas-limit", str(BLOCK_GAS_LIMIT), *options)
 
 
-def _anvil(program: Path, *options: str) -> AbstractContextManager[int]:
+def _anvil(program: Path, *options: str) -> AbstractContextManager[NodeProcess]:
     return running_anvil(program, "--chain-id", str(CHAIN_ID), "--gas-limit", str(BLOCK_GAS_LIMIT), *options)
 
 
-def _runner(signed: list[bytes], start: Callable[..., AbstractContextManager[int]]) -> Callable[[], _Round]:
+def _runner(signed: list[bytes], start: Callable[..., AbstractContextManager[NodeProcess]]) -> Callable[[], _Round]:
     def run() -> _Round:
-        with start("--no-mining") as port:
+        with start("--no-mining") as (port, _):
             singles = [request_body("eth_sendRawTransaction", f"0x{raw.hex()}") for raw in signed[:SINGLE_COUNT]]
             took_singles = make_load(Load(port, 10, 0, singles))
             rest = signed[SINGLE_COUNT:]
-            batches = [_batch(rest[begin : begin + BATCH_SIZE]) for begin in range(0, len(rest), BATCH_SIZE)]
+            batches = [batch_body(rest[begin : begin + BATCH_SIZE]) for begin in range(0, len(rest), BATCH_SIZE)]
             took_batches = make_load(Load(port, 2, 0, batches))
             block_s = _mine(Client(port), len(signed))
-        with start() as port:
+        with start() as (port, _):
             receipt_ms = _receipt_ms(Client(port), signed[:RECEIPT_COUNT:SENDER_COUNT])
         return _Round(took_singles.per_s, took_batches.per_s * BATCH_SIZE, block_s, receipt_ms)
 
     return run
-
-
-def _batch(raw: list[bytes]) -> bytes:
-    request = {"jsonrpc": "2.0", "method": "eth_sendRawTransaction"}
-    return orjson.dumps([request | {"id": number, "params": [f"0x{one.hex()}"]} for number, one in enumerate(raw)])
 
 
 def _mine(client: Client, expected: int) -> float:
@@ -138,25 +135,3 @@ def _receipt_ms(client: Client, signed: list[bytes]) -> float:
             pass
         times_ms.append((time.perf_counter() - started_s) * 1e3)
     return statistics.median(times_ms)
-
-
-def _signed_transfers() -> list[bytes]:
-    """Transfers to fresh accounts by ten senders in turn, nonces from 0."""
-    keys = [derive_private_key(TEST_MNEMONIC, f"m/44'/60'/0'/0/{index}") for index in range(SENDER_COUNT)]
-    senders = [Address(address_of(key)) for key in keys]
-    signed = []
-    for number in range(BLOCK_TRANSACTION_COUNT):
-        who, nonce = number % SENDER_COUNT, number // SENDER_COUNT
-        fields = UnsignedTransaction(
-            sender=senders[who],
-            nonce=nonce,
-            gas_limit=TRANSFER_GAS,
-            gas_price_wei=FEE_CAP_WEI,
-            to=Address((number + 0x1000_0000).to_bytes(20, "big")),
-            value_wei=Wei(1),
-            type=2,
-            chain_id=CHAIN_ID,
-            max_priority_fee_per_gas_wei=TIP_WEI,
-        )
-        signed.append(sign_transaction(fields, keys[who]))
-    return signed

@@ -17,15 +17,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from metis.cli.bench.asking import BenchFailure, Client
 from metis.cli.bench.report import progress
 from metis.node.user_folders import user_cache
 
-__all__ = ["ANVIL_VERSION", "find_anvil", "running_anvil", "running_metis"]
+__all__ = ["ANVIL_VERSION", "NodeProcess", "find_anvil", "running_anvil", "running_metis"]
 
 ANVIL_VERSION = "1.7.1"
 START_TIMEOUT_S = 20.0
+
+
+class NodeProcess(NamedTuple):
+    """A node that answers on a port of loopback."""
+
+    port: int
+    pid: int
 
 
 def find_anvil(given: Path | None) -> Path:
@@ -69,18 +77,18 @@ def _install(folder: Path) -> None:
         raise BenchFailure(f"anvil: npm could not install it: {done.stderr.strip()[-300:]}")
 
 
-def running_metis(*options: str) -> AbstractContextManager[int]:
-    """Run ``metis dev``; a context manager that gives its port."""
+def running_metis(*options: str) -> AbstractContextManager[NodeProcess]:
+    """Run ``metis dev`` until the context ends."""
     return _running([sys.executable, "-m", "metis.cli", "dev", *options, "--port"])
 
 
-def running_anvil(program: Path, *options: str) -> AbstractContextManager[int]:
-    """Run anvil; a context manager that gives its port."""
+def running_anvil(program: Path, *options: str) -> AbstractContextManager[NodeProcess]:
+    """Run anvil until the context ends."""
     return _running([str(program), "--silent", *options, "--port"])
 
 
 @contextmanager
-def _running(command: Sequence[str]) -> Iterator[int]:
+def _running(command: Sequence[str]) -> Iterator[NodeProcess]:
     port = _free_port()
     process = subprocess.Popen(  # noqa: S603 - our own command, or the program the user named
         [*command, str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -98,7 +106,7 @@ def _running(command: Sequence[str]) -> Iterator[int]:
                 time.sleep(0.05)
                 continue
             break
-        yield port
+        yield NodeProcess(port, process.pid)
     finally:
         process.terminate()
         process.wait()

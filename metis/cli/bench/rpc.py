@@ -60,9 +60,9 @@ def rpc(
     Every row is two figures: requests a second, and the 99th percentile of the time to an answer.
     """
     with ExitStack() as stack:
-        ports = {OURS: stack.enter_context(running_metis())}
+        ports = {OURS: stack.enter_context(running_metis()).port}
         if not alone:
-            ports[RIVAL] = stack.enter_context(running_anvil(find_anvil(anvil)))
+            ports[RIVAL] = stack.enter_context(running_anvil(find_anvil(anvil))).port
         chains = {name: _prepare(Client(port)) for name, port in ports.items()}
         rows: list[Row] = []
         for name, make_body, share in _METHODS:
