@@ -7,19 +7,25 @@
 //! snapshot is the Merkle Patricia root of exactly the state it answers with; history inside the
 //! kept window stays readable, nothing outside it does.
 //!
-//! [`MemoryStore`] is the store that exists: everything in memory, gone with the process. The
-//! seam that others implement is [`StateStore`] with [`StateSnapshot`].
+//! [`MetisStore`] keeps the state on a disk and reads it in nanoseconds; [`MemoryStore`] keeps
+//! everything in persistent maps, gone with the process, and is the one that forks of other chains
+//! and the tests of the other use. The seam that both implement is [`StateStore`] with
+//! [`StateSnapshot`].
 
 mod commitment;
+mod flat;
 mod memory;
+mod metis;
 mod missing;
 mod proof;
 mod region;
 mod store;
+pub mod torture;
 mod trie;
 
 pub use commitment::{TrieOverlay, TrieWork, Tries};
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
+pub use metis::{Durability, MetisConfig, MetisSnapshot, MetisStore};
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, ProofError, StorageProof};
 pub use region::{HeapRegion, Region};

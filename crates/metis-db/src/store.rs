@@ -57,6 +57,30 @@ pub enum StoreError {
         /// What the system said.
         kind: std::io::ErrorKind,
     },
+    /// The disk refused; the last committed state is as it was.
+    #[error("cannot {operation} {file}: {kind}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// With which file of the store.
+        file: String,
+        /// What the system said.
+        kind: std::io::ErrorKind,
+    },
+    /// Somebody else writes this store.
+    #[error("in use by another process{}", match .holder { Some(pid) => format!(" (pid {pid})"), None => String::new() })]
+    Locked {
+        /// Process id, where the holder wrote it down.
+        holder: Option<u32>,
+    },
+    /// Files of a format that is not known here.
+    #[error("format version {got} is not known; version {known} is")]
+    Version {
+        /// What the files say.
+        got: u32,
+        /// What this program writes and reads.
+        known: u32,
+    },
 }
 
 /// A block whose changes are to be kept.

@@ -110,6 +110,9 @@ pub fn from_store(error: &StoreError) -> PyErr {
         StoreError::Corrupt { .. } => storage_error("corrupt", &error.to_string()),
         StoreError::StaleOverlay => engine_fault(&error.to_string()),
         StoreError::Memory { .. } => storage_error("memory", &error.to_string()),
+        StoreError::Io { .. } => storage_error("io", &error.to_string()),
+        StoreError::Locked { .. } => storage_error("locked", &error.to_string()),
+        StoreError::Version { .. } => storage_error("version", &error.to_string()),
     }
 }
 

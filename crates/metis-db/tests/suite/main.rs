@@ -3,6 +3,10 @@
 #![allow(non_snake_case)] // names of tests are subject__condition__outcome
 
 mod fork_equals_whole;
+mod metis_crashes;
+mod metis_damage;
+mod metis_equals_memory;
+mod metis_readers;
 mod store;
 mod trie_equals_reference;
 mod tries_equal_memory;

@@ -1,0 +1,12 @@
+//! The flat state: accounts and slots by their plain keys, one look away.
+
+mod arena;
+mod layout;
+mod pages;
+mod table;
+mod writer;
+
+pub(crate) use layout::{AccountLayout, AccountRecord, Layout, Seed, SlotLayout, VERSION_END};
+pub(crate) use pages::PAGE_BYTES;
+pub(crate) use table::{SEGMENT_LOG2, Table};
+pub(crate) use writer::TableWriter;

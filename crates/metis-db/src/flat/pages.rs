@@ -1,0 +1,38 @@
+//! Which pages differ from the last checkpoint.
+
+/// Bytes of a page: what a checkpoint writes or leaves out.
+pub(crate) const PAGE_BYTES: usize = 4_096;
+
+const _: () = assert!(PAGE_BYTES.is_multiple_of(super::writer::ENTRY_BYTES));
+
+/// One bit per page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DirtyPages {
+    words: Vec<u64>,
+}
+
+impl DirtyPages {
+    /// The page with this byte has changed.
+    #[inline]
+    pub(crate) fn mark(&mut self, offset: usize) {
+        let page = offset / PAGE_BYTES;
+        if page / 64 >= self.words.len() {
+            self.words.resize(page / 64 + 1, 0);
+        }
+        self.words[page / 64] |= 1 << (page % 64);
+    }
+
+    /// Pages that have changed, in order.
+    pub(crate) fn pages(&self) -> Vec<usize> {
+        let pages =
+            self.words.iter().enumerate().flat_map(|(index, word)| {
+                (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit)
+            });
+        pages.collect()
+    }
+
+    /// Nothing differs any more.
+    pub(crate) fn clear(&mut self) {
+        self.words.clear();
+    }
+}

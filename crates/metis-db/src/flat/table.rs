@@ -1,0 +1,202 @@
+//! The index that readers look into: extendible hashing over segments of entries.
+//!
+//! The upper bits of a key's hash choose a segment through the directory, the lower ones a place in
+//! it; from there entries are probed one after the other. Readers take no lock. An entry is read
+//! between two looks at its sequence, so no value is torn. An entry that is found is right for every
+//! version from its last change on. One that is not found is only missing when no segment was
+//! replaced meanwhile, which the count of replacements tells. What belongs to a segment never moves
+//! inside it; a full one is replaced by two new ones.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed},
+    fence,
+};
+
+use super::{
+    arena::Arena,
+    layout::{ENTRY_WORDS, KEY_WORD, Layout, Seed, Stated},
+};
+use crate::StoreError;
+
+/// Entries of a segment that nobody asked to be smaller: one huge page.
+pub(crate) const SEGMENT_LOG2: u32 = 14;
+/// BOUND: segments that one table may have; 2³⁴ entries of the usual size.
+pub(super) const SEGMENT_COUNT_MAX: usize = 1 << 17;
+/// BOUND: upper bits of a hash that the directory may use.
+pub(super) const DEPTH_MAX: u32 = 20;
+
+pub(super) const KIND_EMPTY: u64 = 0;
+pub(super) const KIND_PRESENT: u64 = 1;
+pub(super) const KIND_ABSENT: u64 = 2;
+
+/// An index from the keys of a layout to their values.
+#[derive(Debug)]
+pub(crate) struct Table<L> {
+    pub(super) entries: Arena,
+    pub(super) directory: Arena,
+    pub(super) depth: AtomicU32,
+    /// Odd while the directory is written; another number after each time it was.
+    pub(super) replacements: AtomicU64,
+    pub(super) seed: Seed,
+    pub(super) segment_log2: u32,
+    layout: core::marker::PhantomData<fn() -> L>,
+}
+
+impl<L: Layout> Table<L> {
+    /// An empty table of one segment.
+    pub(super) fn new(seed: Seed, segment_log2: u32) -> Result<Self, StoreError> {
+        Ok(Self {
+            entries: Arena::new((SEGMENT_COUNT_MAX << segment_log2) * ENTRY_WORDS, segment_log2 == SEGMENT_LOG2)?,
+            directory: Arena::new(1 << DEPTH_MAX, false)?,
+            depth: AtomicU32::new(0),
+            replacements: AtomicU64::new(0),
+            seed,
+            segment_log2,
+            layout: core::marker::PhantomData,
+        })
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, words: &[u64; 5]) -> u64 {
+        // The count is a constant per layout, so this is one of two straight lines.
+        if L::KEY_WORDS == 3 { self.seed.hash::<3>(words) } else { self.seed.hash::<5>(words) }
+    }
+
+    #[inline]
+    pub(super) const fn directory_index(hash: u64, depth: u32) -> usize {
+        (hash >> 1 >> (63 - depth)) as usize
+    }
+
+    #[inline]
+    pub(super) fn segment_of(&self, hash: u64) -> usize {
+        // ORDER: acquires what was written into a segment before the directory named it.
+        self.directory.words()[Self::directory_index(hash, self.depth.load(Acquire))].load(Acquire) as usize
+    }
+
+    #[inline]
+    pub(super) fn first_word(&self, segment: usize, position: usize) -> usize {
+        ((segment << self.segment_log2) + position) * ENTRY_WORDS
+    }
+
+    /// Brings what a later [`Self::get`] reads nearer.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: &L::Key) {
+        let hash = self.hash(&L::key_words(key));
+        let mask = (1usize << self.segment_log2) - 1;
+        let word = self.first_word(self.segment_of(hash), hash as usize & mask);
+        self.entries.prefetch(word);
+        self.entries.prefetch(word + ENTRY_WORDS / 2);
+    }
+
+    /// What the newest entry of a key says; `None` where there is none.
+    #[inline]
+    pub(crate) fn get(&self, key: &L::Key) -> Option<Stated<L::Value>> {
+        let words = L::key_words(key);
+        let hash = self.hash(&words);
+        // BOUND: once more for each time a segment is replaced while it is looked into.
+        loop {
+            // ORDER: acquires the directory that this count stands for.
+            let before = self.replacements.load(Acquire);
+            if let Some(stated) = self.find(self.segment_of(hash), hash, &words) {
+                return Some(stated);
+            }
+            // ORDER: the looks at the entries come before this one at the count.
+            fence(Acquire);
+            if before.is_multiple_of(2) && self.replacements.load(Relaxed) == before {
+                return None;
+            }
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Keys that a condition holds for, deleted ones too. Looks at every entry.
+    pub(crate) fn keys_where(&self, is_wanted: impl Fn(&L::Key) -> bool) -> Vec<L::Key> {
+        // BOUND: once more for each time a segment is replaced meanwhile.
+        loop {
+            let before = self.replacements.load(Acquire);
+            let count = 1usize << self.depth.load(Acquire);
+            let mut segments: Vec<usize> =
+                self.directory.words()[..count].iter().map(|word| word.load(Acquire) as usize).collect();
+            segments.dedup();
+            let positions =
+                segments.into_iter().flat_map(|segment| (0..1 << self.segment_log2).map(move |p| (segment, p)));
+            let keys = positions.filter_map(|(segment, position)| self.key_at(self.first_word(segment, position)));
+            let keys = keys.filter(&is_wanted).collect();
+            // ORDER: as in `get`.
+            fence(Acquire);
+            if before.is_multiple_of(2) && self.replacements.load(Relaxed) == before {
+                return keys;
+            }
+        }
+    }
+
+    fn key_at(&self, first: usize) -> Option<L::Key> {
+        let entry = &self.entries.words()[first..first + ENTRY_WORDS];
+        // BOUND: an entry is odd for the time of sixteen stores.
+        loop {
+            // ORDER: as in `look`.
+            let before = entry[0].load(Acquire);
+            let kind = entry[1].load(Relaxed) & 0xff;
+            let mut words = [0; 5];
+            for (index, word) in words[..L::KEY_WORDS].iter_mut().enumerate() {
+                *word = entry[KEY_WORD + index].load(Relaxed);
+            }
+            fence(Acquire);
+            if before.is_multiple_of(2) && entry[0].load(Relaxed) == before {
+                return (kind != KIND_EMPTY).then(|| L::key(&words));
+            }
+            core::hint::spin_loop();
+        }
+    }
+
+    #[inline]
+    fn find(&self, segment: usize, hash: u64, words: &[u64; 5]) -> Option<Stated<L::Value>> {
+        let mask = (1usize << self.segment_log2) - 1;
+        let mut position = hash as usize & mask;
+        // BOUND: every entry once; segments are never full, so an empty one comes sooner.
+        for _ in 0..=mask {
+            match self.look(self.first_word(segment, position), words) {
+                Look::Found(stated) => return Some(stated),
+                Look::Empty => return None,
+                Look::Other => position = (position + 1) & mask,
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn look(&self, first: usize, words: &[u64; 5]) -> Look<L::Value> {
+        // One check of the bounds for all words of the entry.
+        let entry = &self.entries.words()[first..first + ENTRY_WORDS];
+        // BOUND: an entry is odd for the time of sixteen stores.
+        loop {
+            // ORDER: acquires the words that belong to this sequence.
+            let before = entry[0].load(Acquire);
+            let state = entry[1].load(Relaxed);
+            let kind = state & 0xff;
+            let is_same = (0..L::KEY_WORDS).all(|index| entry[KEY_WORD + index].load(Relaxed) == words[index]);
+            let look = match kind {
+                KIND_EMPTY => Look::Empty,
+                _ if !is_same => Look::Other,
+                KIND_ABSENT => Look::Found(Stated { version: state >> 8, value: None }),
+                _ => {
+                    let value = L::load(|index| entry[index].load(Relaxed));
+                    Look::Found(Stated { version: state >> 8, value: Some(value) })
+                }
+            };
+            // ORDER: the looks at the words come before the second one at the sequence.
+            fence(Acquire);
+            if before.is_multiple_of(2) && entry[0].load(Relaxed) == before {
+                return look;
+            }
+            core::hint::spin_loop();
+        }
+    }
+}
+
+enum Look<V> {
+    Found(Stated<V>),
+    Empty,
+    Other,
+}

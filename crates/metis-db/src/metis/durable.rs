@@ -1,0 +1,233 @@
+//! What lies on the disk, and how it changes: the log of each block, and checkpoints.
+//!
+//! Nothing that a root names is ever written: a checkpoint writes changed pages where nothing is,
+//! syncs, and then lets a root slot name them. A crash finds the generation before or after.
+
+use std::{borrow::Cow, sync::Arc};
+
+use metis_disk::{Disk, DiskFile, DiskLock};
+use metis_state_transition::ChangeSet;
+
+use super::{
+    encoding::{In, Out, checksum},
+    meta::{Document, PAGE_BYTES, Root, TableMeta},
+    pages::{FreePages, PageRef, page_count},
+    pins::oldest_pinned,
+    wal::{Wal, io_error, wal_name},
+};
+use crate::{
+    CommittedBlock, StoreError,
+    flat::{Layout, TableWriter},
+};
+
+/// Name of the file of pages.
+pub(super) const STATE_FILE: &str = "state";
+/// Name of the file of code.
+pub(super) const CODES_FILE: &str = "codes";
+
+const KIND_BLOCK: u8 = 1;
+const KIND_PATCH: u8 = 2;
+const KIND_UNDO: u8 = 3;
+
+/// A record of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry<'a> {
+    /// A block, or changes that no block made.
+    State { is_patch: bool, block: CommittedBlock, changes: Cow<'a, ChangeSet> },
+    /// The newest states are gone.
+    Undo { count: u64 },
+}
+
+impl Entry<'_> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        match self {
+            Self::State { is_patch, block, changes } => {
+                out.u8(if *is_patch { KIND_PATCH } else { KIND_BLOCK });
+                out.block(block);
+                out.changes(changes);
+            }
+            Self::Undo { count } => {
+                out.u8(KIND_UNDO);
+                out.u64(*count);
+            }
+        }
+        out.0
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut input = In(bytes);
+        let entry = match input.u8()? {
+            kind @ (KIND_BLOCK | KIND_PATCH) => {
+                let block = input.block()?;
+                Self::State { is_patch: kind == KIND_PATCH, block, changes: Cow::Owned(input.changes()?) }
+            }
+            KIND_UNDO => Self::Undo { count: input.u64()? },
+            _ => return None,
+        };
+        input.0.is_empty().then_some(entry)
+    }
+}
+
+/// The files of a store that is open.
+#[derive(Debug)]
+pub(super) struct Durable {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) state: Arc<dyn DiskFile>,
+    pub(super) codes: Arc<dyn DiskFile>,
+    pub(super) root: Root,
+    pub(super) accounts: Vec<PageRef>,
+    pub(super) slots: Vec<PageRef>,
+    pub(super) free: FreePages,
+    pub(super) wal: Wal,
+    /// Why nothing can be kept any more: the disk may name either of two generations.
+    pub(super) failed: Option<StoreError>,
+    pub(super) _lock: Box<dyn DiskLock>,
+}
+
+impl Durable {
+    /// Logs an entry; it is on the disk afterwards if `is_synced`.
+    pub(super) fn log(&mut self, entry: &Entry<'_>, is_synced: bool) -> Result<(), StoreError> {
+        self.require_working()?;
+        self.wal.append(&entry.encode(), is_synced)
+    }
+
+    pub(super) fn require_working(&self) -> Result<(), StoreError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Makes a generation of the state as it is. `document` lacks what only this knows: the pages.
+    pub(super) fn checkpoint<A: Layout, S: Layout>(
+        &mut self,
+        document: Document,
+        tables: (&mut TableWriter<A>, &mut TableWriter<S>),
+        new_codes: &[u8],
+    ) -> Result<(), StoreError> {
+        self.require_working()?;
+        let generation = self.root.generation;
+        self.free.release_before(oldest_pinned(&*self.disk)?.min(generation));
+        let before = self.free.clone();
+        match self.write_generation(document, (tables.0, tables.1), new_codes) {
+            Ok(()) => {
+                tables.0.dirty.clear();
+                tables.1.dirty.clear();
+                Ok(())
+            }
+            Err(error) => {
+                self.free = before;
+                Err(error)
+            }
+        }
+    }
+
+    fn write_generation<A: Layout, S: Layout>(
+        &mut self,
+        mut document: Document,
+        tables: (&TableWriter<A>, &TableWriter<S>),
+        new_codes: &[u8],
+    ) -> Result<(), StoreError> {
+        let generation = self.root.generation + 1;
+        let mut retired = Vec::new();
+        let accounts = self.write_pages(tables.0, self.accounts.clone(), &mut retired)?;
+        let slots = self.write_pages(tables.1, self.slots.clone(), &mut retired)?;
+        document.accounts = TableMeta { pages: accounts, ..document.accounts };
+        document.slots = TableMeta { pages: slots, ..document.slots };
+        let bytes = document.encode();
+        let document_page = self.free.take_run(page_count(bytes.len()));
+        let write = io_error("write", STATE_FILE);
+        self.state.write_at(document_page * PAGE_BYTES as u64, &bytes).map_err(&write)?;
+        self.state.sync().map_err(io_error("sync", STATE_FILE))?;
+        if !new_codes.is_empty() {
+            self.codes.write_at(self.root.codes_bytes, new_codes).map_err(io_error("write", CODES_FILE))?;
+            self.codes.sync().map_err(io_error("sync", CODES_FILE))?;
+        }
+        let old_pages = page_count(self.root.document_bytes as usize);
+        retired.extend(self.root.document_page..self.root.document_page + old_pages);
+        let root = Root {
+            generation,
+            document_page,
+            document_bytes: bytes.len() as u64,
+            document_checksum: checksum(self.root.salt, &bytes),
+            page_count: self.free.end,
+            codes_bytes: self.root.codes_bytes + new_codes.len() as u64,
+            salt: self.root.salt,
+        };
+        let wal = Wal::create(&*self.disk, generation, root.salt)?;
+        self.disk.sync_directory().map_err(io_error("sync", "."))?;
+        // Until this is done, nobody knows which generation the next start finds.
+        if let Err(error) = write_root(&*self.state, &root) {
+            self.failed = Some(error.clone());
+            return Err(error);
+        }
+        self.free.retire(self.root.generation, retired);
+        let old_wal = wal_name(self.root.generation);
+        (self.root, self.wal) = (root, wal);
+        (self.accounts, self.slots) = (document.accounts.pages, document.slots.pages);
+        // A log that stays is of no generation that is read, and removed with the next start.
+        let _ = self.disk.remove(&old_wal);
+        Ok(())
+    }
+
+    /// Writes what differs from the last generation; gives back where each page is then.
+    fn write_pages<L: Layout>(
+        &mut self,
+        table: &TableWriter<L>,
+        mut refs: Vec<PageRef>,
+        retired: &mut Vec<u64>,
+    ) -> Result<Vec<PageRef>, StoreError> {
+        refs.resize(table.len_bytes().div_ceil(PAGE_BYTES), PageRef::default());
+        let mut batch = Batch::default();
+        let mut page = vec![0; PAGE_BYTES];
+        for index in table.dirty.pages() {
+            table.copy_page(index * PAGE_BYTES, &mut page);
+            let old = std::mem::take(&mut refs[index]);
+            if old.page != 0 {
+                retired.push(old.page);
+            }
+            if page.iter().any(|byte| *byte != 0) {
+                refs[index] = PageRef { page: self.free.take(), checksum: checksum(self.root.salt, &page) };
+                batch.add(&*self.state, refs[index].page, &page)?;
+            }
+        }
+        batch.write(&*self.state)?;
+        Ok(refs)
+    }
+}
+
+/// Pages that lie one after the other, written at once.
+#[derive(Default)]
+struct Batch {
+    first: u64,
+    bytes: Vec<u8>,
+}
+
+/// BOUND: bytes that one write has at most.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+impl Batch {
+    fn add(&mut self, file: &dyn DiskFile, page: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let is_next = page == self.first + page_count(self.bytes.len());
+        if !is_next || self.bytes.len() >= BATCH_BYTES_MAX {
+            self.write(file)?;
+            self.first = page;
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write(&mut self, file: &dyn DiskFile) -> Result<(), StoreError> {
+        if !self.bytes.is_empty() {
+            let offset = self.first * PAGE_BYTES as u64;
+            file.write_at(offset, &self.bytes).map_err(io_error("write", STATE_FILE))?;
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Writes a generation's root slot, and makes it durable.
+pub(super) fn write_root(file: &dyn DiskFile, root: &Root) -> Result<(), StoreError> {
+    let slot = root.generation % 2 * PAGE_BYTES as u64;
+    file.write_at(slot, &root.encode()).map_err(io_error("write", STATE_FILE))?;
+    file.sync().map_err(io_error("sync", STATE_FILE))
+}

@@ -1,0 +1,206 @@
+//! What a generation is made of: the root slot that names it, and the document it points to.
+//!
+//! The file `state` is pages of 4,096 bytes. Pages 0 and 1 are the root slots of even and odd
+//! generations. A root slot:
+//!
+//! | offset | bytes | content |
+//! |---|---|---|
+//! | 0 | 8 | magic `METISDB1` |
+//! | 8 | 4 | format version |
+//! | 12 | 4 | bytes of a page, 4,096 |
+//! | 16 | 8 | generation |
+//! | 24 | 8 | first page of the document |
+//! | 32 | 8 | its length in bytes |
+//! | 40 | 8 | its XXH3-64, seed = salt |
+//! | 48 | 8 | pages of the file |
+//! | 56 | 8 | bytes of the file `codes` |
+//! | 64 | 8 | salt |
+//! | 72 | 48 | zero |
+//! | 120 | 8 | XXH3-64 of bytes 0 to 119, seed 0 |
+
+use alloy_primitives::B256;
+
+use super::{
+    encoding::{In, Out, checksum},
+    pages::PageRef,
+    versions::Before,
+};
+use crate::{CommittedBlock, StoreError, flat::Seed};
+
+pub(super) const FORMAT_VERSION: u32 = 1;
+const MAGIC: [u8; 8] = *b"METISDB1";
+pub(super) const ROOT_BYTES: usize = 128;
+pub(super) const PAGE_BYTES: usize = crate::flat::PAGE_BYTES;
+
+const _: () = assert!(PAGE_BYTES == 4_096 && ROOT_BYTES <= PAGE_BYTES);
+
+/// Names a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Root {
+    pub(super) generation: u64,
+    pub(super) document_page: u64,
+    pub(super) document_bytes: u64,
+    pub(super) document_checksum: u64,
+    pub(super) page_count: u64,
+    pub(super) codes_bytes: u64,
+    pub(super) salt: u64,
+}
+
+impl Root {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Out(MAGIC.to_vec());
+        out.u32(FORMAT_VERSION);
+        out.u32(PAGE_BYTES as u32);
+        out.u64(self.generation);
+        out.u64(self.document_page);
+        out.u64(self.document_bytes);
+        out.u64(self.document_checksum);
+        out.u64(self.page_count);
+        out.u64(self.codes_bytes);
+        out.u64(self.salt);
+        out.bytes(&[0; 48]);
+        out.u64(checksum(0, &out.0));
+        out.0
+    }
+
+    /// The root in a slot's bytes; `None` where they are not one.
+    ///
+    /// # Errors
+    /// [`StoreError::Version`] for an intact one of another version.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Option<Self>, StoreError> {
+        let Some(bytes) = bytes.get(..ROOT_BYTES) else { return Ok(None) };
+        let mut input = In(bytes);
+        if input.bytes(8) != Some(&MAGIC[..]) || In(&bytes[120..]).u64() != Some(checksum(0, &bytes[..120])) {
+            return Ok(None);
+        }
+        let version = input.u32().unwrap_or_default();
+        if version != FORMAT_VERSION {
+            return Err(StoreError::Version { got: version, known: FORMAT_VERSION });
+        }
+        input.u32();
+        let mut next = || input.u64();
+        let mut root = || {
+            Some(Self {
+                generation: next()?,
+                document_page: next()?,
+                document_bytes: next()?,
+                document_checksum: next()?,
+                page_count: next()?,
+                codes_bytes: next()?,
+                salt: next()?,
+            })
+        };
+        Ok(root())
+    }
+}
+
+/// One table: its directory, and where its pages are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TableMeta {
+    pub(super) directory: Vec<u32>,
+    pub(super) segment_count: u32,
+    pub(super) pages: Vec<PageRef>,
+}
+
+/// One state of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StateMeta {
+    pub(super) identity: u64,
+    pub(super) version: u64,
+    pub(super) block: CommittedBlock,
+    /// What differs in it, as it was in the state before it.
+    pub(super) before: Before,
+}
+
+/// All of a generation but its pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Document {
+    pub(super) seed: Seed,
+    pub(super) segment_log2: u32,
+    pub(super) next_storage_id: u32,
+    pub(super) accounts: TableMeta,
+    pub(super) slots: TableMeta,
+    /// Storages that no account has, with the version that took each away.
+    pub(super) dead_storages: Vec<(u32, u64)>,
+    pub(super) block_hashes: Vec<(u64, B256)>,
+    /// Oldest first; the newest is what the pages hold.
+    pub(super) states: Vec<StateMeta>,
+}
+
+impl Document {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        self.seed.0.iter().for_each(|word| out.u64(*word));
+        out.u32(self.segment_log2);
+        out.u32(self.next_storage_id);
+        for table in [&self.accounts, &self.slots] {
+            out.len(table.directory.len());
+            table.directory.iter().for_each(|segment| out.u32(*segment));
+            out.u32(table.segment_count);
+            out.len(table.pages.len());
+            for page in &table.pages {
+                out.u64(page.page);
+                out.u64(page.checksum);
+            }
+        }
+        out.len(self.dead_storages.len());
+        for (storage_id, version) in &self.dead_storages {
+            out.u32(*storage_id);
+            out.u64(*version);
+        }
+        out.len(self.block_hashes.len());
+        for (number, hash) in &self.block_hashes {
+            out.u64(*number);
+            out.bytes(&hash[..]);
+        }
+        out.len(self.states.len());
+        for state in &self.states {
+            out.u64(state.identity);
+            out.u64(state.version);
+            out.block(&state.block);
+            out.before(&state.before);
+        }
+        out.0
+    }
+
+    /// `None` for what no store has written.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut input = In(bytes);
+        let seed = Seed([input.u64()?, input.u64()?, input.u64()?, input.u64()?]);
+        let (segment_log2, next_storage_id) = (input.u32()?, input.u32()?);
+        if !(6..=crate::flat::SEGMENT_LOG2).contains(&segment_log2) {
+            return None;
+        }
+        let accounts = decode_table(&mut input)?;
+        let slots = decode_table(&mut input)?;
+        let mut dead_storages = Vec::new();
+        for _ in 0..input.len(12)? {
+            dead_storages.push((input.u32()?, input.u64()?));
+        }
+        let mut block_hashes = Vec::new();
+        for _ in 0..input.len(40)? {
+            block_hashes.push((input.u64()?, input.b256()?));
+        }
+        let mut states = Vec::new();
+        for _ in 0..input.len(128)? {
+            let (identity, version, block) = (input.u64()?, input.u64()?, input.block()?);
+            states.push(StateMeta { identity, version, block, before: input.before()? });
+        }
+        let is_whole = input.0.is_empty() && !states.is_empty();
+        let document =
+            Self { seed, segment_log2, next_storage_id, accounts, slots, dead_storages, block_hashes, states };
+        is_whole.then_some(document)
+    }
+}
+
+fn decode_table(input: &mut In<'_>) -> Option<TableMeta> {
+    let mut table = TableMeta::default();
+    for _ in 0..input.len(4)? {
+        table.directory.push(input.u32()?);
+    }
+    table.segment_count = input.u32()?;
+    for _ in 0..input.len(16)? {
+        table.pages.push(PageRef { page: input.u64()?, checksum: input.u64()? });
+    }
+    Some(table)
+}

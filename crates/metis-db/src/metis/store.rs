@@ -1,0 +1,244 @@
+//! The store: one writer, any number of readers.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::{Address, B256};
+use metis_state_transition::{Account, AccountChange, Ancestors, ChangeSet, Code};
+use parking_lot::{Mutex, RwLock};
+
+use super::{
+    commitment::Commitment,
+    config::{Durability, MetisConfig},
+    durable::{Durable, Entry},
+    history::History,
+    snapshot::MetisSnapshot,
+    state::{FlatWriter, Writes},
+};
+use crate::{CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError};
+
+/// Accounts, storage and code of a chain: read in nanoseconds, kept on a disk if one is given.
+#[derive(Debug)]
+pub struct MetisStore {
+    pub(super) history: RwLock<History>,
+    pub(super) writer: Mutex<Writer>,
+    pub(super) config: MetisConfig,
+}
+
+/// Who changes the state. There is one, behind its lock.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) flat: FlatWriter,
+    pub(super) next_identity: u64,
+    pub(super) durable: Option<Durable>,
+}
+
+impl MetisStore {
+    /// A store without a disk whose block 0 holds `alloc`; gone with the process.
+    ///
+    /// # Errors
+    /// [`StoreError::Memory`].
+    pub fn in_memory(
+        alloc: impl IntoIterator<Item = (Address, GenesisAccount)>,
+        config: MetisConfig,
+    ) -> Result<Self, StoreError> {
+        let flat = FlatWriter::new(config.seed, config.segment_log2)?;
+        let none = Commitment::default();
+        let block = CommittedBlock { number: 0, hash: B256::ZERO, parent_hash: B256::ZERO, state_root: none.root() };
+        let first = MetisSnapshot::new(block, &flat.shared, Arc::clone(&flat.newest), 0, none);
+        let history = History { states: [Arc::new(first)].into(), block_hashes: BTreeMap::new() };
+        let store = Self::from_parts(history, flat, None, config);
+        store.begin_with(alloc)?;
+        Ok(store)
+    }
+
+    pub(super) fn from_parts(
+        history: History,
+        flat: FlatWriter,
+        durable: Option<Durable>,
+        config: MetisConfig,
+    ) -> Self {
+        let next_identity = history.newest().identity() + 1;
+        let writer = Mutex::new(Writer { flat, next_identity, durable });
+        Self { history: RwLock::new(history), writer, config }
+    }
+
+    /// Turns the empty first state into the one that `alloc` describes.
+    pub(super) fn begin_with(
+        &self,
+        alloc: impl IntoIterator<Item = (Address, GenesisAccount)>,
+    ) -> Result<(), StoreError> {
+        let mut changes = ChangeSet::default();
+        for (address, genesis) in alloc {
+            let code = Code::new(genesis.code);
+            let account = Account { nonce: genesis.nonce, balance: genesis.balance, code_hash: code.hash() };
+            if !code.bytes().is_empty() {
+                changes.codes.insert(account.code_hash, code);
+            }
+            let storage = genesis.storage.into_iter().collect();
+            changes.accounts.insert(address, AccountChange { account: Some(account), storage_cleared: true, storage });
+        }
+        let first = self.latest();
+        let commitment = first.commitment().after(&changes);
+        let block = CommittedBlock { state_root: commitment.root(), ..first.block() };
+        let writer = &mut *self.writer.lock();
+        let writes = writer.flat.plan(&changes)?;
+        let snapshot = writer.advance(block, &changes, writes, commitment);
+        let mut history = self.history.write();
+        history.states.clear();
+        history.states.push_back(snapshot);
+        Ok(())
+    }
+
+    /// How many older states stay readable.
+    pub const fn kept_block_count(&self) -> usize {
+        self.config.kept_block_count
+    }
+
+    /// Accounts and slots that were read or written last, and code.
+    pub fn code_count(&self) -> usize {
+        self.writer.lock().flat.shared.codes.count()
+    }
+
+    /// Keeps the state after changes as a further one.
+    fn push(
+        &self,
+        writer: &mut Writer,
+        block: CommittedBlock,
+        changes: &ChangeSet,
+        commitment: Commitment,
+        is_patch: bool,
+    ) -> Result<(), StoreError> {
+        let writes = writer.flat.plan(changes)?;
+        writer.log(&Entry::State { is_patch, block, changes: Cow::Borrowed(changes) }, &self.config)?;
+        let snapshot = writer.advance(block, changes, writes, commitment);
+        let mut history = self.history.write();
+        history.push(snapshot, self.config.kept_block_count);
+        if !is_patch {
+            history.push_hashes(&block);
+        }
+        Ok(())
+    }
+
+    /// Keeps the oldest `count` states.
+    fn truncate(&self, writer: &mut Writer, count: usize) -> Result<(), StoreError> {
+        let (kept, undone) = {
+            let history = self.history.read();
+            (Arc::clone(&history.states[count - 1]), history.states.len() - count)
+        };
+        if undone == 0 {
+            return Ok(());
+        }
+        let writes = writer.flat.plan_return(kept.version())?;
+        writer.log(&Entry::Undo { count: undone as u64 }, &self.config)?;
+        let version = writer.flat.apply(writes);
+        self.history.write().truncate(count, kept.moved_to(version));
+        Ok(())
+    }
+
+    /// What a record of the log did, done again.
+    pub(super) fn replay(&self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        let writer = &mut *self.writer.lock();
+        match entry {
+            Entry::State { is_patch, block, changes } => {
+                let parent = self.latest();
+                let commitment = parent.commitment().after(changes);
+                if commitment.root() != block.state_root {
+                    return Err(StoreError::RootMismatch { expected: block.state_root, got: commitment.root() });
+                }
+                self.push(writer, *block, changes, commitment, *is_patch)
+            }
+            Entry::Undo { count } => {
+                let kept = self.history.read().states.len().checked_sub(*count as usize).filter(|kept| *kept > 0);
+                let corrupt = StoreError::Corrupt { part: "log", offset: 0, problem: "more is undone than was done" };
+                self.truncate(writer, kept.ok_or(corrupt)?)
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn log(&mut self, entry: &Entry<'_>, config: &MetisConfig) -> Result<(), StoreError> {
+        match (&mut self.durable, config.durability) {
+            (None, _) => Ok(()),
+            (Some(durable), Durability::OnCheckpoint) => durable.require_working(),
+            (Some(durable), durability) => durable.log(entry, durability == Durability::EveryBlock),
+        }
+    }
+
+    fn advance(
+        &mut self,
+        block: CommittedBlock,
+        changes: &ChangeSet,
+        writes: Writes,
+        commitment: Commitment,
+    ) -> Arc<MetisSnapshot> {
+        self.flat.shared.codes.add(&changes.codes);
+        let version = self.flat.apply(writes);
+        let identity = self.next_identity;
+        self.next_identity += 1;
+        Arc::new(MetisSnapshot::new(block, &self.flat.shared, version, identity, commitment))
+    }
+}
+
+impl StateStore for MetisStore {
+    type Snapshot = MetisSnapshot;
+
+    fn latest(&self) -> Arc<MetisSnapshot> {
+        Arc::clone(self.history.read().newest())
+    }
+
+    fn at(&self, block_number: u64) -> Result<Arc<MetisSnapshot>, StoreError> {
+        let history = self.history.read();
+        history.position(block_number).map(|position| Arc::clone(&history.states[position]))
+    }
+
+    fn oldest_block_number(&self) -> u64 {
+        self.history.read().oldest_number()
+    }
+
+    fn ancestors(&self) -> Ancestors {
+        self.history.read().block_hashes.iter().map(|(number, hash)| (*number, *hash)).collect()
+    }
+
+    fn commit(&self, parent: &MetisSnapshot, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError> {
+        let commitment = parent.commitment_after(block.state_root, changes);
+        let got = commitment.root();
+        if got != block.state_root {
+            return Err(StoreError::RootMismatch { expected: block.state_root, got });
+        }
+        let writer = &mut *self.writer.lock();
+        {
+            let history = self.history.read();
+            history.require_newest(parent, block.number)?;
+            history.require_higher(block.number)?;
+        }
+        self.push(writer, block, changes, commitment, false)
+    }
+
+    fn patch(&self, parent: &MetisSnapshot, changes: &ChangeSet) -> Result<B256, StoreError> {
+        let commitment = parent.commitment().after(changes);
+        let state_root = commitment.root();
+        let block = CommittedBlock { state_root, ..parent.block() };
+        let writer = &mut *self.writer.lock();
+        self.history.read().require_newest(parent, block.number)?;
+        self.push(writer, block, changes, commitment, true)?;
+        Ok(state_root)
+    }
+
+    fn undo(&self, count: usize) -> Result<(), StoreError> {
+        let writer = &mut *self.writer.lock();
+        let kept = {
+            let history = self.history.read();
+            let newest = history.newest().block().number;
+            let kept = history.states.len().checked_sub(count).filter(|kept| *kept > 0);
+            kept.ok_or_else(|| history.unavailable(newest.saturating_sub(count as u64)))?
+        };
+        self.truncate(writer, kept)
+    }
+
+    fn revert_to(&self, block_number: u64) -> Result<(), StoreError> {
+        let writer = &mut *self.writer.lock();
+        let position = self.history.read().position(block_number)?;
+        self.truncate(writer, position + 1)
+    }
+}
