@@ -160,7 +160,7 @@ fn run(steps: Vec<Step>, account_count: u16) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn metis__any_calls_on_few_accounts__equals_memory(steps in steps(6)) {

@@ -15,7 +15,7 @@ use metis_db::{CommittedBlock, GenesisAccount, MetisConfig, MetisSnapshot, Metis
 use metis_state_transition::{Account, AccountChange, ChangeSet, StateCommitment, StateView};
 
 const ACCOUNT_COUNT: u64 = 300;
-const BLOCK_COUNT: u64 = 1_000;
+const BLOCK_COUNT: u64 = 300;
 const READER_COUNT: u64 = 8;
 
 fn address(index: u64) -> Address {
