@@ -23,11 +23,11 @@ mod store;
 pub mod torture;
 mod trie;
 
-pub use commitment::{TrieOverlay, TrieWork, Tries};
+pub use commitment::{TrieContents, TrieOverlay, TrieWork, Tries};
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use metis::{Durability, MetisConfig, MetisSnapshot, MetisStore};
 pub use missing::{MissingState, StateKey};
-pub use proof::{AccountProof, ProofError, StorageProof};
+pub use proof::{AccountProof, MultiProof, MultiProofError, ProofError, ProvenAccount, StorageProof};
 pub use region::{HeapRegion, Region};
 pub use store::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 pub use trie::Trie;

@@ -18,6 +18,7 @@ mod layout;
 mod node;
 mod overlay;
 mod path;
+mod prove;
 mod reader;
 mod settle;
 mod space;
@@ -30,18 +31,21 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, U256, keccak256};
 use metis_keccak::Lanes;
-use metis_state_transition::{ChangeSet, Join};
+use metis_state_transition::{Account, ChangeSet, Join};
 
 use self::{
     layer::{Batch, Pool},
-    node::Link,
+    node::{Link, Value},
+    prove::View,
+    reader::Reader,
     space::Space,
 };
-use crate::{Region, StoreError};
+use crate::{AccountProof, Region, StoreError};
 
 pub use overlay::{TrieOverlay, TrieWork};
+pub use prove::TrieContents;
 
 /// Writes that are worth another thread.
 const THREAD_WEIGHT_MIN: usize = 128;
@@ -169,6 +173,86 @@ impl<R: Region> Tries<R> {
             self.token = layers[count - 1].token;
         }
         Ok(())
+    }
+
+    /// An account and its storage root.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub fn account(&self, address: &Address) -> Result<Option<(Account, B256)>, StoreError> {
+        let found = self.view().account(&keccak256(address))?;
+        Ok(found.map(|(account, storage)| (account, storage.root_hash)))
+    }
+
+    /// EIP-1186 proof of an account and some of its slots, or of their absence.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub fn prove(&self, address: Address, slots: &[U256]) -> Result<AccountProof, StoreError> {
+        self.view().prove(address, slots)
+    }
+
+    /// The same in the version of an overlay.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleOverlay`], or [`StoreError::Corrupt`].
+    pub fn prove_in(
+        &self,
+        overlay: &TrieOverlay,
+        address: Address,
+        slots: &[U256],
+    ) -> Result<AccountProof, StoreError> {
+        overlay.position(self.token)?;
+        let base = overlay.base();
+        let reader = Reader { region: self.region.bytes(), layers: base.layers };
+        View { reader, root: base.root, root_hash: base.root_hash }.prove(address, slots)
+    }
+
+    /// Every account with its storage root, by hashed address.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], or what `see` answers.
+    pub fn for_each_account(
+        &self,
+        mut see: impl FnMut(B256, &Account, B256) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.view().for_each(|leaf| match &leaf.value {
+            Value::Account { account, storage_root, .. } => see(leaf.key, account, *storage_root),
+            Value::Slot(_) => Err(layout::corrupt(0, "a slot among the accounts")),
+        })
+    }
+
+    /// Every slot of an account that is not zero, by hashed slot.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], or what `see` answers.
+    pub fn for_each_slot(
+        &self,
+        address: &Address,
+        mut see: impl FnMut(B256, U256) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some((_, storage)) = self.view().account(&keccak256(address))? else { return Ok(()) };
+        storage.for_each(|leaf| match leaf.value {
+            Value::Slot(value) => see(leaf.key, value),
+            Value::Account { .. } => Err(layout::corrupt(0, "an account among the slots")),
+        })
+    }
+
+    /// Makes every hash again and compares, and checks that every key leads to its leaf. Walks all.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], naming what does not hold.
+    pub fn check(&self) -> Result<TrieContents, StoreError> {
+        let contents = self.view().check(self.lanes)?;
+        if contents.account_count == self.space.account_count {
+            return Ok(contents);
+        }
+        Err(layout::corrupt(56, "a number of accounts that is not that of the leaves"))
+    }
+
+    fn view(&self) -> View<'_> {
+        let reader = Reader { region: self.region.bytes(), layers: &[] };
+        View { reader, root: Link::stored(self.space.root), root_hash: self.space.root_hash }
     }
 
     fn extend(

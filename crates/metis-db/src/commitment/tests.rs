@@ -198,6 +198,14 @@ proptest! {
         }
         // No panic and no hang are what is tested: nobody can know that a value was changed.
         let Ok(mut tries) = Tries::open(region) else { return Ok(()) };
+        let _ = tries.check();
+        let _ = tries.for_each_account(|_, _, _| Ok(()));
+        for key in model.keys() {
+            let found = tries.view().account(key);
+            if let Ok(Some((_, storage))) = found {
+                let _ = storage.for_each(|_| Ok(()));
+            }
+        }
         for edits in later {
             let batch = batch(&edits, &mut model);
             let base = Base { token: tries.token, layers: &[], root: Link::stored(tries.space.root), root_hash: tries.root() };

@@ -7,6 +7,7 @@ mod metis_crashes;
 mod metis_damage;
 mod metis_equals_memory;
 mod metis_readers;
+mod proofs;
 mod store;
 mod trie_equals_reference;
 mod tries_equal_memory;

@@ -1,8 +1,12 @@
 //! EIP-1186 proofs and their verification.
 
+mod multi;
+
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount, proof::verify_proof};
 use metis_state_transition::Account;
+
+pub use multi::{MultiProof, MultiProofError, ProvenAccount};
 
 /// Proof of an account (or its absence) and of some of its slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
