@@ -14,15 +14,24 @@ Source: docs/ai-graph.md.
     runs.py      what a run is given and gives
     file.py      a model in one file
     store/       models in folders and buckets, by hash
+    trace/       what a run commits to; receipt/ what was run for whom; verify/ whether that is true
+    worker/      models behind an HTTP interface, paid by signed requests
     session.py   floats in, floats out, many samples; samples.py cuts them
 """
 
-from metis.ai.engine import Evaluator
-from metis.ai.file import ModelFile, load, save
-from metis.ai.graph import GraphBuilder, Limits, Model, decode_graph, encode_graph, model_id, validate_graph
-from metis.ai.reference import ReferenceEvaluator
-from metis.ai.session import Session
-from metis.ai.store import ModelStore
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metis.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from metis.ai.engine import Evaluator
+    from metis.ai.file import ModelFile, load, save
+    from metis.ai.graph import GraphBuilder, Limits, Model, decode_graph, encode_graph, model_id, validate_graph
+    from metis.ai.reference import ReferenceEvaluator
+    from metis.ai.session import Session
+    from metis.ai.store import ModelStore
 
 __all__ = [
     "Evaluator",
@@ -40,3 +49,27 @@ __all__ = [
     "save",
     "validate_graph",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "engine": ("Evaluator",),
+        "file": (
+            "ModelFile",
+            "load",
+            "save",
+        ),
+        "graph": (
+            "GraphBuilder",
+            "Limits",
+            "Model",
+            "decode_graph",
+            "encode_graph",
+            "model_id",
+            "validate_graph",
+        ),
+        "reference": ("ReferenceEvaluator",),
+        "session": ("Session",),
+        "store": ("ModelStore",),
+    },
+)

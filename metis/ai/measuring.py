@@ -9,7 +9,7 @@ Weights decide nothing about speed, shapes do: the encoder has those of all-Mini
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from metis.ai.engine import Evaluator
+from metis.ai.graph import Model
 from metis.ai.quantise.source import quantise_file
+from metis.ai.receipt import traces_root
+from metis.ai.runs import Tensor
+from metis.ai.trace import path_of, points_of, step_of
+from metis.ai.verify import OperatorCheck
+from metis.ai.verify.document import Opening
+from metis.ai.verify.verdict import check_opening
 
 __all__ = ["WORKLOADS", "contenders"]
 
@@ -104,6 +111,30 @@ def _classifier() -> tuple[onnx.ModelProto, Feeds]:
     return make.model([image], x, [1, 10]), {"image": samples.astype(np.float32)}
 
 
+def _check(model: Model, evaluator: Evaluator, tensors: Mapping[str, Tensor]) -> Callable[[], object]:
+    """The check of one operator that has a single product, opened as a worker opens it."""
+    points = points_of(evaluator.proven)
+    steps = [step_of(model.graph, points, point) for point in points]
+    chosen = next(step.point for step in steps if len(step.products) == 1)
+    check = OperatorCheck(model, chosen)
+    traced = evaluator.run_traced(tensors, wanted=check.operands)
+    leaves, root = traced.trace.commitments, traced.trace.root
+    elements = {number: value.tobytes() for number, value in traced.values.items()}
+    paths = {number: tuple(path_of(leaves, points.index(number))) for number in (*elements, chosen)}
+    opening = Opening(
+        0,
+        root,
+        (),
+        chosen,
+        leaves[points.index(chosen)],
+        paths[chosen],
+        {number: (raw, paths[number]) for number, raw in elements.items()},
+        check.witness(elements),
+    )
+    trace = traces_root([root])
+    return lambda: check_opening(check, trace, 1, opening)
+
+
 WORKLOADS: Final[dict[str, Callable[[], tuple[onnx.ModelProto, Feeds]]]] = {
     "MiniLM, 32 tokens": lambda: _encoder(32),
     "MiniLM, 128 tokens": lambda: _encoder(128),
@@ -113,7 +144,8 @@ WORKLOADS: Final[dict[str, Callable[[], tuple[onnx.ModelProto, Feeds]]]] = {
 
 def contenders(name: str, folder: Path, threads: int) -> dict[str, Callable[[], object]]:
     """
-    One run of a workload by each contender: "metis", "onnxruntime_float", "onnxruntime_int8".
+    One run of a workload by each contender: "metis", "metis_traced", "onnxruntime_float", "onnxruntime_int8"; and
+    "check", of one operator of the traced run, its Merkle paths included.
 
     Parameters
     ----------
@@ -149,6 +181,8 @@ def contenders(name: str, folder: Path, threads: int) -> dict[str, Callable[[], 
 
     return {
         "metis": lambda: evaluator.run(tensors),
+        "metis_traced": lambda: evaluator.run_traced(tensors),
+        "check": _check(made.model, evaluator, tensors),
         "onnxruntime_float": session(source),
         "onnxruntime_int8": session(dynamic),
     }

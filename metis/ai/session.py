@@ -48,17 +48,17 @@ class Session:
 
     Attributes
     ----------
-    proven : shapes, bounds and cost.
+    proven : shapes, bounds and cost. evaluator : what runs the integers.
     """
 
     def __init__(self, file: ModelFile, threads: int = 1) -> None:
         self._file = file
         if file.path is None:
-            self._engine = Evaluator(file.model, threads=threads)
+            self.evaluator = Evaluator(file.model, threads=threads)
         else:
             place = (file.path, file.weights_offset, file.weights_length)
-            self._engine = Evaluator.open(file.graph, *place, threads=threads)
-        self.proven: ProvenGraph = self._engine.proven
+            self.evaluator = Evaluator.open(file.graph, *place, threads=threads)
+        self.proven: ProvenGraph = self.evaluator.proven
 
     @property
     def names(self) -> list[str]:
@@ -106,7 +106,7 @@ class Session:
         runs, hashes = [], []
         for run in self._runs(samples):
             hashes.append(run.output_hash)
-            runs.append(self._meanings(run))
+            runs.append(self.meanings(run))
         first = next(iter(described.values()))
         whole = not first.shape or np.asarray(arrays[first.source]).ndim > len(first.shape)
         batch = None if whole else first.shape[0]
@@ -114,25 +114,28 @@ class Session:
 
     def run_each(self, samples: Iterable[Mapping[str, Array]]) -> list[dict[str, Array]]:
         """The outputs of each sample by themselves; a model with states goes on from one to the next."""
-        return [self._meanings(run) for run in self._runs(samples)]
+        return [self.meanings(run) for run in self._runs(samples)]
 
     def step(
         self, sample: Mapping[str, Array], states: Mapping[str, Tensor] | None = None
     ) -> tuple[dict[str, Array], Mapping[str, Tensor]]:
         """One run, and the states for the next; None begins anew. Raises :class:`metis.types.InvalidInput`."""
         names = {tensor.source: tensor.name for tensor in self._file.description.inputs}
-        run = self._engine.run({names[name]: self.integers(name, value) for name, value in sample.items()}, states)
-        return self._meanings(run), run.states
+        run = self.evaluator.run({names[name]: self.integers(name, value) for name, value in sample.items()}, states)
+        return self.meanings(run), run.states
 
     def _runs(self, samples: Iterable[Mapping[str, Array]]) -> Iterator[Run]:
         names = {tensor.source: tensor.name for tensor in self._file.description.inputs}
         states: Mapping[str, Tensor] | None = None
         for sample in samples:
-            run = self._engine.run({names[name]: self.integers(name, value) for name, value in sample.items()}, states)
+            run = self.evaluator.run(
+                {names[name]: self.integers(name, value) for name, value in sample.items()}, states
+            )
             states = run.states if self._file.graph.states else None
             yield run
 
-    def _meanings(self, run: Run) -> dict[str, Array]:
+    def meanings(self, run: Run) -> dict[str, Array]:
+        """The outputs of a run as the source calls them, floats where the source has them."""
         return {tensor.source: _meaning(tensor, run.outputs[tensor.name]) for tensor in self._file.description.outputs}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metis.node.keystore import Keystore, StoredAccount
     from metis.types import Address
 
-__all__ = ["export", "import_key", "list_accounts", "new", "sign"]
+__all__ = ["DEFAULT_FOLDER", "export", "import_key", "key_of_account", "list_accounts", "new", "secret_of", "sign"]
 
 _Folder = Annotated[
     Path,
@@ -92,7 +92,7 @@ def import_key(
         password = _password(password_file, confirm=False)
         key = decrypt(Path(keystore_file), password)
     else:
-        key = private_key_of_text(_secret(key_file, "Private key (not shown)"))
+        key = private_key_of_text(secret_of(key_file, "Private key (not shown)"))
         password = _password(password_file, confirm=True)
     _report(_keystore(folder).add(key, password), as_json=as_json)
 
@@ -159,6 +159,11 @@ def sign(
         typer.echo(f"0x{signature.hex()}")
 
 
+def key_of_account(address: str, folder: Path, password_file: str) -> bytes:
+    """The private key of an account in a keystore; its password is asked for where no file has it."""
+    return _keystore(folder).private_key(_address(address), _password(password_file, confirm=False))
+
+
 def _keystore(folder: Path) -> Keystore:
     from metis.node.keystore import Keystore
 
@@ -166,10 +171,10 @@ def _keystore(folder: Path) -> Keystore:
 
 
 def _password(source: str, *, confirm: bool) -> str:
-    return _secret(source, "Password", confirm=confirm)
+    return secret_of(source, "Password", confirm=confirm)
 
 
-def _secret(source: str, prompt: str, *, confirm: bool = False) -> str:
+def secret_of(source: str, prompt: str, *, confirm: bool = False) -> str:
     """Read a secret's first line from a file or stdin, or ask for it without showing it."""
     if source == STDIN:
         return sys.stdin.readline().rstrip("\r\n")

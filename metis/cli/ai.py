@@ -14,6 +14,11 @@ class _AiGroup(LazyGroup):
         "quantise": ("metis.cli.ai_quantise:quantise", "Make an integer model of a float one, and compare the two."),
         "run": ("metis.cli.ai_run:run", "Run a model on arrays; the same hash on every machine."),
         "publish": ("metis.cli.ai_publish:publish", "Store a model and register it on a chain, for contracts to call."),
+        "verify": (
+            "metis.cli.ai_verify:verify_file",
+            "Check an execution receipt, offline: all of it, or one operator.",
+        ),
+        "open": ("metis.cli.ai_verify:open_one", "Take one operator out of a receipt's task, for others to check."),
         "info": ("metis.cli.ai_info:info", "Show a model's id, inputs, operators and cost."),
     }
 

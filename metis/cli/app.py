@@ -46,6 +46,7 @@ class _RootGroup(LazyGroup):
             "metis.cli.vm:app",
             "Run bytecode, compile it, measure it, and check it against Ethereum's state tests.",
         ),
+        "worker": ("metis.cli.worker:worker", "Serve models over HTTP, paid by signed requests, with receipts."),
     }
 
 

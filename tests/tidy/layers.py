@@ -10,9 +10,11 @@ from __future__ import annotations
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types",),
     ("interfaces",),
-    ("engine", "client"),
-    ("vm", "ai", "rpc", "sequencer", "rollup"),
-    ("lazai", "economy"),
+    ("engine",),
+    ("vm", "ai", "rpc", "sequencer"),
+    # It checks the receipts of workers, which are of ai.
+    ("client",),
+    ("rollup", "lazai", "economy"),
     ("node", "sdk"),
     ("cli",),
 )

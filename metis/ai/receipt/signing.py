@@ -18,6 +18,7 @@ __all__ = [
     "RECEIPT_TYPE",
     "REQUEST_TYPE",
     "SIGNATURE_BYTES",
+    "access_digest",
     "batch_digest",
     "receipt_digest",
     "request_digest",
@@ -40,6 +41,7 @@ RECEIPT_TYPE: Final = (
     "uint64 issuedAtS,uint8 mode,uint32 unproven,uint16 graphVersion,uint16 traceVersion,uint16 meterVersion)"
 )
 _BATCH_TYPE: Final = "ReceiptBatch(address worker,uint64 number,uint32 count,uint256 costWei,bytes32 root)"
+_ACCESS_TYPE: Final = "TaskAccess(bytes32 task,string action,uint64 deadlineS)"
 _NAME: Final = keccak256(b"Metis Inference")
 _VERSION: Final = keccak256(b"1")
 
@@ -102,6 +104,11 @@ def receipt_digest(receipt: Receipt) -> Hash32:
 def batch_digest(domain: Domain, worker: Address, number: int, count: int, cost_wei: int, root: bytes) -> Hash32:
     """What the worker signs for a batch of receipts."""
     return _digest(domain, _BATCH_TYPE, worker, number, count, cost_wei, root)
+
+
+def access_digest(domain: Domain, task: bytes, action: str, deadline_s: int) -> Hash32:
+    """What a payer signs to ask about a task of its own: ``action`` is "read" or "cancel"."""
+    return _digest(domain, _ACCESS_TYPE, task, keccak256(action.encode()), deadline_s)
 
 
 def sign_digest(digest: bytes, private_key: bytes) -> bytes:

@@ -6,19 +6,16 @@ does not check is refused with a reason, never raised. Cost: signatures are micr
 a run, all of it a run. Source: docs/receipts.md.
 """
 
-from metis.ai.verify.checks import Expected, check_receipt
 from metis.ai.verify.document import Opening, ReceiptFile, read_receipt_file, write_receipt_file
 from metis.ai.verify.execution import execute, open_operator, verify_execution
 from metis.ai.verify.operator import OperatorCheck
 from metis.ai.verify.verdict import Verdict, verify
 
 __all__ = [
-    "Expected",
     "Opening",
     "OperatorCheck",
     "ReceiptFile",
     "Verdict",
-    "check_receipt",
     "execute",
     "open_operator",
     "read_receipt_file",

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from metis.ai.engine import Evaluator
 from metis.ai.file import ModelFile
+from metis.ai.receipt.checks import Expected, check_receipt
 from metis.ai.receipt.commitments import TRACES_TAG
 from metis.ai.trace import points_of, root_by_path
-from metis.ai.verify.checks import Expected, check_receipt
 from metis.ai.verify.document import Opening, ReceiptFile
 from metis.ai.verify.execution import WrongOperator, check_units, operator_at, verify_execution
 from metis.ai.verify.operator import OperatorCheck
 from metis.types import Hash32, InvalidInput, InvalidReceipt, MetisError
 
-__all__ = ["Verdict", "check_opening", "verify"]
+__all__ = ["Verdict", "check_opening", "refused", "verify"]
 
 _TRACE_TAG: Final = b"metis/ai/trace/v1\x00"
 
@@ -96,6 +96,13 @@ def verify(
     except MetisError as error:
         reason, detail = error.slug, str(error)
     return Verdict(reason is None, reason, detail, operator, checked, unproven)
+
+
+def refused(error: InvalidReceipt) -> Verdict:
+    """The verdict on what is no receipt's file."""
+    return Verdict(
+        valid=False, reason=error.field, detail=error.problem, operator=None, checked="document", unproven=()
+    )
 
 
 def check_opening(check: OperatorCheck, trace: Hash32, runs: int, opening: Opening) -> None:

@@ -26,6 +26,7 @@ from metis.cli.output import columns, write_json
 __all__ = ["inference"]
 
 OURS, FLOAT, INT8 = "metis", "onnxruntime_float", "onnxruntime_int8"
+TRACED, CHECK = "metis_traced", "check"
 # What a round of a small model repeats, so that a round is longer than the clock is coarse.
 ROUND_S_MIN = 0.002
 
@@ -39,7 +40,8 @@ def inference(
     """
     Measure models, beside onnxruntime in the same run.
 
-    ``ratio`` is the time of onnxruntime with floats, divided by ours; above 1 we are faster.
+    ``ratio`` is the time of onnxruntime with floats, divided by ours; above 1 we are faster. ``trace`` is what a trace
+    adds to a run, ``check`` what checking one of its operators takes of one, both in percent (docs/receipts.md).
     """
     require_extra()
     from metis.ai.measuring import WORKLOADS, contenders
@@ -69,10 +71,12 @@ def inference(
             *(f"{row[f'{key}_ms']:.3g} ({row['minimum_ms'][key]:.3g})" for key in (OURS, FLOAT, INT8)),
             f"{row['ratio']:.3g}",
             f"{row['ratio_int8']:.3g}",
+            f"{row['trace_percent']:.0f} %",
+            f"{row['check_percent']:.0f} %",
         )
         for row in rows
     ]
-    typer.echo(columns(("model", OURS, FLOAT, INT8, "ratio", "ratio int8"), lines, left=1))
+    typer.echo(columns(("model", OURS, FLOAT, INT8, "ratio", "ratio int8", "trace", "check"), lines, left=1))
 
 
 def _timed(run: Callable[[], object]) -> Callable[[], float]:
@@ -98,6 +102,8 @@ def _row(name: str, found: dict[str, list[Any]]) -> dict[str, Any]:
         **{f"{key}_ms": round(value, 4) for key, value in median.items()},
         "ratio": round(median[FLOAT] / median[OURS], 3),
         "ratio_int8": round(median[INT8] / median[OURS], 3),
+        "trace_percent": round((median[TRACED] / median[OURS] - 1) * 100, 1),
+        "check_percent": round(median[CHECK] / median[OURS] * 100, 1),
         "minimum_ms": {key: round(min(values), 4) for key, values in found.items()},
         "rounds": {key: [round(value, 4) for value in values] for key, values in found.items()},
     }
