@@ -39,7 +39,7 @@ class JsonTelling:
 
 def summary(results: Results) -> dict[str, Any]:
     """What matters of all, with None for what was left out."""
-    crowd, verdict, language = results.crowd, results.verdict, results.language_model
+    verdict, language = results.verdict, results.language_model
     digits = next((model for model in results.models if model.score.measure == "right answers"), None)
     return {
         "ok": results.ok,
@@ -47,7 +47,7 @@ def summary(results: Results) -> dict[str, Any]:
         "left_out": results.left_out,
         "blocks": None if verdict is None else verdict.blocks,
         "transactions": None if verdict is None else verdict.transactions,
-        "inferences": None if crowd is None else crowd.inferences,
+        "inferences": results.inferences,
         "lost_after_kill": None if results.crash is None else results.crash.lost,
         "verifier": None if verdict is None else {"blocks": verdict.blocks, "mismatches": verdict.mismatches},
         "accuracy": None if digits is None else {"float": digits.score.of_float, "quantised": digits.score.of_integer},

@@ -113,10 +113,17 @@ class LanguageModel:
 
 @dataclass(slots=True)
 class Results:
-    """Filled in as the story goes on; what was left out stays None, and ``left_out`` says why."""
+    """
+    Filled in as the story goes on; what was left out stays None, and ``left_out`` says why.
+
+    Attributes
+    ----------
+    inferences : on the chain, in all transactions.
+    """
 
     machine: dict[str, Any] = field(default_factory=dict)
     models: list[PublishedModel] = field(default_factory=list)
+    inferences: int = 0
     crowd: Crowd | None = None
     crash: Crash | None = None
     verdict: Verdict | None = None

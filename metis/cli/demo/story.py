@@ -92,6 +92,7 @@ class Story:
         self._crash()
         self._verify()
         self._language_model()
+        self.results.inferences = self._mined.runs.total()
         self._telling.end(self.results)
         return self.results
 

@@ -15,6 +15,7 @@ def results() -> Results:
     return Results(
         machine={"machine": "a <machine>"},
         models=[model],
+        inferences=45,
         crowd=Crowd((wave,), 60, 12, 11, 9, 45, 45),
         crash=Crash(79, 0, 46, 47, 30, 400),
         verdict=Verdict(48, 145, 0, 900, {"block": "another root", "model": "another hash"}),
