@@ -300,6 +300,7 @@ def build_block(
     attributes: Any,
     transactions: Sequence[Transaction],
     registry: CodeRegistry | None = None,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """
     [GIL free] Build and commit the next block from candidates, in order.
@@ -310,7 +311,12 @@ def build_block(
     """
 
 def import_block(
-    store: MemoryStore, spec: ChainSpec, parent: Block, block: Block, registry: CodeRegistry | None = None
+    store: MemoryStore,
+    spec: ChainSpec,
+    parent: Block,
+    block: Block,
+    registry: CodeRegistry | None = None,
+    workers: int = 1,
 ) -> list[dict[str, Any]]:
     """
     [GIL free] Execute a block, check every field and root, commit it; returns the receipts.

@@ -92,6 +92,7 @@ def build_block(
     transactions: Sequence[TransactionHandle],
     *,
     registry: CodeRegistry | None = None,
+    workers: int = 1,
 ) -> BuiltBlock:
     """
     Build, seal and commit the next block from candidates, taken in order.
@@ -102,6 +103,7 @@ def build_block(
     attributes : what the builder decides; the engine derives the rest of the header.
     transactions : candidates. One that may not be included is skipped, with its reason.
     registry : compiled code to use and to feed; the block is the same without it.
+    workers : threads that run the transactions, 0 for one on each core; the block is the same with any.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def build_block(
 
     Cost: releases the interpreter lock.
     """
-    fields = _native.build_block(store, spec, parent, attributes, transactions, registry)
+    fields = _native.build_block(store, spec, parent, attributes, transactions, registry, workers)
     return BuiltBlock(
         block=fields["block"],
         receipts=tuple(receipt_from(receipt) for receipt in fields["receipts"]),
@@ -125,6 +127,7 @@ def import_block(
     block: BlockHandle,
     *,
     registry: CodeRegistry | None = None,
+    workers: int = 1,
 ) -> tuple[Receipt, ...]:
     """
     Execute a block somebody else built, check every field and root, and commit it.
@@ -132,7 +135,7 @@ def import_block(
     Parameters
     ----------
     store : holds ``parent``'s state as its newest.
-    registry : as for :func:`build_block`.
+    registry, workers : as for :func:`build_block`.
 
     Returns
     -------
@@ -144,7 +147,8 @@ def import_block(
 
     Cost: releases the interpreter lock.
     """
-    return tuple(receipt_from(receipt) for receipt in _native.import_block(store, spec, parent, block, registry))
+    receipts = _native.import_block(store, spec, parent, block, registry, workers)
+    return tuple(receipt_from(receipt) for receipt in receipts)
 
 
 def describe_block(block: BlockHandle) -> Block:

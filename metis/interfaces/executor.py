@@ -15,7 +15,8 @@ class Executor(Protocol):
     Promises: receipts, logs, gas, state and root equal those of running the transactions one after
     the other, for every block, thread count and schedule.
 
-    Implementations: ``sequential`` (:class:`metis.sdk.parts.SequentialExecutor`).
+    Implementations: ``sequential`` (:class:`metis.sdk.parts.SequentialExecutor`), ``parallel``
+    (:class:`metis.sdk.parts.ParallelExecutor`).
     """
 
     @property
@@ -23,9 +24,5 @@ class Executor(Protocol):
         """The name it is composed by."""
 
     @property
-    def scheduler(self) -> object | None:
-        """
-        The engine's handle of the schedule, or None for one after the other on the calling thread.
-
-        An engine that does not know the handle refuses the network when it is composed.
-        """
+    def workers(self) -> int:
+        """Threads for the transactions of a block: 0 for one on each core, 1 for one after the other."""

@@ -15,7 +15,8 @@ class VirtualMachine(Protocol):
     Promises: outputs, gas, logs, traces and the order of failures are those of Ethereum's
     specification; two virtual machines differ in speed only.
 
-    Implementations: ``interpreter`` (:class:`metis.sdk.parts.Interpreter`).
+    Implementations: ``interpreter`` (:class:`metis.sdk.parts.Interpreter`), ``metisvm``
+    (:class:`metis.sdk.parts.MetisVm`).
     """
 
     @property
@@ -25,7 +26,7 @@ class VirtualMachine(Protocol):
     @property
     def frame_runner(self) -> object | None:
         """
-        The engine's handle of what runs frames, or None for the engine's own interpreter.
+        The engine's registry of compiled code (:class:`metis.engine.CodeRegistry`), or None for its interpreter alone.
 
-        An engine that does not know the handle refuses the network when it is composed.
+        Asked for when a chain is opened. Anything else is refused then.
         """

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from metis.sdk.chain_constants import BlobLimits, ChainConstants, InferenceConstants
     from metis.sdk.inference import INFERENCE, MODEL_REGISTRY, VECTORS
     from metis.sdk.network import Network, preset_names
-    from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
+    from metis.sdk.parts import (
+        CollectedFees,
+        EthereumFees,
+        Interpreter,
+        MemoryStateStore,
+        MetisVm,
+        ParallelExecutor,
+        SequentialExecutor,
+    )
     from metis.sdk.registry import available_parts
     from metis.sdk.replay import RecordedBlock, Replay, load_recorded_block, replay_block
 
@@ -35,7 +43,9 @@ __all__ = [
     "InferenceConstants",
     "Interpreter",
     "MemoryStateStore",
+    "MetisVm",
     "Network",
+    "ParallelExecutor",
     "RecordedBlock",
     "Replay",
     "SequentialExecutor",
@@ -52,7 +62,15 @@ __getattr__ = lazy_names(
         "chain_constants": ("BlobLimits", "ChainConstants", "InferenceConstants"),
         "inference": ("INFERENCE", "MODEL_REGISTRY", "VECTORS"),
         "network": ("Network", "preset_names"),
-        "parts": ("CollectedFees", "EthereumFees", "Interpreter", "MemoryStateStore", "SequentialExecutor"),
+        "parts": (
+            "CollectedFees",
+            "EthereumFees",
+            "Interpreter",
+            "MemoryStateStore",
+            "MetisVm",
+            "ParallelExecutor",
+            "SequentialExecutor",
+        ),
         "registry": ("available_parts",),
         "replay": ("RecordedBlock", "Replay", "load_recorded_block", "replay_block"),
     },

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metis import engine
-from metis.engine import BlockHandle, BuiltBlock, ChainSpec, MemoryStore, TransactionHandle
+from metis.engine import BlockHandle, BuiltBlock, ChainSpec, CodeRegistry, MemoryStore, TransactionHandle
 from metis.sdk.chain_constants import ChainConstants
 from metis.types import BlockAttributes, BlockEnvironment, Receipt, TransactionOutcome, UnsignedTransaction
 from metis.types.units import Address, Gas, Hash32, TimestampS, Wei
@@ -32,14 +32,25 @@ class Chain:
     constants : what was fixed at genesis.
     spec : the rules. store : the state of ``head`` and of the kept blocks before it.
     genesis : block 0. head : the newest block.
+    registry : compiled code that blocks and calls use and feed. workers : threads for a block's transactions.
     """
 
-    def __init__(self, constants: ChainConstants, spec: ChainSpec, store: MemoryStore, genesis: BlockHandle) -> None:
+    def __init__(
+        self,
+        constants: ChainConstants,
+        spec: ChainSpec,
+        store: MemoryStore,
+        genesis: BlockHandle,
+        registry: CodeRegistry | None = None,
+        workers: int = 1,
+    ) -> None:
         self.constants = constants
         self.spec = spec
         self.store = store
         self.genesis = genesis
         self.head = genesis
+        self.registry = registry
+        self.workers = workers
         self._block_hashes: dict[int, Hash32] = {0: Hash32(genesis.hash)}
 
     def build(
@@ -73,7 +84,9 @@ class Chain:
             prev_randao=prev_randao,
             extra_data=extra_data,
         )
-        built = engine.build_block(self.store, self.spec, self.head, attributes, transactions)
+        built = engine.build_block(
+            self.store, self.spec, self.head, attributes, transactions, registry=self.registry, workers=self.workers
+        )
         self._advance(built.block)
         return built
 
@@ -85,7 +98,9 @@ class Chain:
         ------
         InvalidBlock : a consensus rule is broken; the chain stays as it is.
         """
-        receipts = engine.import_block(self.store, self.spec, self.head, block)
+        receipts = engine.import_block(
+            self.store, self.spec, self.head, block, registry=self.registry, workers=self.workers
+        )
         self._advance(block)
         return receipts
 
@@ -122,7 +137,7 @@ class Chain:
             chain_id=self.constants.chain_id,
         )
         handle = engine.unsigned_transaction(transaction)
-        return engine.execute_transaction(self.store, self.spec, environment, handle)
+        return engine.execute_transaction(self.store, self.spec, environment, handle, registry=self.registry)
 
     def _advance(self, block: BlockHandle) -> None:
         self.head = block

@@ -23,6 +23,7 @@ from metis.sdk.registry import check_part, create_part
 from metis.types import CompositionError, Hash32
 
 if TYPE_CHECKING:
+    from metis.engine import ModelSet
     from metis.sdk.chain import Chain
 
 __all__ = ["Network", "preset_names"]
@@ -70,10 +71,9 @@ class Network:
 
         Raises
         ------
-        CompositionError : a part does not exist, does not implement its interface, or needs an
-            engine that can do more than this one.
+        CompositionError : a part does not exist, or does not implement its interface.
         """
-        network = cls(
+        return cls(
             name=name,
             chain=chain,
             state_store=cast(StateStore, _part("state_store", state_store)),
@@ -81,14 +81,6 @@ class Network:
             executor=cast(Executor, _part("executor", executor)),
             fee_policy=cast(FeePolicy, _part("fee_policy", fee_policy)),
         )
-        # This engine has one frame runner and one schedule, so a handle of another is not its own.
-        if network.virtual_machine.frame_runner is not None:
-            problem = "brings a frame runner; this engine runs code in its interpreter only"
-            raise CompositionError("VirtualMachine", network.virtual_machine.name, problem)
-        if network.executor.scheduler is not None:
-            problem = "brings a scheduler; this engine runs transactions one after the other only"
-            raise CompositionError("Executor", network.executor.name, problem)
-        return network
 
     @classmethod
     def from_preset(cls, name: str) -> Network:
@@ -137,25 +129,33 @@ class Network:
         """
         return genesis_document(self.chain, self.fee_policy)
 
-    def open(self) -> Chain:
+    def open(self, models: ModelSet | None = None) -> Chain:
         """
         Start the chain: a fresh store with the genesis accounts, and block 0.
+
+        Parameters
+        ----------
+        models : that contracts can call, where the chain has inference; more can be added later.
 
         Raises
         ------
         GenesisError : the constants do not describe a chain.
-        CompositionError : the state store opened something that is not one of the engine's stores.
+        CompositionError : a part's handle is not one of the engine's.
         """
         from metis.sdk.chain import Chain
 
         document = json.dumps(self.genesis()).encode()
-        spec = engine.ChainSpec.from_genesis(document)
+        spec = engine.ChainSpec.from_genesis(document, models)
         store = self.state_store.open(genesis_accounts(self.chain))
         if not isinstance(store, engine.MemoryStore):
             problem = f"opened a {type(store).__name__}, which is not one of the engine's stores"
             raise CompositionError("StateStore", self.state_store.name, problem)
+        registry = self.virtual_machine.frame_runner
+        if registry is not None and not isinstance(registry, engine.CodeRegistry):
+            problem = f"brings a {type(registry).__name__}, which is not the engine's registry of compiled code"
+            raise CompositionError("VirtualMachine", self.virtual_machine.name, problem)
         genesis = engine.genesis_block(document, Hash32(store.state_root()))
-        return Chain(self.chain, spec, store, genesis)
+        return Chain(self.chain, spec, store, genesis, registry, self.executor.workers)
 
 
 def _part(slot: str, part: object) -> object:

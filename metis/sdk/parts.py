@@ -6,6 +6,8 @@ They show all there is to writing a part: a name, and what the interface asks fo
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -13,10 +15,20 @@ import metis.engine
 from metis.types import Address, CompositionError
 
 if TYPE_CHECKING:
-    from metis.engine import MemoryStore
+    from metis.engine import CodeRegistry, MemoryStore
     from metis.types import Account
 
-__all__ = ["CollectedFees", "EthereumFees", "Interpreter", "MemoryStateStore", "SequentialExecutor"]
+__all__ = [
+    "CollectedFees",
+    "EthereumFees",
+    "Interpreter",
+    "MemoryStateStore",
+    "MetisVm",
+    "ParallelExecutor",
+    "SequentialExecutor",
+]
+
+_WORKERS_MAX = 256
 
 
 class MemoryStateStore:
@@ -47,11 +59,59 @@ class Interpreter:
     frame_runner = None
 
 
+class MetisVm:
+    """
+    The interpreter, and machine code of the contracts that are hot.
+
+    They are compiled in processes of their own, which start with the first one and end with the part.
+
+    Parameters
+    ----------
+    mode : "auto" compiles what is hot, "eager" whatever runs, for tests.
+    workers : processes that compile; 0 takes one for two cores.
+    """
+
+    name = "metisvm"
+
+    def __init__(self, mode: str = "auto", workers: int = 0) -> None:
+        from metis.vm.tiering.policy import Policy
+
+        self._policy = Policy(mode=mode, workers=workers)
+
+    @functools.cached_property
+    def frame_runner(self) -> CodeRegistry:
+        """The registry that all chains with this part share."""
+        from metis.vm.tiering.service import CompileService, registry_of
+
+        registry = registry_of(self._policy)
+        service = CompileService(registry, self._policy)
+        service.start()
+        weakref.finalize(self, service.close)
+        return registry
+
+
 class SequentialExecutor:
     """One transaction after the other, on the thread that asked."""
 
     name = "sequential"
-    scheduler = None
+    workers = 1
+
+
+class ParallelExecutor:
+    """
+    Many transactions at a time, with the results of one after the other (MPEF).
+
+    Parameters
+    ----------
+    workers : threads for a block; 0 takes one for each core.
+    """
+
+    name = "parallel"
+
+    def __init__(self, workers: int = 0) -> None:
+        if not 0 <= workers <= _WORKERS_MAX:
+            raise CompositionError("Executor", self.name, f"workers is {workers}; it must be 0 to {_WORKERS_MAX}")
+        self.workers = workers
 
 
 class EthereumFees:

@@ -17,7 +17,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from metis.interfaces import Executor, FeePolicy, StateStore, VirtualMachine
-from metis.sdk.parts import CollectedFees, EthereumFees, Interpreter, MemoryStateStore, SequentialExecutor
+from metis.sdk.parts import (
+    CollectedFees,
+    EthereumFees,
+    Interpreter,
+    MemoryStateStore,
+    MetisVm,
+    ParallelExecutor,
+    SequentialExecutor,
+)
 from metis.types import CompositionError
 
 if TYPE_CHECKING:
@@ -35,8 +43,8 @@ INTERFACES: Mapping[str, type] = {
 
 _BUILT_IN: Mapping[str, Mapping[str, Callable[..., object]]] = {
     "state_store": {"memory": MemoryStateStore},
-    "virtual_machine": {"interpreter": Interpreter},
-    "executor": {"sequential": SequentialExecutor},
+    "virtual_machine": {"interpreter": Interpreter, "metisvm": MetisVm},
+    "executor": {"sequential": SequentialExecutor, "parallel": ParallelExecutor},
     "fee_policy": {"ethereum": EthereumFees, "collected": CollectedFees},
 }
 

@@ -4,7 +4,7 @@ use alloy_consensus::proofs;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
 use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, MissingState, StateStore, known};
-use metis_executor::{SequentialExecutor, build_and_commit, import_and_commit};
+use metis_executor::{ParallelExecutor, build_and_commit, import_and_commit};
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Evm, ExecutionStatus,
     FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
@@ -299,7 +299,8 @@ pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> 
 
 /// Builds and commits the next block from candidates.
 #[pyfunction]
-#[pyo3(signature = (store, spec, parent, attributes, transactions, registry=None))]
+#[pyo3(signature = (store, spec, parent, attributes, transactions, registry=None, workers=1))]
+#[allow(clippy::too_many_arguments)] // the Python signature
 pub fn build_block<'py>(
     py: Python<'py>,
     store: &MemoryStore,
@@ -308,13 +309,15 @@ pub fn build_block<'py>(
     attributes: &Bound<'py, PyAny>,
     transactions: Vec<PyRef<'py, Transaction>>,
     registry: Option<&CodeRegistry>,
+    workers: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
     let attributes = block_attributes(attributes)?;
     let candidates: Vec<&RecoveredTransaction> = transactions.iter().map(|entry| &entry.inner).collect();
     let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
     let machine = virtual_machine(registry);
     let built = guard_free(py, || {
-        build_and_commit(&SequentialExecutor, &**store, spec, parent, attributes, &candidates, &machine)
+        let executor = ParallelExecutor::new(workers);
+        build_and_commit(&executor, &**store, spec, parent, attributes, &candidates, &machine)
     })?
     .map_err(|error| from_execute(&error))?
     .built;
@@ -331,7 +334,7 @@ pub fn build_block<'py>(
 
 /// Executes a block, checks every field and root, and commits it.
 #[pyfunction]
-#[pyo3(signature = (store, spec, parent, block, registry=None))]
+#[pyo3(signature = (store, spec, parent, block, registry=None, workers=1))]
 pub fn import_block<'py>(
     py: Python<'py>,
     store: &MemoryStore,
@@ -339,10 +342,12 @@ pub fn import_block<'py>(
     parent: &Block,
     block: &Block,
     registry: Option<&CodeRegistry>,
+    workers: usize,
 ) -> PyResult<Bound<'py, PyList>> {
     let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
     let machine = virtual_machine(registry);
-    let outcome = guard_free(py, || import_and_commit(&SequentialExecutor, &**store, spec, parent, block, &machine))?
+    let executor = ParallelExecutor::new(workers);
+    let outcome = guard_free(py, || import_and_commit(&executor, &**store, spec, parent, block, &machine))?
         .map_err(|error| from_execute(&error))?;
     receipt_list(py, &outcome.receipts)
 }

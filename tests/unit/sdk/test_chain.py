@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from metis import engine
 from metis.cli.contract_files import load_contract
-from metis.sdk import Chain, Network
+from metis.sdk import Chain, MetisVm, Network, ParallelExecutor
 from metis.types import Address, InvalidBlock, InvalidTransaction, TimestampS
 from metis.types.units import Wei
 from tests.story import Wallet
@@ -107,3 +109,21 @@ def test_call__asking_for_block_hashes__knows_the_newest_256_ancestors(chain: Ch
     assert ask(head) == ask(head + 1) == ask(head - 257) == bytes(32)
     assert ask(head - 1) == hashes[head - 1]
     assert ask(head - 256) == hashes[head - 256]
+
+
+def test_chain__of_parallel_parts__builds_the_same_blocks_as_a_plain_one() -> None:
+    preset = Network.from_preset("hyperion")
+    parts: dict[str, Any] = {"virtual_machine": MetisVm(mode="eager", workers=1), "executor": ParallelExecutor(2)}
+    fast = Network.compose(name="fast", chain=preset.chain, fee_policy=preset.fee_policy, **parts).open()
+    plain, wallet = preset.open(), Wallet(preset.chain.chain_id)
+    fees: dict[str, Any] = {"maxFeePerGas": 2 * 10**9, "maxPriorityFeePerGas": 0, "gas": 100_000}
+    for _ in range(3):
+        receivers = [*wallet.addresses, *wallet.addresses]
+        raw = [
+            wallet.sign(place % 10, type=2, to=receivers[place * 3 % 20], value=place, **fees) for place in range(40)
+        ]
+        handles = engine.decode_transactions(raw)
+        built = fast.build(handles)
+        assert not built.skipped
+        plain.import_block(engine.decode_block(built.block.rlp))
+    assert fast.store.state_root() == plain.store.state_root()

@@ -10,7 +10,15 @@ import pytest
 
 from metis import engine
 from metis.engine import MemoryStore
-from metis.sdk import ChainConstants, CollectedFees, MemoryStateStore, Network, available_parts, preset_names
+from metis.sdk import (
+    ChainConstants,
+    CollectedFees,
+    MemoryStateStore,
+    Network,
+    ParallelExecutor,
+    available_parts,
+    preset_names,
+)
 from metis.types import Account, Address, CompositionError, GenesisError, Hash32, Wei
 
 CHAIN = ChainConstants(chain_id=7, accounts={Address(bytes([1]) * 20): Account(balance_wei=Wei(10))})
@@ -40,11 +48,6 @@ class NamelessStore:
 class FastMachine:
     name = "fast"
     frame_runner = object()
-
-
-class ThreadedExecutor:
-    name = "threaded"
-    scheduler = object()
 
 
 def test_compose__parts_by_name__are_those_parts() -> None:
@@ -83,14 +86,18 @@ def test_compose__an_object_without_a_member__error_names_it() -> None:
 
 
 def test_compose__a_part_of_another_interface__error_names_what_is_missing() -> None:
-    with pytest.raises(CompositionError, match=r"no member 'scheduler' of Executor"):
+    with pytest.raises(CompositionError, match=r"no member 'workers' of Executor"):
         Network.compose(name="mine", chain=CHAIN, executor=PreloadedStore())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("parts", [{"virtual_machine": FastMachine()}, {"executor": ThreadedExecutor()}])
-def test_compose__a_handle_that_the_engine_does_not_know__is_refused(parts: Any) -> None:
-    with pytest.raises(CompositionError, match="this engine runs"):
-        Network.compose(name="mine", chain=CHAIN, **parts)
+def test_open__a_virtual_machine_that_the_engine_does_not_know__is_refused() -> None:
+    with pytest.raises(CompositionError, match="brings a object"):
+        Network.compose(name="mine", chain=CHAIN, virtual_machine=FastMachine()).open()
+
+
+def test_compose__more_workers_than_make_sense__is_refused() -> None:
+    with pytest.raises(CompositionError, match="workers is -1"):
+        ParallelExecutor(workers=-1)
 
 
 def test_open__a_store_that_is_not_the_engines__is_refused() -> None:
