@@ -13,12 +13,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from examples.decoder.graph import step_graph
 from examples.decoder.network import CONTEXT, Array, Weights, losses, trained
-from metis.ai import ModelFile, Session, save
+from metis.ai import Model, ModelFile, Session, save
 from metis.ai.quantise import quantise_graph
 from metis.ai.sentences import sentences
+from metis.engine import keccak256
 
 _STEPS = 600
 _COMPARED = 20
@@ -46,6 +48,17 @@ def quantised(weights: Weights, numbers: Array) -> ModelFile:
     """The integer model, its scales from the first rows of the text."""
     rows = numbers[: 4 * CONTEXT].reshape(4, CONTEXT)
     return quantise_graph(step_graph(weights), runs(rows), source="examples/decoder")
+
+
+def with_letters(file: ModelFile, letters: str) -> ModelFile:
+    """The model with a tokenizer in its file: each letter is a token, so that it reads and writes text."""
+    vocabulary = {letter: number for number, letter in enumerate(letters)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=""))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    raw = tokenizer.to_str().encode()
+    model = Model(file.graph, file.model.weights, keccak256(raw))
+    return ModelFile.of(model, file.description, raw)
 
 
 def perplexities(weights: Weights, file: ModelFile, rows: Array) -> tuple[float, float]:
@@ -83,7 +96,7 @@ def main() -> None:
     numbers, letters = text()
     kept = numbers[: -_COMPARED * (CONTEXT + 1)]
     weights = trained(kept, len(letters), given.steps)
-    file = save(quantised(weights, kept), given.out)
+    file = save(with_letters(quantised(weights, kept), letters), given.out)
     rows = numbers[len(kept) :].reshape(_COMPARED, CONTEXT + 1)
     exact, integer = perplexities(weights, file, rows)
     sys.stderr.write(f"perplexity: float {exact:.4f}, integer {integer:.4f} ({integer / exact - 1:+.2%})\n")

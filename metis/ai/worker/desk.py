@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import sys
 import threading
@@ -42,7 +43,7 @@ __all__ = ["Answer", "Desk", "Task"]
 
 State = Literal["waiting", "queued", "running", "finished", "cancelled", "failed"]
 
-# BOUND: finished tasks that are remembered with their progress.
+# BOUND: tasks that are remembered; finished ones are in the ledger.
 _REMEMBERED_MAX: Final = 4096
 
 
@@ -60,7 +61,7 @@ class Task:
 
     Attributes
     ----------
-    state, runs_done : how far it is. runs_max : at most as many runs.
+    state, runs_done : how far it is.
     job : done with the :class:`Answer`, or the reason why there is none.
     listeners : called in the event loop with each piece of text that is written.
     """
@@ -152,7 +153,7 @@ class Desk:
         self._unfinished += 1
         job = self._carry_out(task) if done is None else self._answer_again(task, done)
         task.job = asyncio.get_running_loop().create_task(job)
-        task.job.add_done_callback(self._ended)
+        task.job.add_done_callback(functools.partial(self._ended, task))
         return task
 
     def stored(self, task: bytes) -> dict[str, Any] | None:
@@ -313,8 +314,12 @@ class Desk:
             for key in ended[: len(self._tasks) - _REMEMBERED_MAX]:
                 del self._tasks[key]
 
-    def _ended(self, job: asyncio.Task[Answer]) -> None:
+    def _ended(self, task: Task, job: asyncio.Task[Answer]) -> None:
         self._unfinished -= 1
+        # What it gave is on disk, and what it was given is not needed any more.
+        task.runs = task.plan.model.start()
+        if task.state == "finished" and self._tasks.get(task.signed.task) is task:
+            del self._tasks[task.signed.task]
         error = None if job.cancelled() else job.exception()
         if error is not None and not isinstance(error, MetisError):
             # A bug: said to the operator, with nothing of the request in it.

@@ -26,10 +26,13 @@ class NonceGate:
         self._last_nonce = last_nonce
         self._hold_s = hold_s
         self._waiting: dict[bytes, dict[int, asyncio.Future[None]]] = {}
+        # The greatest nonce that has waited long enough: whoever waits below it need not wait for gaps either.
+        self._expired: dict[bytes, int] = {}
 
     async def turn(self, payer: bytes, nonce: int) -> None:
         """
-        Return when it is this nonce's turn; the caller takes it before it gives control away, then calls :meth:`taken`.
+        Return when it is this nonce's turn; the caller takes it, or not, before it gives control away, then calls
+        :meth:`taken`.
 
         Raises
         ------
@@ -45,38 +48,45 @@ class NonceGate:
             raise RequestRefused("busy", f"{_WAITING_MAX} requests of this payer wait for lower nonces", 429)
         loop = asyncio.get_running_loop()
         waiting[nonce] = loop.create_future()
-        timer = loop.call_later(self._hold_s, self._release_lowest, payer)
+        timer = loop.call_later(self._hold_s, self._expire, payer, nonce)
         try:
             await waiting[nonce]
+        except asyncio.CancelledError:
+            self._leave(payer, nonce)
+            # It may have been its turn: then it is the next one's.
+            self.taken(payer)
+            raise
         finally:
             timer.cancel()
-            waiting.pop(nonce, None)
-            if not waiting:
-                self._waiting.pop(payer, None)
-        self._check(payer, nonce)
+        self._leave(payer, nonce)
+        try:
+            self._check(payer, nonce)
+        except RequestRefused:
+            self.taken(payer)
+            raise
 
     def taken(self, payer: bytes) -> None:
-        """A nonce was taken, or given up by whose turn it was: the next one that waits may go on."""
-        waiting = self._waiting.get(payer, {})
-        last = self._last_nonce(payer)
-        for nonce in sorted(waiting):
-            if nonce > last + 1:
-                return
-            if not waiting[nonce].done():
-                waiting[nonce].set_result(None)
-                return
+        """Whoever's turn it was has taken a nonce or given it up: the next one that need not wait may go on."""
+        waiting = self._waiting.get(payer)
+        if not waiting:
+            return
+        lowest = min(waiting)
+        is_due = lowest <= max(self._last_nonce(payer) + 1, self._expired.get(payer, -1))
+        if is_due and not waiting[lowest].done():
+            waiting[lowest].set_result(None)
 
     def _check(self, payer: bytes, nonce: int) -> None:
         last = self._last_nonce(payer)
         if nonce <= last:
             raise RequestRefused("nonce-too-low", f"{nonce} is not above {last}, the last that was taken", 409)
 
-    def _release_lowest(self, payer: bytes) -> None:
-        waiting = self._waiting.get(payer)
+    def _leave(self, payer: bytes, nonce: int) -> None:
+        waiting = self._waiting[payer]
+        del waiting[nonce]
         if not waiting:
-            return
-        lowest = min(waiting)
-        if not waiting[lowest].done():
-            waiting[lowest].set_result(None)
-        # Whoever's time is up, but is not the lowest, comes when its turn does: it looks again soon.
-        asyncio.get_running_loop().call_later(self._hold_s / 8, self._release_lowest, payer)
+            del self._waiting[payer]
+            self._expired.pop(payer, None)
+
+    def _expire(self, payer: bytes, nonce: int) -> None:
+        self._expired[payer] = max(nonce, self._expired.get(payer, -1))
+        self.taken(payer)

@@ -92,7 +92,7 @@ class ServedModel:
         elif self._tokenizer is None:
             raise RequestRefused("input", f"{self.name} has no tokenizer: give token numbers")
         else:
-            tokens = list(self._tokenizer.encode(text).ids)
+            tokens = self._encoded(text)
         if not tokens:
             raise RequestRefused("input", "it has no tokens")
         if len(tokens) > self.context_length:
@@ -105,6 +105,13 @@ class ServedModel:
         if self._tokenizer is None:
             return " ".join(map(str, tokens))
         return str(self._tokenizer.decode(list(tokens)))
+
+    def _encoded(self, text: str) -> list[int]:
+        assert self._tokenizer is not None  # noqa: S101 - the caller has looked
+        try:
+            return list(self._tokenizer.encode(text).ids)
+        except Exception as error:  # noqa: BLE001 - the library raises nothing narrower for a text that it cannot cut
+            raise RequestRefused("input", f"the tokenizer does not take this text: {error}") from None
 
     def embedding_inputs(self, tokens: Sequence[int]) -> dict[str, Tensor]:
         """One run's inputs for one text."""

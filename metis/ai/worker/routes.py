@@ -115,8 +115,12 @@ class _Routes:
         """How far a task of the payer's is."""
         key = self._allowed(request, "read")
         task = self._desk.task(key)
+        receipt = self._desk.ledger.receipt_of(key)
+        if task is None and receipt is not None:
+            done = {"runs_done": receipt.runs, "runs_max": receipt.runs}
+            return JSONResponse({"task": _hex(key), "state": "finished", **done})
         if task is None:
-            return JSONResponse({"task": _hex(key), "state": "finished"})
+            raise RequestRefused("not_found", "this task has no receipt", 404)
         done = {"runs_done": task.runs_done, "runs_max": task.plan.runs_max}
         return JSONResponse({"task": _hex(key), "state": task.state, **done})
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metis.ai import Evaluator, validate_graph
+from metis.ai import Evaluator, Model, ModelFile, validate_graph
+from metis.ai.graph import Weights
 from metis.ai.receipt import traces_root
 from metis.ai.trace import Trace, points_of, step_of
 from metis.ai.verify import (
@@ -110,6 +111,9 @@ def test_verify__another_model_or_no_evidence__is_rejected() -> None:
     file = receipt_file()
     assert verify(file, model_file(layers(4))).reason == "model"
     assert verify(file, None).reason == "model"
+    for weights in each_bit(MODEL.weights.raw, step=301):
+        changed = ModelFile.of(Model(MODEL.graph, Weights(weights)))
+        assert verify(file, changed).reason == "model"
     alone = ReceiptFile(file.receipt)
     assert verify(alone, model_file()).reason == "evidence"
     assert verify(alone, None, signatures_only=True).valid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from examples.decoder.make import quantised
+from examples.decoder.make import quantised, with_letters
 from examples.decoder.network import CONTEXT, trained
 from metis.ai import GraphBuilder
 from metis.ai.file import ModelFile
@@ -37,10 +38,14 @@ def embedder(tokens: int = 6) -> ModelFile:
     return ModelFile.of(builder.model())
 
 
+LETTERS = "abcdefghijkl"
+
+
+@functools.cache
 def writer() -> ModelFile:
     """A decoder that has learnt nothing, over twelve letters."""
-    numbers = np.arange(6 * CONTEXT) % 12
-    return quantised(trained(numbers, 12, 1), numbers)
+    numbers = np.arange(6 * CONTEXT) % len(LETTERS)
+    return with_letters(quantised(trained(numbers, len(LETTERS), 1), numbers), LETTERS)
 
 
 def settings(folder: Path, **changes: Any) -> WorkerSettings:

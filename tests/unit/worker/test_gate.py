@@ -47,6 +47,21 @@ def test_gate__a_gap_that_nobody_fills__is_passed_in_order_after_a_while() -> No
     assert asyncio.run(with_gaps()) == [3, 4, 9, 20]
 
 
+def test_gate__one_that_comes_later_than_a_gap__waits_its_own_time() -> None:
+    async def late() -> list[int]:
+        door = Door(hold_s=0.3)
+        first = asyncio.create_task(door.enter(5))
+        await asyncio.sleep(0.2)
+        # It waits for 6 to 8 still when 5 has waited long enough; they come before its time is up.
+        others = [asyncio.create_task(door.enter(nonce)) for nonce in (9,)]
+        await first
+        others += [asyncio.create_task(door.enter(nonce)) for nonce in (8, 7, 6)]
+        await asyncio.gather(*others)
+        return door.through
+
+    assert asyncio.run(late()) == [5, 6, 7, 8, 9]
+
+
 def test_gate__the_same_or_a_lower_nonce__is_refused() -> None:
     async def again() -> None:
         door = Door()

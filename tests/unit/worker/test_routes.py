@@ -23,7 +23,7 @@ from metis.client.signing import Payer
 from metis.engine import address_of
 from metis.types import Address, Hash32, InvalidReceipt, RequestRefused
 from tests.unit.ai.receipt_samples import DOMAIN, PAYER_KEY, STRANGER_KEY, WORKER_KEY, model_file
-from tests.unit.worker.desks import asking, desk, embedder, settings, writer
+from tests.unit.worker.desks import LETTERS, asking, desk, embedder, settings, writer
 
 ENOUGH = 10**9
 PAYER = address_of(PAYER_KEY)
@@ -60,6 +60,11 @@ def test_client__completes__as_a_whole_and_as_a_stream(tmp_path: Path) -> None:
             last = pieces[-1].receipt
             assert last is not None
             assert (last.trace, last.outputs) == (whole.receipt.trace, whole.receipt.outputs)
+            text = await client.complete("writer", "bcd", **asked)
+            assert (text.text, text.receipt.trace) == (whole.text, whole.receipt.trace)
+            assert set(text.text) <= set(LETTERS)
+            with pytest.raises(RequestRefused, match="does not take this text"):
+                await client.complete("writer", "xyz", **asked)
             with pytest.raises(RequestRefused, match="context"):
                 await client.complete("writer", [1] * 40, max_tokens=20, max_cost_wei=ENOUGH)
 
