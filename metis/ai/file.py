@@ -1,7 +1,7 @@
 """
 The file of a model: graph, weights, tokenizer, and what its integers mean to people, in one file.
 
-Specified in docs/ai-graph.md. The weights lie at a multiple of 64 bytes, so that an engine maps them where they are.
+Specified in docs/ai-graph.md. The weights lie at a multiple of 64 bytes, as they lie in memory.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from metis.engine.hashing import keccak256
     from metis.engine.inference import (
+        ChainPrecompiles,
         InferenceModel,
         ModelSet,
         ProductCheck,
@@ -91,6 +92,7 @@ __all__ = [
     "BatchOutcome",
     "BlockHandle",
     "BuiltBlock",
+    "ChainPrecompiles",
     "ChainSpec",
     "CodeRegistry",
     "InferenceModel",
@@ -161,6 +163,7 @@ __getattr__ = lazy_names(
         ),
         "hashing": ("keccak256",),
         "inference": (
+            "ChainPrecompiles",
             "InferenceModel",
             "ModelSet",
             "ProductCheck",

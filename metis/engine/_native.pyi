@@ -8,11 +8,12 @@ release the interpreter lock. Every function may raise ``EngineFault``; other er
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, Literal, final
 
 __all__ = [
     "Answerer",
     "Block",
+    "ChainPrecompiles",
     "ChainSpec",
     "CodeRegistry",
     "InferenceModel",
@@ -685,14 +686,18 @@ class InferenceModel:
         graph: bytes, path: str | PathLike[str], offset: int, length: int, limits: tuple[int, int, int] | None = None
     ) -> InferenceModel:
         """
-        A model whose weights are ``length`` bytes of a file, mapped into memory and shared.
+        A model whose weights are ``length`` bytes of a file, read into memory: later changes of the file change nothing.
 
-        ``offset`` is a multiple of 64. The file must not be changed while the model lives. Raises OSError too.
+        Raises OSError too.
         """
 
     @property
     def proven(self) -> dict[str, Any]:
         """What :func:`prove_graph` gives."""
+
+    @property
+    def weights_root(self) -> bytes:
+        """What commits to the weights that are in memory (docs/ai-graph.md) [GIL free]; hashes them all."""
 
     @property
     def arena_bytes(self) -> int:
@@ -760,6 +765,36 @@ class ProductCheck:
     ) -> ProductCheck: ...
     def holds(self, a: tuple[int, bytes], c: tuple[int, bytes]) -> bool:
         """Whether c is the product of a and b."""
+
+@final
+class ChainPrecompiles:
+    """
+    The precompiles that a chain has beside Ethereum's, as of one block, for somebody else's virtual machine.
+
+    Gas is charged, models are run and logs are made as in the chain's blocks.
+    """
+
+    def __new__(cls, chain: ChainSpec, block_number: int, timestamp_s: int) -> ChainPrecompiles: ...
+    @property
+    def addresses(self) -> list[bytes]:
+        """Where they are; none where the chain has no precompiles of its own at that block."""
+    def begin_transaction(self) -> None:
+        """Say that what is run next belongs to another transaction: limits are counted from here."""
+    def run(
+        self,
+        address: bytes,
+        data: bytes,
+        gas_limit: int,
+        caller: bytes,
+        value_wei: int,
+        load: Callable[[bytes, int], int],
+    ) -> tuple[Literal["success", "revert", "halt"], bytes, int, list[tuple[bytes, list[bytes], bytes]]]:
+        """
+        Run a call to one of the addresses: status, output, gas used, logs as (address, topics, data).
+
+        ``value_wei``: what arrived at the precompile. ``load``: the storage of an account at a slot; what it raises is
+        raised. Raises ModelUnavailable, EngineFault.
+        """
 
 @final
 class ModelSet:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from metis.engine import _native
 
 __all__ = [
+    "ChainPrecompiles",
     "InferenceModel",
     "ModelSet",
     "ProductCheck",
@@ -17,6 +18,9 @@ __all__ = [
     "tensor_commitments",
     "trace_root",
 ]
+
+ChainPrecompiles = _native.ChainPrecompiles
+"""A chain's own precompiles, for somebody else's virtual machine."""
 
 InferenceModel = _native.InferenceModel
 """A model that is proven, with its weights checked."""

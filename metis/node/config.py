@@ -242,10 +242,15 @@ class ModelsConfig:
     stores : folders or fsspec URLs, asked in order; none for the user's own, ``METIS_MODELS`` or
         ``~/.local/share/metis/models``.
     path : the folder of models that this node has put together; "" for ``~/.cache/metis/models``.
+    uri_schemes : of the addresses in the registry, which anybody may have written, those that are followed when no
+        store has a model. What is fetched must hash to the model's id, and ``https`` only leads to the public Internet.
+    model_bytes_max : most bytes of weights that are fetched from there.
     """
 
     stores: tuple[str, ...] = ()
     path: str = ""
+    uri_schemes: tuple[str, ...] = ("https", "ipfs")
+    model_bytes_max: int = field(default=1 << 32, metadata=_between(0, 2**36))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
-from metis.engine import InferenceModel, ModelSet, Node
+from metis.engine import ModelSet, Node
+from metis.node.model_sources import ModelSource, is_allowed, registered_uri
 from metis.node.user_folders import user_cache, user_data
 from metis.types import Hash32, LimitExceeded, MetisError, ModelUnavailable
 
@@ -65,7 +66,11 @@ class ModelService:
         self._registries = sorted({bytes.fromhex(step["registry"].removeprefix("0x")) for step in steps})
         self._stores = tuple(settings.stores) or (default_store(),)
         self._folder = Path(settings.path or user_cache("models"))
+        self._schemes = frozenset(settings.uri_schemes)
+        self._model_bytes_max = settings.model_bytes_max
+        self._node: Node | None = None
         self._lock = threading.Lock()
+        self._locks: dict[Hash32, threading.Lock] = {}
         self._wanted: set[Hash32] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -103,29 +108,47 @@ class ModelService:
 
     def load(self, model_id: Hash32) -> None:
         """
-        Give a model to the engine, from this node's folder or else from the first store that has it.
+        Give a model to the engine, from this node's folder, else from the first store that has it, else from where the
+        registry says that it is.
 
         Raises
         ------
-        ModelUnavailable : no store has it, or none that can be read; the log says what each one answered.
+        ModelUnavailable : nobody has it, or nobody who can be read; the log says what each one answered.
         """
         with self._lock:
+            lock = self._locks.setdefault(model_id, threading.Lock())
+        # Another model is not waited for: whoever has it may answer slowly.
+        with lock:
             if model_id in self.models.ids():
                 return
             try:
-                from metis.node.model_files import checked_file
+                from metis.node.model_files import opened_model
             except ImportError as error:
                 log.error("a model is needed; install metis-stack[ai]: %s", error)
                 raise ModelUnavailable(model_id) from error
             path = self._folder / f"{model_id.hex()}.model"
-            file = checked_file(model_id, path, self._stores)
-            model = InferenceModel.open(file.graph_bytes, path, file.weights_offset, file.weights_length)
-            self.models.add(model_id, model)
+            self.models.add(model_id, opened_model(model_id, path, self._sources(model_id)))
             self._wanted.discard(model_id)
-            log.info("model loaded", extra={"model": f"0x{model_id.hex()}", "bytes": file.weights_length})
+            log.info("model loaded", extra={"model": f"0x{model_id.hex()}"})
+
+    def _sources(self, model_id: Hash32) -> Iterator[ModelSource]:
+        """Where to look, nearest first."""
+        for store in self._stores:
+            yield ModelSource(store)
+        if self._node is None:
+            return
+        for registry in self._registries:
+            uri = registered_uri(self._node, registry, model_id)
+            if not uri:
+                continue
+            if is_allowed(uri, self._schemes):
+                yield ModelSource(uri, is_trusted=False, model_bytes_max=self._model_bytes_max)
+            else:
+                log.warning("models are not fetched from where the registry says: %s", uri, extra={"models": "uri"})
 
     def start(self, node: Node, heads: Heads) -> None:
         """Follow the registry, on the running event loop."""
+        self._node = node
         if self._registries:
             self._task = asyncio.create_task(self._follow(node, heads))
 
@@ -143,12 +166,18 @@ class ModelService:
                 # Blocks were replaced: which ones does not matter, the logs of models are few.
                 scanned, removed_count = -1, heads.removed_count
             head = node.head_number
-            if head > scanned:
-                self._wanted |= await asyncio.to_thread(self._scheduled, node, scanned + 1, head)
-                scanned = head
-            await asyncio.to_thread(self._load_wanted)
+            is_behind = False
+            try:
+                if head > scanned:
+                    self._wanted |= await asyncio.to_thread(self._scheduled, node, scanned + 1, head)
+                    scanned = head
+                await asyncio.to_thread(self._load_wanted)
+            except MetisError:
+                # A block that calls a model will say it again; until then it is looked for at the next block.
+                log.exception("the registry of models could not be followed")
+                is_behind = True
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_INTERVAL_S if self._wanted else None):
+                async with asyncio.timeout(RETRY_INTERVAL_S if self._wanted or is_behind else None):
                     await heads.next_change()
 
     def _scheduled(self, node: Node, first: int, last: int) -> set[Hash32]:

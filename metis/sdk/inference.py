@@ -17,7 +17,15 @@ from typing import Any, Final
 from metis.sdk.chain_constants import InferenceConstants
 from metis.types import Account, Address, Gas
 
-__all__ = ["INFERENCE", "MODEL_REGISTRY", "VECTORS", "gas_of_run", "inference_accounts", "inference_config"]
+__all__ = [
+    "INFERENCE",
+    "MODEL_REGISTRY",
+    "VECTORS",
+    "gas_of_run",
+    "inference_accounts",
+    "inference_config",
+    "registry_abi",
+]
 
 INFERENCE: Final = Address(bytes.fromhex("4d45544953000000000000000000000000000001"))
 """Where contracts call models."""
@@ -32,7 +40,7 @@ _MARKER_CODE: Final = b"\xfe"
 
 def inference_accounts(constants: InferenceConstants) -> dict[Address, Account]:
     """The accounts at genesis, by address."""
-    artefact = json.loads((Path(__file__).parent / "contracts" / "ModelRegistry.json").read_bytes())
+    artefact = _registry_artefact()
     slots: Mapping[str, int] = artefact["storage_slots"]
     storage = {
         slots["sequencer"]: int.from_bytes(constants.sequencer, "big"),
@@ -45,6 +53,17 @@ def inference_accounts(constants: InferenceConstants) -> dict[Address, Account]:
         VECTORS: Account(nonce=1, code=_MARKER_CODE),
         MODEL_REGISTRY: Account(nonce=1, code=code, storage=storage),
     }
+
+
+def registry_abi() -> list[dict[str, Any]]:
+    """The interface of the registry of models."""
+    abi: list[dict[str, Any]] = _registry_artefact()["abi"]
+    return abi
+
+
+def _registry_artefact() -> dict[str, Any]:
+    artefact: dict[str, Any] = json.loads((Path(__file__).parent / "contracts" / "ModelRegistry.json").read_bytes())
+    return artefact
 
 
 def gas_of_run(constants: InferenceConstants, macs: int, moved_bytes: int, output_bytes: int) -> Gas:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metis.ai.graph import OPERATORS, AttributeKind, DType, GraphBuilder, Model, Operator
@@ -175,3 +178,17 @@ def fitting(draw: st.DrawFn, builder: GraphBuilder, operator: Operator, place: i
     shape, lo, hi = wanted
     dtype = next(dtype for dtype in DType if dtype.lo <= lo and hi <= dtype.hi)
     return builder.constant(dtype, draw(arrays(shape, lo, hi)), lo, hi)
+
+
+def for_each_model_with(operator: str, check: Callable[[Sample], None]) -> None:
+    """Check generated models of one operator, of which at least ten are valid."""
+    tried: collections.Counter[bool] = collections.Counter()
+
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @given(sample=samples(node_count=3, operators=(operator,)))
+    def run(sample: Sample) -> None:
+        tried[bool(sample.operators)] += 1
+        check(sample)
+
+    run()
+    assert tried[True] >= 10, f"only {tried[True]} of the generated models have a {operator}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -15,7 +13,7 @@ from metis.ai.reference import Run, Tensor
 from metis.ai.trace import observed_trace
 from metis.engine import inference_kernels, prove_graph
 from metis.types import GraphDecodeError, InvalidGraph
-from tests.property.ai_graphs import Sample, samples
+from tests.property.ai_graphs import Sample, for_each_model_with, samples
 
 
 def same(a: Run, b: Run) -> bool:
@@ -53,16 +51,7 @@ def test_engine__random_model__equals_the_reference(sample: Sample) -> None:
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_engine__each_operator__equals_the_reference(operator: str) -> None:
-    tried: collections.Counter[bool] = collections.Counter()
-
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
-    @given(sample=samples(node_count=3, operators=(operator,)))
-    def check(sample: Sample) -> None:
-        tried[bool(sample.operators)] += 1
-        compare(sample)
-
-    check()
-    assert tried[True] >= 10, f"only {tried[True]} of the generated models have a {operator}"
+    for_each_model_with(operator, compare)
 
 
 Judgement = tuple[str, str, int] | dict[str, object]

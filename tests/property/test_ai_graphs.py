@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -24,7 +22,7 @@ from metis.ai.graph import (
 from metis.ai.reference import ReferenceEvaluator
 from metis.types import GraphDecodeError, InvalidGraph
 from tests.property.ai_bigint import Plain, evaluate
-from tests.property.ai_graphs import Sample, samples
+from tests.property.ai_graphs import Sample, for_each_model_with, samples
 
 
 def plain(value: npt.NDArray[np.int64]) -> Plain:
@@ -58,16 +56,7 @@ def test_evaluator__random_model__equals_big_integers_within_proven_bounds(sampl
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_evaluator__each_operator__equals_big_integers_within_proven_bounds(operator: str) -> None:
-    tried: collections.Counter[bool] = collections.Counter()
-
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
-    @given(sample=samples(node_count=3, operators=(operator,)))
-    def check(sample: Sample) -> None:
-        tried[bool(sample.operators)] += 1
-        compare(sample)
-
-    check()
-    assert tried[True] >= 10, f"only {tried[True]} of the generated models have a {operator}"
+    for_each_model_with(operator, compare)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("client",),
     ("rollup", "lazai", "economy"),
     ("node", "sdk"),
-    ("cli",),
+    ("boa", "cli"),
 )
 
 # (importer, imported): why.

@@ -79,8 +79,8 @@ def test_foundation__imports_third_party__never(package: str) -> None:
             assert not outside, f"{path} imports {sorted(outside)}"
 
 
-# The one distribution that is imported under another name than its own.
-IMPORTED_AS = {"scikit_learn": "sklearn"}
+# Distributions that are imported under another name than their own.
+IMPORTED_AS = {"py_evm": "eth", "scikit_learn": "sklearn", "titanoboa": "boa"}
 
 
 def distributions(requirements: list[str]) -> set[str]:
@@ -106,6 +106,8 @@ def test_third_party_package__is_imported__only_when_declared(folder: str) -> No
                 outside -= distributions(extras["ai"])
             if path.parts[:3] == ("metis", "cli", "demo"):
                 outside -= distributions(extras["ai"]) | distributions(extras["demo"])
+            if path.parts[:2] == ("metis", "boa"):
+                outside -= distributions(extras["boa"])
             assert not outside, f"{path} imports {sorted(outside)}: declare it in pyproject.toml"
 
 

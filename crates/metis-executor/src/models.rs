@@ -3,12 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use alloy_primitives::{B256, Bytes};
-use metis_inference::{How, InvalidInput, Kernel, Model, WeightBytes, Workspace, graph::Facts};
+use metis_inference::{How, InvalidInput, Kernel, Model, WeightBytes, graph::Facts};
 use metis_state_transition::{InferenceError, InferenceHost, ModelCost};
-use parking_lot::{Mutex, RwLock};
-
-/// BOUND: workspaces that a model keeps for later runs.
-const WORKSPACES_MAX: usize = 4;
+use parking_lot::RwLock;
 
 /// Models by id. Whoever adds one has checked that it is the one with this id.
 #[derive(Default)]
@@ -17,14 +14,13 @@ pub struct ModelSet(RwLock<HashMap<B256, Arc<Ready>>>);
 struct Ready {
     model: Arc<Model<WeightBytes>>,
     cost: ModelCost,
-    workspaces: Mutex<Vec<Workspace>>,
 }
 
 impl ModelSet {
     /// Adds a model; one that is there stays.
     pub fn add(&self, id: B256, model: Arc<Model<WeightBytes>>) {
         let cost = cost_of(&model);
-        let ready = || Arc::new(Ready { model, cost, workspaces: Mutex::default() });
+        let ready = || Arc::new(Ready { model, cost });
         self.0.write().entry(id).or_insert_with(ready);
     }
 
@@ -88,15 +84,11 @@ impl Ready {
             rest = behind;
         }
         given.resize(graph.first_constant(), None);
-        let kept = self.workspaces.lock().pop();
-        let mut workspace = kept.unwrap_or_else(|| self.model.workspace(1));
         // One thread: the executor runs transactions beside each other.
-        let run = self.model.run(How { kernel: Kernel::best(), threads: 1 }, &given, &mut workspace);
-        let output = run.map(|()| self.model.outputs(&mut workspace).concat());
-        let mut kept = self.workspaces.lock();
-        if kept.len() < WORKSPACES_MAX {
-            kept.push(workspace);
-        }
+        let output = self.model.with_workspace(1, |workspace| {
+            let run = self.model.run(How { kernel: Kernel::best(), threads: 1 }, &given, workspace);
+            run.map(|()| self.model.outputs(workspace).concat())
+        });
         match output {
             Ok(output) => Ok(output.into()),
             Err(InvalidInput::Range { .. }) => Err(InferenceError::InputOutOfRange),

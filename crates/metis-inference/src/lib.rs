@@ -30,8 +30,6 @@ extern crate alloc;
 pub mod freivalds;
 pub mod graph;
 mod kernels;
-#[cfg(feature = "std")]
-mod mapped;
 mod memory;
 mod model;
 mod plan;
@@ -40,11 +38,15 @@ mod team;
 pub mod trace;
 #[cfg(feature = "std")]
 mod traced;
+#[cfg(feature = "std")]
+mod weight_bytes;
 mod weights;
+#[cfg(feature = "std")]
+mod workspaces;
 
 pub use kernels::Kernel;
-#[cfg(feature = "std")]
-pub use mapped::WeightBytes;
 pub use memory::Aligned;
 pub use model::{Finished, How, InvalidInput, Model, OpenError, THREADS_MAX, Workspace};
+#[cfg(feature = "std")]
+pub use weight_bytes::WeightBytes;
 pub use weights::InvalidWeights;

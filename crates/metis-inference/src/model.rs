@@ -83,6 +83,14 @@ pub struct Workspace {
     scratch: Vec<Aligned>,
 }
 
+#[cfg(feature = "std")]
+impl Workspace {
+    /// Threads of a run in it.
+    pub(crate) fn threads(&self) -> usize {
+        self.scratch.len()
+    }
+}
+
 /// A model that is ready to run. `W` holds the weights' bytes, which begin at a multiple of 64.
 pub struct Model<W> {
     pub(crate) proven: Proven,
@@ -93,6 +101,9 @@ pub struct Model<W> {
     pub(crate) packed: [std::sync::OnceLock<Vec<Option<Packed>>>; 4],
     #[cfg(feature = "std")]
     pub(crate) traced: std::sync::OnceLock<crate::traced::Traced>,
+    /// Kept from runs for later ones.
+    #[cfg(feature = "std")]
+    workspaces: crate::workspaces::Workspaces,
 }
 
 impl<W: AsRef<[u8]> + Sync> Model<W> {
@@ -116,6 +127,8 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
             packed: Default::default(),
             #[cfg(feature = "std")]
             traced: Default::default(),
+            #[cfg(feature = "std")]
+            workspaces: Default::default(),
         })
     }
 
@@ -136,6 +149,11 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         }
     }
 
+    /// The bytes of the weights.
+    pub fn weights(&self) -> &[u8] {
+        self.weights.as_ref()
+    }
+
     /// What is proven of the graph.
     pub const fn proven(&self) -> &Proven {
         &self.proven
@@ -149,6 +167,12 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
     /// Memory for runs of so many threads.
     pub fn workspace(&self, threads: usize) -> Workspace {
         workspace(&self.plan, threads)
+    }
+
+    /// Lends a workspace for runs of so many threads: one kept from an earlier run, or a new one.
+    #[cfg(feature = "std")]
+    pub fn with_workspace<R>(&self, threads: usize, work: impl FnOnce(&mut Workspace) -> R) -> R {
+        self.workspaces.lend(threads, || self.workspace(threads), work)
     }
 
     /// Runs once. `given` are the inputs, then the states, each little-endian; a state that is None is zeros.

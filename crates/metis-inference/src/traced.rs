@@ -8,19 +8,21 @@ use crate::{
     model::{How, InvalidInput, Model, Workspace, workspace},
     plan::Plan,
     trace::{self, Digest},
+    workspaces::Workspaces,
 };
 
 /// What a traced run needs, made when a model first runs so.
 pub(crate) struct Traced {
     plan: Plan,
     points: Vec<usize>,
+    workspaces: Workspaces,
 }
 
 impl<W: AsRef<[u8]> + Sync> Model<W> {
     fn traced(&self) -> &Traced {
         self.traced.get_or_init(|| {
             let points = trace::points(&self.proven);
-            Traced { plan: Plan::of(&self.proven, true, &points), points }
+            Traced { plan: Plan::of(&self.proven, true, &points), points, workspaces: Workspaces::default() }
         })
     }
 
@@ -29,9 +31,10 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         &self.traced().points
     }
 
-    /// Memory for traced runs of so many threads: what is committed to stays until the run has ended.
-    pub fn traced_workspace(&self, threads: usize) -> Workspace {
-        workspace(&self.traced().plan, threads)
+    /// Lends memory for traced runs of so many threads: what is committed to stays until the run has ended.
+    pub fn with_traced_workspace<R>(&self, threads: usize, work: impl FnOnce(&mut Workspace) -> R) -> R {
+        let Traced { plan, workspaces, .. } = self.traced();
+        workspaces.lend(threads, || workspace(plan, threads), work)
     }
 
     /// Runs once, as [`Model::run`] does, and gives the commitment of each point.
@@ -40,7 +43,7 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
     /// An input or a state is not what the graph declares.
     ///
     /// # Panics
-    /// The workspace is not one of [`Model::traced_workspace`] for as many threads, or `given` are not as many as inputs
+    /// The workspace is not one of [`Model::with_traced_workspace`] for as many threads, or `given` are not as many as inputs
     /// and states.
     pub fn run_traced(
         &self,
@@ -48,7 +51,7 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
         given: &[Option<&[u8]>],
         workspace: &mut Workspace,
     ) -> Result<Vec<Digest>, InvalidInput> {
-        let Traced { plan, points } = self.traced();
+        let Traced { plan, points, .. } = self.traced();
         // The steps are those of other runs, only places differ: constants are packed once for both.
         let packed = self.packed[how.kernel as usize].get_or_init(|| {
             self.plan.steps.iter().map(|step| kernels::pack(how.kernel, step, self.weights.as_ref())).collect()
@@ -72,7 +75,7 @@ impl<W: AsRef<[u8]> + Sync> Model<W> {
 
     /// The bytes of a tensor that the last traced run in a workspace committed to; None where that is no point.
     pub fn point(&self, workspace: &mut Workspace, number: usize) -> Option<Vec<u8>> {
-        let Traced { plan, points } = self.traced();
+        let Traced { plan, points, .. } = self.traced();
         points.binary_search(&number).ok()?;
         let memory = Memory::new(self.weights.as_ref(), &mut workspace.arena);
         // SAFETY: no step runs, for the workspace is borrowed.

@@ -69,7 +69,7 @@ pub fn from_fault(fault: &TransactionFault<MissingState>, index: Option<usize>) 
     }
 }
 
-fn model_unavailable(model: &B256) -> PyErr {
+pub fn model_unavailable(model: &B256) -> PyErr {
     Python::attach(|py| raise(py, "ModelUnavailable", (PyBytes::new(py, model.as_slice()),)))
 }
 

@@ -3,14 +3,11 @@
 // An error carries the values that break a rule, and is made once.
 #![allow(clippy::result_large_err)]
 
-use std::{
-    io::ErrorKind,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{io::ErrorKind, path::PathBuf, sync::Arc};
 
+use alloy_primitives::{B256, Keccak256};
 use metis_inference::{
-    How, InvalidInput, Kernel, Model, OpenError, THREADS_MAX, WeightBytes, Workspace,
+    How, InvalidInput, Kernel, Model, OpenError, THREADS_MAX, WeightBytes,
     graph::{Cost, Facts, Limits, Proven, decode, prove},
 };
 use pyo3::{
@@ -23,21 +20,13 @@ use crate::{
     guard::guard_free,
 };
 
-/// BOUND: workspaces that a model keeps for later runs.
-const WORKSPACES_MAX: usize = 4;
+/// Bytes of weights under one leaf of their tree of hashes, which docs/ai-graph.md describes.
+const CHUNK_BYTES: usize = 1 << 16;
 
 /// A model that is ready to run, shared by all threads.
 #[pyclass(frozen, module = "metis.engine._native")]
 pub struct InferenceModel {
     pub inner: Arc<Model<WeightBytes>>,
-    /// With the threads they are for, and whether they are for traced runs.
-    workspaces: Mutex<Vec<(Kind, Workspace)>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
-    pub threads: usize,
-    pub is_traced: bool,
 }
 
 /// Weights in bytes, memory in bytes, MACs.
@@ -54,30 +43,7 @@ fn limits_of(given: Option<LimitValues>) -> Limits {
 impl InferenceModel {
     fn of(py: Python<'_>, graph: &[u8], weights: WeightBytes, limits: &Limits) -> PyResult<Self> {
         let inner = guard_free(py, || Model::open(graph, weights, limits))?.map_err(|error| from_open(&error))?;
-        Ok(Self { inner: Arc::new(inner), workspaces: Mutex::new(Vec::new()) })
-    }
-
-    pub fn take_workspace(&self, kind: Kind) -> Workspace {
-        let mut kept = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.iter().position(|(own, _)| *own == kind) {
-            Some(place) => kept.swap_remove(place).1,
-            None => {
-                drop(kept);
-                if kind.is_traced {
-                    self.inner.traced_workspace(kind.threads)
-                } else {
-                    self.inner.workspace(kind.threads)
-                }
-            }
-        }
-    }
-
-    pub fn keep_workspace(&self, kind: Kind, workspace: Workspace) {
-        let mut kept = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == WORKSPACES_MAX {
-            kept.remove(0);
-        }
-        kept.push((kind, workspace));
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub fn check_count(&self, given: usize) -> PyResult<()> {
@@ -151,7 +117,7 @@ impl InferenceModel {
         let graph = graph.as_bytes();
         let length = usize::try_from(length).map_err(|_| invalid_weights("length", "it is more than memory"))?;
         let weights =
-            guard_free(py, || WeightBytes::map(&path, offset, length))?.map_err(|error| match error.kind() {
+            guard_free(py, || WeightBytes::read(&path, offset, length))?.map_err(|error| match error.kind() {
                 ErrorKind::UnexpectedEof => invalid_weights("length", "the file ends before them"),
                 _ => error.into(),
             })?;
@@ -161,6 +127,12 @@ impl InferenceModel {
     #[getter]
     fn proven<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         proven_fields(py, self.inner.proven())
+    }
+
+    #[getter]
+    fn weights_root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let root = guard_free(py, || weights_root(self.inner.weights()))?;
+        Ok(PyBytes::new(py, root.as_slice()))
     }
 
     #[getter]
@@ -181,12 +153,10 @@ impl InferenceModel {
         self.check_count(tensors.len())?;
         let given: Vec<Option<&[u8]>> = tensors.iter().map(|tensor| tensor.as_ref().map(|it| it.as_bytes())).collect();
         let (outputs, states) = guard_free(py, || {
-            let kind = Kind { threads, is_traced: false };
-            let mut workspace = self.take_workspace(kind);
-            let run = self.inner.run(How { kernel, threads }, &given, &mut workspace);
-            let found = run.map(|()| (self.inner.outputs(&mut workspace), self.inner.states(&mut workspace)));
-            self.keep_workspace(kind, workspace);
-            found
+            self.inner.with_workspace(threads, |workspace| {
+                let run = self.inner.run(How { kernel, threads }, &given, workspace);
+                run.map(|()| (self.inner.outputs(workspace), self.inner.states(workspace)))
+            })
         })?
         .map_err(|error| self.refused(&error))?;
         Ok(to_lists(py, &outputs, &states))
@@ -222,6 +192,25 @@ impl InferenceModel {
         let finished = run.map_err(|error| self.refused(&error))?;
         Ok(to_lists(py, &finished.outputs, &finished.states))
     }
+}
+
+/// What commits to weights, and to their length. SPEC: docs/ai-graph.md, "Weights".
+fn weights_root(weights: &[u8]) -> B256 {
+    let hash = |parts: &[&[u8]]| {
+        let mut hasher = Keccak256::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finalize()
+    };
+    let mut level: Vec<B256> = weights.chunks(CHUNK_BYTES).map(|chunk| hash(&[&[0], chunk])).collect();
+    while level.len() > 1 {
+        let pair = |nodes: &[B256]| match nodes {
+            [left, right] => hash(&[&[1], left.as_slice(), right.as_slice()]),
+            alone => alone[0],
+        };
+        level = level.chunks(2).map(pair).collect();
+    }
+    let top = level.first().copied().unwrap_or_default();
+    hash(&[b"metis/ai/weights/v1\0", &(weights.len() as u64).to_le_bytes(), top.as_slice()])
 }
 
 /// What is proven of a graph's bytes.

@@ -17,6 +17,7 @@ mod guard;
 mod inference;
 mod models;
 mod node;
+mod precompiles;
 mod rules;
 mod store;
 mod trace;
@@ -43,6 +44,7 @@ mod _native {
         inference::{InferenceModel, inference_kernels, prove_graph},
         models::ModelSet,
         node::{Answerer, Node, address_of, derive_private_key, recover_address, sign_hash, sign_transaction},
+        precompiles::ChainPrecompiles,
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_proof},
         traced::{ProductCheck, tensor_commitments, trace_root},

@@ -15,7 +15,7 @@ use crate::{
     convert::{Fixed, to_bytes},
     errors::decode_error,
     guard::{guard, guard_free},
-    inference::{Given, InferenceModel, Kind, Tensors, check_threads, kernel_named, to_lists},
+    inference::{Given, InferenceModel, Tensors, check_threads, kernel_named, to_lists},
 };
 
 /// Outputs and states, the points' commitments, the bytes of those that were asked for.
@@ -42,16 +42,14 @@ impl InferenceModel {
         self.check_count(tensors.len())?;
         let given: Vec<Option<&[u8]>> = tensors.iter().map(|tensor| tensor.as_ref().map(|it| it.as_bytes())).collect();
         let found = guard_free(py, || {
-            let kind = Kind { threads, is_traced: true };
-            let mut workspace = self.take_workspace(kind);
-            let run = self.inner.run_traced(How { kernel, threads }, &given, &mut workspace);
-            let found = run.map(|commitments| {
-                let values: Vec<Option<Vec<u8>>> =
-                    wanted.iter().map(|&number| self.inner.point(&mut workspace, number)).collect();
-                (self.inner.traced_results(&mut workspace), commitments, values)
-            });
-            self.keep_workspace(kind, workspace);
-            found
+            self.inner.with_traced_workspace(threads, |workspace| {
+                let run = self.inner.run_traced(How { kernel, threads }, &given, workspace);
+                run.map(|commitments| {
+                    let values: Vec<Option<Vec<u8>>> =
+                        wanted.iter().map(|&number| self.inner.point(workspace, number)).collect();
+                    (self.inner.traced_results(workspace), commitments, values)
+                })
+            })
         })?;
         let ((outputs, states), commitments, values) = found.map_err(|error| self.refused(&error))?;
         let values: Option<Vec<_>> = values.iter().map(|value| Some(PyBytes::new(py, value.as_ref()?))).collect();

@@ -52,11 +52,11 @@ class Evaluator:
         threads: int = 1,
     ) -> Evaluator:
         """
-        A model whose weights are a part of a file, mapped into memory and shared by all who open it.
+        A model whose weights are a part of a file, read into memory: what happens to the file later changes nothing.
 
         Parameters
         ----------
-        offset, length : the part, in bytes; the offset is a multiple of 64. The file must not be changed meanwhile.
+        offset, length : the part, in bytes.
 
         Raises
         ------

@@ -9,7 +9,7 @@ from metis.ai.graph.model import Model
 from metis.ai.graph.schema import OPERATORS
 from metis.ai.graph.structure import check_declaration, check_node
 from metis.ai.graph.types import AttributeValue, Declaration, DType, Graph, Node, Output, TensorFacts
-from metis.ai.graph.validation import effect_of, facts_of
+from metis.ai.graph.validation import facts_of, results_of
 from metis.ai.graph.weights import Weights
 from metis.types import Hash32, InvalidGraph
 
@@ -92,7 +92,7 @@ class GraphBuilder:
             raise InvalidGraph(field, f"{operator} has the attributes {names}")
         node = Node(operator, inputs, tuple(attributes[name] for name in names))
         check_node(field, node, len(self._facts))
-        handles = tuple(self._add(facts) for facts in effect_of(field, node, self._facts).outputs)
+        handles = tuple(self._add(facts) for facts in results_of(field, node, self._facts))
         self._nodes.append(node)
         self._results += handles
         return handles

@@ -1,8 +1,7 @@
-"""What the rules of all operators share: their shape, refusal, rounding, intervals, broadcasting."""
+"""What the rules of all operators share: their form, refusal, rounding, intervals, broadcasting."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from metis.ai.graph.limits import DIMENSION_MAX, ELEMENTS_MAX
@@ -10,8 +9,8 @@ from metis.ai.graph.types import AttributeValue, DType, TensorFacts
 
 __all__ = [
     "Attributes",
-    "Effect",
     "Refused",
+    "Results",
     "Rule",
     "broadcast_shapes",
     "checked_shape",
@@ -30,14 +29,6 @@ __all__ = [
 
 class Refused(ValueError):
     """An operator does not take these tensors or attributes; the caller adds which node it is."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Effect:
-    """What an operator gives, and the work that it takes, in multiplications with addition or their equivalent."""
-
-    outputs: tuple[TensorFacts, ...]
-    macs: int
 
 
 class Attributes:
@@ -59,7 +50,8 @@ class Attributes:
         return DType(one(self._values[name]))
 
 
-Rule = Callable[[Sequence[TensorFacts], Attributes], Effect]
+Results = tuple[TensorFacts, ...]
+Rule = Callable[[Sequence[TensorFacts], Attributes], Results]
 
 
 def one(value: AttributeValue) -> int:

@@ -1,4 +1,4 @@
-"""Shapes, bounds and work of the operators that treat every element alone. docs/ai-graph.md gives the formulas."""
+"""Shapes and bounds of the operators that treat every element alone. docs/ai-graph.md gives the formulas."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Final
 
 from metis.ai.graph.rule import (
     Attributes,
-    Effect,
     Refused,
+    Results,
     Rule,
     broadcast_shapes,
-    elements_of,
     fits_int64,
     fits_type,
     product_bounds,
@@ -24,31 +23,27 @@ __all__ = ["RULES_ELEMENTWISE"]
 
 _Bounds = tuple[int, int]
 
-# Work per element, in multiplications with addition.
-_DIVIDE_MACS: Final = 8
-_LOOKUP_MACS: Final = 2
-
 
 def _pair(name: str, bounds: Callable[[_Bounds, _Bounds], _Bounds]) -> Rule:
     """The rule of an exact operator on two tensors whose result must fit its type."""
 
-    def rule(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+    def rule(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
         a, b = inputs
         shape = broadcast_shapes(a.shape, b.shape)
         lo, hi = bounds((a.lo, a.hi), (b.lo, b.hi))
         dtype = attributes.dtype("dtype")
         fits_type(name, dtype, lo, hi)
-        return Effect((TensorFacts(dtype, shape, lo, hi),), elements_of(shape))
+        return (TensorFacts(dtype, shape, lo, hi),)
 
     return rule
 
 
-def _compare(inputs: Sequence[TensorFacts], _: Attributes) -> Effect:
+def _compare(inputs: Sequence[TensorFacts], _: Attributes) -> Results:
     shape = broadcast_shapes(inputs[0].shape, inputs[1].shape)
-    return Effect((TensorFacts(DType.INT8, shape, 0, 1),), elements_of(shape))
+    return (TensorFacts(DType.INT8, shape, 0, 1),)
 
 
-def _divide(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _divide(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     a, b = inputs
     shape = broadcast_shapes(a.shape, b.shape)
     if b.lo < 1:
@@ -62,39 +57,39 @@ def _divide(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     bounds = quotient_bounds((lo, hi), (b.lo, b.hi))
     dtype = attributes.dtype("dtype")
     fits_type("the quotient", dtype, *bounds)
-    return Effect((TensorFacts(dtype, shape, *bounds),), _DIVIDE_MACS * elements_of(shape))
+    return (TensorFacts(dtype, shape, *bounds),)
 
 
-def _select(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _select(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     condition, a, b = inputs
     shape = broadcast_shapes(condition.shape, a.shape, b.shape)
     dtype = attributes.dtype("dtype")
     lo, hi = min(a.lo, b.lo), max(a.hi, b.hi)
     fits_type("the selected value", dtype, lo, hi)
-    return Effect((TensorFacts(dtype, shape, lo, hi),), elements_of(shape))
+    return (TensorFacts(dtype, shape, lo, hi),)
 
 
-def _clip(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _clip(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     lo, hi, dtype = attributes.integer("lo"), attributes.integer("hi"), attributes.dtype("dtype")
     if lo > hi:
         raise Refused(f"the range is empty: {lo} to {hi}")
     fits_type("the range", dtype, lo, hi)
     facts = TensorFacts(dtype, x.shape, min(max(x.lo, lo), hi), min(max(x.hi, lo), hi))
-    return Effect((facts,), x.element_count)
+    return (facts,)
 
 
-def _rescale(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _rescale(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     x, multiplier = inputs
     shape = broadcast_shapes(x.shape, multiplier.shape)
     shift, dtype = attributes.integer("shift"), attributes.dtype("dtype")
     lo, hi = product_bounds((x.lo, x.hi), (multiplier.lo, multiplier.hi))
     fits_int64("the product", lo, hi + (1 << shift >> 1))
     clipped = (min(max(shift_rounded(bound, shift), dtype.lo), dtype.hi) for bound in (lo, hi))
-    return Effect((TensorFacts(dtype, shape, *clipped),), elements_of(shape))
+    return (TensorFacts(dtype, shape, *clipped),)
 
 
-def _lookup(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _lookup(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     x, table = inputs
     if len(table.shape) != 1:
         raise Refused(f"the table has shape {table.shape}; it must have one dimension")
@@ -107,7 +102,7 @@ def _lookup(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     fits_int64("the interpolated difference", -widest * step, widest * step + half)
     fits_int64("the difference of neighbours", -widest, widest)
     facts = TensorFacts(table.dtype, x.shape, table.lo, table.hi)
-    return Effect((facts,), _LOOKUP_MACS * x.element_count)
+    return (facts,)
 
 
 RULES_ELEMENTWISE: Final[Mapping[str, Rule]] = {

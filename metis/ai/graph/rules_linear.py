@@ -1,11 +1,20 @@
-"""Shapes, bounds and work of the operators that add up products or windows. docs/ai-graph.md gives the formulas."""
+"""Shapes and bounds of the operators that add up products or windows. docs/ai-graph.md gives the formulas."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from metis.ai.graph.rule import Attributes, Effect, Refused, Rule, checked_shape, elements_of, fits_type, product_bounds
+from metis.ai.graph.rule import (
+    Attributes,
+    Refused,
+    Results,
+    Rule,
+    checked_shape,
+    fits_type,
+    product_bounds,
+)
 from metis.ai.graph.types import DType, TensorFacts
 
 __all__ = ["RULES_LINEAR"]
@@ -29,7 +38,7 @@ def _narrow(*factors: TensorFacts) -> None:
             raise Refused("a factor is int64; at most int32 is multiplied and accumulated")
 
 
-def _matmul(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _matmul(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     a, b = inputs
     _narrow(a, b)
     if len(a.shape) < 2 or len(b.shape) < 2:
@@ -42,7 +51,7 @@ def _matmul(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     shape = checked_shape((*a.shape[:-1], columns))
     dtype = attributes.dtype("accumulator")
     bounds = _accumulated(inner, product_bounds((a.lo, a.hi), (b.lo, b.hi)), dtype)
-    return Effect((TensorFacts(dtype, shape, *bounds),), elements_of(shape) * inner)
+    return (TensorFacts(dtype, shape, *bounds),)
 
 
 def _windows(size: int, pads: tuple[int, int], extent: int, stride: int) -> int:
@@ -70,7 +79,7 @@ def _plane(attributes: Attributes, size: tuple[int, int], extents: tuple[int, in
     )
 
 
-def _conv2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _conv2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     x, weights = inputs
     _narrow(x, weights)
     batch, channels, height, width = _image(x)
@@ -87,11 +96,11 @@ def _conv2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     dtype = attributes.dtype("accumulator")
     # Padding is zeros, and so is the product with one.
     bounds = _accumulated(terms, (min(lo, 0), max(hi, 0)), dtype)
-    return Effect((TensorFacts(dtype, shape, *bounds),), elements_of(shape) * terms)
+    return (TensorFacts(dtype, shape, *bounds),)
 
 
-def _pool_shape(x: TensorFacts, attributes: Attributes) -> tuple[tuple[int, ...], int]:
-    """The result's shape, and the number of elements of a window."""
+def _pool_shape(x: TensorFacts, attributes: Attributes) -> tuple[int, ...]:
+    """The result's shape."""
     batch, channels, height, width = _image(x)
     rows, columns = attributes.integers("kernel")
     top, left, bottom, right = attributes.integers("pads")
@@ -99,21 +108,20 @@ def _pool_shape(x: TensorFacts, attributes: Attributes) -> tuple[tuple[int, ...]
     if max(top, bottom) >= rows or max(left, right) >= columns:
         raise Refused(f"pads {attributes.integers('pads')} reach the kernel's {rows} × {columns}")
     out = _plane(attributes, (height, width), (rows, columns))
-    return checked_shape((batch, channels, *out)), rows * columns
+    return checked_shape((batch, channels, *out))
 
 
-def _max_pool2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _max_pool2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
-    shape, window = _pool_shape(x, attributes)
-    return Effect((TensorFacts(x.dtype, shape, x.lo, x.hi),), elements_of(shape) * window)
+    return (TensorFacts(x.dtype, _pool_shape(x, attributes), x.lo, x.hi),)
 
 
-def _sum_pool2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _sum_pool2d(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
-    shape, window = _pool_shape(x, attributes)
+    shape, window = _pool_shape(x, attributes), math.prod(attributes.integers("kernel"))
     dtype = attributes.dtype("accumulator")
     bounds = _accumulated(window, (min(x.lo, 0), max(x.hi, 0)), dtype)
-    return Effect((TensorFacts(dtype, shape, *bounds),), elements_of(shape) * window)
+    return (TensorFacts(dtype, shape, *bounds),)
 
 
 def _reduced(x: TensorFacts, attributes: Attributes) -> tuple[tuple[int, ...], int]:
@@ -124,17 +132,17 @@ def _reduced(x: TensorFacts, attributes: Attributes) -> tuple[tuple[int, ...], i
     return (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.shape[axis]
 
 
-def _reduce_sum(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _reduce_sum(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     shape, count = _reduced(x, attributes)
     dtype = attributes.dtype("accumulator")
-    return Effect((TensorFacts(dtype, shape, *_accumulated(count, (x.lo, x.hi), dtype)),), x.element_count)
+    return (TensorFacts(dtype, shape, *_accumulated(count, (x.lo, x.hi), dtype)),)
 
 
-def _reduce_max(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _reduce_max(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     shape, _ = _reduced(x, attributes)
-    return Effect((TensorFacts(x.dtype, shape, x.lo, x.hi),), x.element_count)
+    return (TensorFacts(x.dtype, shape, x.lo, x.hi),)
 
 
 RULES_LINEAR: Final[Mapping[str, Rule]] = {

@@ -1,4 +1,4 @@
-"""Shapes, bounds and work of the operators on rows, the last dimension. docs/ai-graph.md gives the formulas."""
+"""Shapes and bounds of the operators on rows, the last dimension. docs/ai-graph.md gives the formulas."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 from metis.ai.graph.rule import (
     Attributes,
-    Effect,
     Refused,
+    Results,
     Rule,
     broadcast_shapes,
     fits_int64,
@@ -20,27 +20,21 @@ from metis.ai.graph.types import DType, TensorFacts
 
 __all__ = ["RULES_ROWS"]
 
-# Work per element of the input, in multiplications with addition.
-_QUANTISE_MACS: Final = 4
-_LAYER_NORM_MACS: Final = 6
-_SOFTMAX_MACS: Final = 12
-_SAMPLE_MACS: Final = 2
-
 _SOFTMAX_ROW_MAX: Final = 1 << 16
 _EXP2_MAX: Final = 1 << 24
 
 
-def _quantise_rows(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _quantise_rows(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     if x.magnitude > DType.INT32.hi:
         raise Refused(f"a magnitude may be {x.magnitude}; at most {DType.INT32.hi} is quantised")
     dtype = attributes.dtype("dtype")
     quantised = TensorFacts(dtype, x.shape, -dtype.hi if x.lo < 0 else 0, dtype.hi if x.hi > 0 else 0)
     greatest = TensorFacts(DType.INT32, row_shape(x.shape), 1, max(1, x.magnitude))
-    return Effect((quantised, greatest), _QUANTISE_MACS * x.element_count)
+    return (quantised, greatest)
 
 
-def _layer_norm(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _layer_norm(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     width = x.shape[-1]
     shift, bits = attributes.integer("shift"), attributes.integer("fraction_bits")
@@ -60,7 +54,7 @@ def _layer_norm(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect
     bound += (bound >> 29) + 1
     if bound > DType.INT32.hi:
         raise Refused(f"rows of {width} with {bits} fraction bits may reach {bound}, which does not fit int32")
-    return Effect((TensorFacts(DType.INT32, x.shape, -bound, bound),), _LAYER_NORM_MACS * x.element_count)
+    return (TensorFacts(DType.INT32, x.shape, -bound, bound),)
 
 
 def _exp2_bounds(coefficients: Sequence[int]) -> tuple[int, int]:
@@ -72,7 +66,7 @@ def _exp2_bounds(coefficients: Sequence[int]) -> tuple[int, int]:
     return lo, hi
 
 
-def _softmax(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _softmax(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     x = inputs[0]
     if x.shape[-1] > _SOFTMAX_ROW_MAX:
         raise Refused(f"rows of {x.shape[-1]} are longer than {_SOFTMAX_ROW_MAX}")
@@ -89,16 +83,16 @@ def _softmax(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
             f"the polynomial exp2 may be {lo} to {hi} and begins with {coefficients[0]}; see docs/ai-graph.md"
         )
     dtype = attributes.dtype("dtype")
-    return Effect((TensorFacts(dtype, x.shape, 0, dtype.hi),), _SOFTMAX_MACS * x.element_count)
+    return (TensorFacts(dtype, x.shape, 0, dtype.hi),)
 
 
-def _arg_max(inputs: Sequence[TensorFacts], _: Attributes) -> Effect:
+def _arg_max(inputs: Sequence[TensorFacts], _: Attributes) -> Results:
     (x,) = inputs
     facts = TensorFacts(DType.INT32, row_shape(x.shape), 0, x.shape[-1] - 1)
-    return Effect((facts,), x.element_count)
+    return (facts,)
 
 
-def _top_k(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _top_k(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     count = attributes.integer("k")
     if count > x.shape[-1]:
@@ -106,10 +100,10 @@ def _top_k(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     shape = (*x.shape[:-1], count)
     values = TensorFacts(x.dtype, shape, x.lo, x.hi)
     places = TensorFacts(DType.INT32, shape, 0, x.shape[-1] - 1)
-    return Effect((values, places), x.element_count * count.bit_length())
+    return (values, places)
 
 
-def _sample(inputs: Sequence[TensorFacts], _: Attributes) -> Effect:
+def _sample(inputs: Sequence[TensorFacts], _: Attributes) -> Results:
     weights, seed = inputs
     if weights.lo < 0:
         raise Refused(f"a weight may be {weights.lo}; weights must not be negative")
@@ -117,7 +111,7 @@ def _sample(inputs: Sequence[TensorFacts], _: Attributes) -> Effect:
         raise Refused(f"the seed has shape {seed.shape}; it must be (1,)")
     fits_int64("the sum of weights", 0, weights.shape[-1] * weights.hi)
     facts = TensorFacts(DType.INT32, row_shape(weights.shape), 0, weights.shape[-1] - 1)
-    return Effect((facts,), _SAMPLE_MACS * weights.element_count)
+    return (facts,)
 
 
 RULES_ROWS: Final[Mapping[str, Rule]] = {

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from metis.ai.graph.limits import RANK_MAX
-from metis.ai.graph.rule import Attributes, Effect, Refused, Rule, broadcast_shapes, checked_shape, elements_of
+from metis.ai.graph.rule import Attributes, Refused, Results, Rule, broadcast_shapes, checked_shape, elements_of
 from metis.ai.graph.types import TensorFacts
 
 __all__ = ["RULES_SHAPE"]
 
 
-def _moved(x: TensorFacts, shape: Sequence[int]) -> Effect:
-    """The same elements in another shape; moving one counts as one multiplication."""
+def _moved(x: TensorFacts, shape: Sequence[int]) -> Results:
+    """The same elements in another shape."""
     facts = dataclasses.replace(x, shape=checked_shape(shape))
-    return Effect((facts,), facts.element_count)
+    return (facts,)
 
 
-def _reshape(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _reshape(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     shape = attributes.integers("shape")
     if elements_of(shape) != x.element_count:
@@ -27,7 +27,7 @@ def _reshape(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     return _moved(x, shape)
 
 
-def _transpose(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _transpose(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     order = attributes.integers("order")
     if sorted(order) != list(range(len(x.shape))):
@@ -35,7 +35,7 @@ def _transpose(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     return _moved(x, [x.shape[axis] for axis in order])
 
 
-def _slice(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _slice(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     starts, stops, steps = (attributes.integers(name) for name in ("starts", "stops", "steps"))
     if not len(starts) == len(stops) == len(steps) == len(x.shape):
@@ -48,7 +48,7 @@ def _slice(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     return _moved(x, shape)
 
 
-def _concat(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _concat(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     axis, first = attributes.integer("axis"), inputs[0]
     if axis >= len(first.shape):
         raise Refused(f"shape {first.shape} has no axis {axis}")
@@ -64,7 +64,7 @@ def _concat(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     return _moved(joined, shape)
 
 
-def _broadcast(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _broadcast(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     (x,) = inputs
     shape = attributes.integers("shape")
     if broadcast_shapes(x.shape, shape) != shape:
@@ -72,7 +72,7 @@ def _broadcast(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
     return _moved(x, shape)
 
 
-def _gather(inputs: Sequence[TensorFacts], _: Attributes) -> Effect:
+def _gather(inputs: Sequence[TensorFacts], _: Attributes) -> Results:
     table, places = inputs
     if places.lo < 0 or places.hi >= table.shape[0]:
         raise Refused(f"an index may be {places.lo} to {places.hi}; the table has {table.shape[0]} entries")
@@ -82,7 +82,7 @@ def _gather(inputs: Sequence[TensorFacts], _: Attributes) -> Effect:
     return _moved(table, shape)
 
 
-def _cache_append(inputs: Sequence[TensorFacts], attributes: Attributes) -> Effect:
+def _cache_append(inputs: Sequence[TensorFacts], attributes: Attributes) -> Results:
     cache, x, place = inputs
     axis = attributes.integer("axis")
     if axis >= len(cache.shape):

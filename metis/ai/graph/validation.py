@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from metis.ai.graph.limits import Limits
-from metis.ai.graph.rule import Attributes, Effect, Refused
+from metis.ai.graph.rule import Attributes, Refused, Results
 from metis.ai.graph.rules_elementwise import RULES_ELEMENTWISE
 from metis.ai.graph.rules_linear import RULES_LINEAR
 from metis.ai.graph.rules_rows import RULES_ROWS
@@ -20,9 +20,10 @@ from metis.ai.graph.rules_shape import RULES_SHAPE
 from metis.ai.graph.schema import OPERATORS, attributes_of
 from metis.ai.graph.structure import check_structure
 from metis.ai.graph.types import Declaration, Graph, Node, TensorFacts
+from metis.ai.graph.work import work_of
 from metis.types import InvalidGraph
 
-__all__ = ["Cost", "ProvenGraph", "effect_of", "facts_of", "padded_bytes", "validate_graph"]
+__all__ = ["Cost", "ProvenGraph", "facts_of", "padded_bytes", "results_of", "validate_graph"]
 
 _RULES = {**RULES_ELEMENTWISE, **RULES_LINEAR, **RULES_ROWS, **RULES_SHAPE}
 _ALIGNMENT_BYTES = 64
@@ -74,9 +75,9 @@ def facts_of(tensor: Declaration) -> TensorFacts:
     return TensorFacts(tensor.dtype, tensor.shape, tensor.lo, tensor.hi)
 
 
-def effect_of(field: str, node: Node, tensors: Sequence[TensorFacts]) -> Effect:
+def results_of(field: str, node: Node, tensors: Sequence[TensorFacts]) -> Results:
     """
-    What a well-formed node gives and costs, given what is known of the tensors before it.
+    What a well-formed node gives, given what is known of the tensors before it.
 
     Raises
     ------
@@ -107,11 +108,14 @@ def validate_graph(graph: Graph, limits: Limits | None = None) -> ProvenGraph:
     node_macs = []
     moved_bytes = 0
     for index, node in enumerate(graph.nodes):
-        effect = effect_of(f"nodes[{index}]", node, tensors)
-        tensors += effect.outputs
-        node_macs.append(effect.macs)
-        moved_bytes += sum(tensors[number].size_bytes for number in node.inputs)
-        moved_bytes += sum(facts.size_bytes for facts in effect.outputs)
+        results = results_of(f"nodes[{index}]", node, tensors)
+        operands = [tensors[number] for number in node.inputs]
+        is_packed = graph.first_constant <= node.inputs[-1] < len(graph.declarations)
+        node_macs.append(
+            work_of(node.operator, operands, results, Attributes(attributes_of(node)), is_packed=is_packed)
+        )
+        tensors += results
+        moved_bytes += sum(facts.size_bytes for facts in (*operands, *results))
     for index, (state, number) in enumerate(zip(graph.states, graph.updates, strict=True)):
         _check_state(index, state, tensors[number])
     cost = Cost(sum(node_macs), moved_bytes, _peak_bytes(graph, tensors), weights_bytes)

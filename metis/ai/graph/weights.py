@@ -2,7 +2,7 @@
 A model's weights: the values of a graph's constants in one run of bytes, cut into chunks under a Merkle root.
 
 Each constant is little-endian, in the order of the graph, padded with zeros to 64 bytes, so that the bytes can be
-mapped into memory and used in place. The root commits to the length too, so a chunk is known by its index alone.
+read into memory and used in place. The root commits to the length too, so a chunk is known by its index alone.
 """
 
 from __future__ import annotations

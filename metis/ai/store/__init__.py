@@ -7,6 +7,7 @@ Cost: one object for each 64 KiB of weights; models that share chunks share obje
 
     manifest    what a model consists of, by hash
     store       objects and manifests in a folder, a bucket, or behind a gateway
+    https       reading what strangers name, without being led anywhere else
 """
 
 from metis.ai.store.manifest import Manifest

@@ -13,7 +13,8 @@ import fsspec
 from metis.ai.file import ModelFile, load, save_chunks
 from metis.ai.graph import decode_graph, graph_hash
 from metis.ai.graph.limits import GRAPH_BYTES_MAX
-from metis.ai.graph.weights import leaf_hash
+from metis.ai.graph.weights import CHUNK_BYTES, leaf_hash
+from metis.ai.store.https import HttpsFiles
 from metis.ai.store.manifest import MANIFEST_BYTES_MAX, Manifest
 from metis.engine import keccak256
 from metis.types import Hash32, InvalidModelFile, ModelStoreError, ModelUnavailable
@@ -35,18 +36,23 @@ class ModelStore:
 
     Parameters
     ----------
-    url : a folder, or anything fsspec knows: ``s3://bucket/models``, ``ipfs://…``, ``https://…``. What a protocol needs
+    url : a folder, ``https://…``, or anything fsspec knows: ``s3://bucket/models``, ``ipfs://…``. What a protocol needs
         (s3fs, ipfsspec) must be installed.
+    is_trusted : whether the operator named it. Otherwise ``https`` leads to public addresses only.
 
     Raises
     ------
     ModelStoreError : there is no such protocol here.
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    def __init__(self, url: str | os.PathLike[str], *, is_trusted: bool = True) -> None:
         self.url = os.fspath(url)
         try:
-            self._files, self._root = fsspec.core.url_to_fs(self.url)
+            if self.url.startswith("https://"):
+                self._files: Any = HttpsFiles(is_public_only=not is_trusted)
+                self._root = self.url.rstrip("/")
+            else:
+                self._files, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
             raise ModelStoreError(self.url, str(error)) from None
 
@@ -82,7 +88,12 @@ class ModelStore:
         return tuple(sorted(Hash32(bytes.fromhex(stem)) for stem in stems if _is_id(stem)))
 
     def fetch(
-        self, model_id: Hash32, path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
+        self,
+        model_id: Hash32,
+        path: str | os.PathLike[str],
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        weights_bytes_max: int = 1 << 36,
     ) -> ModelFile:
         """
         Put a model's file together: whole and checked, or not at all.
@@ -90,6 +101,7 @@ class ModelStore:
         Parameters
         ----------
         path : of the file to write. progress : told how many bytes of weights are there, and how many there will be.
+        weights_bytes_max : a model with more is refused before its weights are asked for.
 
         Raises
         ------
@@ -101,6 +113,9 @@ class ModelStore:
         if raw is None:
             raise ModelUnavailable(model_id)
         manifest = Manifest.decode(raw, model_id)
+        if manifest.weights_length > weights_bytes_max:
+            problem = f"{manifest.weights_length} bytes; at most {weights_bytes_max} are taken from {self.url}"
+            raise InvalidModelFile("weights", problem)
         graph_bytes = self._checked("graph", manifest.graph, GRAPH_BYTES_MAX, graph_hash)
         tokenizer = None
         if manifest.tokenizer is not None:
@@ -150,9 +165,13 @@ class ModelStore:
     def _read_many(self, names: tuple[Hash32, ...]) -> list[bytes | None]:
         paths = [self._object(name) for name in names]
         try:
-            found: dict[str, Any] = self._files.cat(list(dict.fromkeys(paths)), on_error="return")
+            asked = list(dict.fromkeys(paths))
+            # One byte more than a chunk: enough to see that an object is too long.
+            ends = [CHUNK_BYTES + 1] * len(asked)
+            parts = self._files.cat_ranges(asked, [0] * len(asked), ends, on_error="return")
         except Exception as error:
             raise ModelStoreError(self.url, str(error)) from error
+        found: dict[str, Any] = dict(zip(asked, parts, strict=True))
         for path, content in found.items():
             if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                 raise ModelStoreError(self.url, f"{path}: {content}") from content

@@ -11,6 +11,7 @@
     executor.py  whole blocks by plain revm, one after the other, and in parallel
     executor_process.py  the same in processes of their own
     inference.py one run of a model, beside onnxruntime
+    prices.py    operators of models: what they take, beside what they cost
     report.py    rows, as a table and as JSON
 
 A ratio above 1 always means that Metis is better. On a small shared machine wall-clock figures are
@@ -31,6 +32,7 @@ class _BenchGroup(LazyGroup):
         "rpc": ("metis.cli.bench.rpc:rpc", "Requests a second and latency of JSON-RPC methods, beside anvil."),
         "executor": ("metis.cli.bench.executor:executor", "Blocks in parallel, beside one after the other and revm."),
         "inference": ("metis.cli.bench.inference:inference", "One run of a model, beside onnxruntime."),
+        "prices": ("metis.cli.bench.prices:prices", "Operators of models: their time, beside their gas."),
         "node": ("metis.cli.bench.node:node", "Transactions taken in, and a block of 20,000, beside anvil."),
     }
 

@@ -38,7 +38,8 @@ def test_perceptron__worked_out_cost__is_the_proven_one() -> None:
 
     cost = ReferenceEvaluator(builder.model()).proven.cost
 
-    assert cost.macs == 4 * 100 * 10 + 4 * 10
+    # In panels: one block of 64 columns, 100 terms times 16 columns for each of 4 rows; then 4 rows of 10.
+    assert cost.macs == 6000 + 2500 + 4 * (1300 + 100 * 16) + 6000 + 4 * 2500 + 40 * 120
     # The product reads 400 and 1,000 bytes and writes 160; the greatest reads 160 and writes 16.
     assert cost.moved_bytes == 400 + 1000 + 160 + 160 + 16
     # Padded to 64 bytes: the input has 448, the product 192, the place of the greatest 64.

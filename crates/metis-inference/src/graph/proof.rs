@@ -6,6 +6,7 @@ use super::{
     error::{Field, InvalidGraph, Problem},
     rules::effect_of,
     types::{Declaration, Facts, Graph},
+    work::work_of,
 };
 
 /// What one run may cost.
@@ -71,7 +72,9 @@ pub fn prove(graph: Graph, limits: &Limits) -> Result<Proven, InvalidGraph> {
         let effect = effect_of(&node.operator, &operands)
             .map_err(|problem| InvalidGraph { field: Field::item("nodes", index), problem })?;
         first_results.push(tensors.len());
-        node_macs.push(effect.macs);
+        let second = node.inputs[node.inputs.len() - 1] as usize;
+        let is_packed = (graph.first_constant()..graph.first_result()).contains(&second);
+        node_macs.push(work_of(&node.operator, &operands, &effect.first, is_packed));
         for facts in [Some(effect.first), effect.second].into_iter().flatten() {
             moved_bytes += facts.size_bytes() as u128;
             tensors.push(facts);

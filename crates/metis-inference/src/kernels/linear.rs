@@ -1,5 +1,7 @@
 //! Sums of products of any integers, block by block: the way that every processor has.
 
+use alloc::{vec, vec::Vec};
+
 use super::{lanes, share};
 use crate::{
     graph::DType,
@@ -10,6 +12,11 @@ use crate::{
 /// Columns and terms of a block.
 const COLUMNS: usize = 64;
 const TERMS: usize = 128;
+
+/// Room for elements of the second factor: terms, and columns of each.
+fn empty_block(terms: usize) -> Vec<[i32; COLUMNS]> {
+    vec![[0; COLUMNS]; terms.min(TERMS)]
+}
 
 /// The second factor of a product as a matrix of terms and columns.
 pub(crate) trait Columns {
@@ -119,6 +126,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Some terms of a row.
+    #[inline(always)]
     fn load(&self, row: usize, begin: usize, to: &mut [i32]) {
         with_type!(self.a.dtype, A => {
             // SAFETY: an operand from a step before.
@@ -128,16 +136,24 @@ impl Rows<'_> {
     }
 }
 
+/// Adds a factor times each of a line to as many sums.
+#[inline(always)]
+fn add_products<T: Accumulator>(sums: &mut [T], a: i32, line: &[i32]) {
+    for (sum, b) in sums.iter_mut().zip(line) {
+        *sum = sum.accumulate(a, *b);
+    }
+}
+
 /// The columns `first..first + count` of all rows; `out` gives those of one row.
 #[inline(always)]
 fn columns<'a, T: Accumulator>(
+    block: &mut [[i32; COLUMNS]],
     rows: &Rows<'_>,
     b: &impl Columns,
     first: usize,
     count: usize,
     out: impl Fn(usize) -> &'a mut [T],
 ) {
-    let mut block = [[0; COLUMNS]; TERMS];
     let mut line_a = [0; TERMS];
     for begin in (0..rows.terms).step_by(TERMS) {
         let terms = TERMS.min(rows.terms - begin);
@@ -151,9 +167,11 @@ fn columns<'a, T: Accumulator>(
                 sums[..count].copy_from_slice(to);
             }
             rows.load(row, begin, &mut line_a[..terms]);
-            for (a, line) in line_a[..terms].iter().zip(&block) {
-                for (sum, b) in sums.iter_mut().zip(line) {
-                    *sum = sum.accumulate(*a, *b);
+            for (a, line) in line_a[..terms].iter().zip(&*block) {
+                if count == COLUMNS {
+                    add_products(&mut sums, *a, line);
+                } else {
+                    add_products(&mut sums[..count], *a, &line[..count]);
                 }
             }
             to.copy_from_slice(&sums[..count]);
@@ -162,6 +180,7 @@ fn columns<'a, T: Accumulator>(
 }
 
 /// A thread's share of the blocks of a product.
+#[inline(always)]
 pub(super) fn product(work: &Product, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(work.b.dtype, B => match work.out.dtype {
         DType::Int32 => product_of::<B, i32>(work, memory, part, parts),
@@ -169,9 +188,11 @@ pub(super) fn product(work: &Product, memory: Memory<'_>, part: usize, parts: us
     });
 }
 
+#[inline(always)]
 fn product_of<B: Element, T: Accumulator>(work: &Product, memory: Memory<'_>, part: usize, parts: usize) {
     let Product { batch, m, k, n, .. } = *work;
     let across = n.div_ceil(COLUMNS);
+    let mut block = empty_block(k);
     for unit in share(batch * across, part, parts) {
         let (item, first) = (unit / across, unit % across * COLUMNS);
         let item_b = if work.is_b_shared { 0 } else { item };
@@ -180,7 +201,7 @@ fn product_of<B: Element, T: Accumulator>(work: &Product, memory: Memory<'_>, pa
         let steps = if work.transpose_b { [1, k] } else { [n, 1] };
         let rows = Rows { memory, a: work.a, first: item * m * k, count: m, terms: k, columns: n };
         let count = COLUMNS.min(n - first);
-        columns(&rows, &Matrix { elements, steps }, first, count, |row| {
+        columns(&mut block, &rows, &Matrix { elements, steps }, first, count, |row| {
             // SAFETY: these columns of the result are this thread's, one row at a time.
             unsafe { memory.write::<T>(&work.out, (item * m + row) * rows.columns + first, count) }
         });
@@ -188,6 +209,7 @@ fn product_of<B: Element, T: Accumulator>(work: &Product, memory: Memory<'_>, pa
 }
 
 /// A thread's share of the blocks of a convolution.
+#[inline(always)]
 pub(super) fn convolution(work: &Convolution, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(work.x.dtype, X => match work.out.dtype {
         DType::Int32 => convolution_of::<X, i32>(work, memory, part, parts),
@@ -195,10 +217,12 @@ pub(super) fn convolution(work: &Convolution, memory: Memory<'_>, part: usize, p
     });
 }
 
+#[inline(always)]
 fn convolution_of<X: Element, T: Accumulator>(work: &Convolution, memory: Memory<'_>, part: usize, parts: usize) {
     let Convolution { batch, groups, filters, depth, image, plane, .. } = *work;
     let (terms, pixels, places) = (work.terms(), image[0] * image[1], plane[0] * plane[1]);
     let across = places.div_ceil(COLUMNS);
+    let mut block = empty_block(terms);
     for unit in share(batch * groups * across, part, parts) {
         let (item, first) = (unit / across, unit % across * COLUMNS);
         // SAFETY: an operand from a step before.
@@ -206,7 +230,7 @@ fn convolution_of<X: Element, T: Accumulator>(work: &Convolution, memory: Memory
         let first_a = item % groups * filters * terms;
         let rows = Rows { memory, a: work.weights, first: first_a, count: filters, terms, columns: places };
         let count = COLUMNS.min(places - first);
-        columns(&rows, &Seen { elements, convolution: work }, first, count, |row| {
+        columns(&mut block, &rows, &Seen { elements, convolution: work }, first, count, |row| {
             // SAFETY: these columns of the result are this thread's, one row at a time.
             unsafe { memory.write::<T>(&work.out, (item * filters + row) * rows.columns + first, count) }
         });

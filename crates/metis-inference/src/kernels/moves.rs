@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// A thread's share of what is copied.
+#[inline(always)]
 pub(super) fn copy(copy: &Copy, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(copy.to.dtype, T => copy_in::<T>(copy, memory, part, parts));
 }
@@ -78,6 +79,7 @@ fn copy_in<T: Element>(copy: &Copy, memory: Memory<'_>, part: usize, parts: usiz
 }
 
 /// A thread's share of the entries that are gathered.
+#[inline(always)]
 pub(super) fn gather([table, places, out]: [&Slot; 3], entry: usize, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(table.dtype, T => {
         for at in share(places.elements, part, parts) {

@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// The windows of one dimension whose element at `offset` is inside: `first..end`.
+#[inline(always)]
 fn inside(size: usize, count: usize, offset: isize, stride: usize) -> (usize, usize) {
     let stride = stride as isize;
     let first = if offset < 0 { (-offset + stride - 1) / stride } else { 0 };
@@ -20,6 +21,7 @@ fn inside(size: usize, count: usize, offset: isize, stride: usize) -> (usize, us
 
 /// A thread's share of the planes of a pool.
 #[allow(clippy::too_many_arguments)] // the operator's own
+#[inline(always)]
 pub(super) fn pool(
     [x, out]: [&Slot; 2],
     planes: usize,
@@ -62,6 +64,7 @@ pub(super) fn pool(
 }
 
 /// A thread's share of a reduction.
+#[inline(always)]
 pub(super) fn reduce(work: &Reduction, memory: Memory<'_>, part: usize, parts: usize) {
     let Reduction { outer, count, inner, is_sum, .. } = *work;
     with_type!(work.x.dtype, X => with_type!(work.out.dtype, T => {
@@ -71,6 +74,15 @@ pub(super) fn reduce(work: &Reduction, memory: Memory<'_>, part: usize, parts: u
                 let source: &[X] = memory.read(&work.x, item * count * inner, count * inner);
                 (source, memory.write::<T>(&work.out, item * inner, inner))
             };
+            if inner == 1 {
+                let one = if is_sum {
+                    lanes::sum(source)
+                } else {
+                    source.iter().fold(i64::MIN, |greatest, value| greatest.max(value.wide()))
+                };
+                target[0] = T::of_wide(one);
+                continue;
+            }
             lanes::map(target, &source[..inner], |value| T::of_wide(value.wide()));
             for entry in source[inner..].chunks_exact(inner) {
                 for (to, found) in target.iter_mut().zip(entry) {
@@ -86,6 +98,7 @@ pub(super) fn reduce(work: &Reduction, memory: Memory<'_>, part: usize, parts: u
 const PART: usize = 2048;
 
 /// A thread's share of rows that are too long for registers.
+#[inline(always)]
 pub(super) fn wide_rows(
     [x, out]: [&Slot; 2],
     rows: usize,
@@ -137,6 +150,7 @@ pub(super) fn wide_rows(
 }
 
 /// The place of the greatest element of each row, the lowest of several.
+#[inline(always)]
 pub(super) fn arg_max([x, out]: [&Slot; 2], width: usize, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(x.dtype, X => {
         for row in share(out.elements, part, parts) {
@@ -153,6 +167,7 @@ pub(super) fn arg_max([x, out]: [&Slot; 2], width: usize, memory: Memory<'_>, pa
 }
 
 /// The greatest elements of each row in descending order, equal ones in ascending order of place.
+#[inline(always)]
 pub(super) fn top_k(
     [x, values, places]: [&Slot; 3],
     width: usize,
@@ -188,6 +203,7 @@ pub(super) fn top_k(
 }
 
 /// SplitMix64's output number `row` from a seed.
+#[inline(always)]
 const fn mixed(seed: u64, row: u64) -> u64 {
     let mut word = seed.wrapping_add((row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -196,6 +212,7 @@ const fn mixed(seed: u64, row: u64) -> u64 {
 }
 
 /// A place of each row, chosen in proportion to its weight.
+#[inline(always)]
 pub(super) fn sample([weights, seed, out]: [&Slot; 3], width: usize, memory: Memory<'_>, part: usize, parts: usize) {
     with_type!(weights.dtype, X => {
         for row in share(out.elements, part, parts) {

@@ -1,5 +1,4 @@
-//! One source of all kernels: operators on rows are compiled for what every processor has, and again for those that
-//! have more; what takes less time is compiled once.
+//! One source of all kernels, compiled for what every processor has, and again for those that have more.
 
 #[cfg(vectors)]
 use alloc::vec::Vec;
@@ -13,6 +12,7 @@ use crate::{
 };
 
 /// A thread's share of a step.
+#[inline(always)]
 pub(super) fn run(step: &Step, memory: Memory<'_>, scratch: &mut [u8], part: usize, parts: usize) {
     match &step.work {
         Work::Rows(program) => rows::run(program, &[], memory, scratch, (part, parts)),

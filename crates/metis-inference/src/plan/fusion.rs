@@ -5,7 +5,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use crate::graph::{Operator, Proven, Shape};
+use crate::graph::{Node, Operator, Proven, Shape, run_length};
 
 /// Nodes that are one step, in the order of evaluation.
 #[derive(Debug)]
@@ -13,10 +13,15 @@ pub(crate) struct Group {
     pub nodes: Vec<usize>,
     /// The shape of rows that all its nodes work on; None for a node that is no operator on rows.
     pub shape: Option<Shape>,
+    /// Elements that the node with the longest runs would compute in one go if it were alone, up to [`RUN_MIN`].
+    longest_run: u128,
 }
 
 /// BOUND: what one group may hold, so that its registers stay in the processor's caches.
 const GROUP_NODES_MAX: usize = 48;
+/// Runs of so many elements cost nothing beside their elements. Shorter ones do, so that no node is computed in shorter
+/// ones than it has alone: its price is of those.
+const RUN_MIN: u128 = 32;
 /// BOUND: rows longer than this are computed in parts, each operator alone.
 pub(crate) const ROW_MAX: usize = 1 << 14;
 
@@ -65,15 +70,19 @@ pub(super) fn groups(proven: &Proven, fused: bool) -> Vec<Group> {
                 && all[producer].group.shape == shape
                 && reads_as_rows(proven, index, base, &made_in, producer);
             match joined {
-                None if fits && all[producer].group.nodes.len() < GROUP_NODES_MAX => joined = Some(producer),
+                None if fits && keeps_runs(proven, &all[producer].group, index) => joined = Some(producer),
                 _ => close(&mut all, &mut order, producer),
             }
         }
         let group = joined.unwrap_or_else(|| {
-            all.push(Open { group: Group { nodes: vec![], shape }, is_open: true });
+            all.push(Open { group: Group { nodes: vec![], shape, longest_run: 1 }, is_open: true });
             all.len() - 1
         });
         all[group].group.nodes.push(index);
+        if let Some(shape) = shape {
+            let longest = &mut all[group].group.longest_run;
+            *longest = run_of(proven, [index].iter(), &shape).max(*longest);
+        }
         if shape.is_none() || !fused {
             close(&mut all, &mut order, group);
         }
@@ -87,6 +96,34 @@ pub(super) fn groups(proven: &Proven, fused: bool) -> Vec<Group> {
     }
     let mut groups: Vec<Option<Group>> = all.into_iter().map(|open| Some(open.group)).collect();
     order.into_iter().filter_map(|group| groups[group].take()).collect()
+}
+
+/// Elements that nodes on rows of a shape compute in one go, up to [`RUN_MIN`].
+fn run_of<'a>(proven: &Proven, nodes: impl Iterator<Item = &'a usize> + Clone, shape: &Shape) -> u128 {
+    let operators = || nodes.clone().map(|&node| &proven.graph.nodes[node]);
+    let needs_rows = |node: &Node| {
+        matches!(node.operator, Operator::QuantiseRows { .. } | Operator::LayerNorm { .. } | Operator::Softmax { .. })
+    };
+    if operators().any(needs_rows) {
+        return (shape.width() as u128).min(RUN_MIN);
+    }
+    let mut operands = Vec::new();
+    for node in operators() {
+        let is_lookup = matches!(node.operator, Operator::Lookup { .. });
+        let visited = node.inputs.iter().take(if is_lookup { 1 } else { usize::MAX });
+        operands.extend(visited.map(|&number| proven.tensors[number as usize].shape));
+    }
+    operands.sort_unstable_by(|a, b| a.dimensions().cmp(b.dimensions()));
+    operands.dedup();
+    // BOUND: one bit for each; more different shapes are taken for the shortest run.
+    if operands.len() > 64 { 1 } else { run_length(operands.iter(), shape).min(RUN_MIN) }
+}
+
+/// Whether a node may join a group without making runs shorter than each node's own.
+fn keeps_runs(proven: &Proven, group: &Group, node: usize) -> bool {
+    let Some(shape) = group.shape.filter(|_| group.nodes.len() < GROUP_NODES_MAX) else { return false };
+    let own = run_of(proven, [node].iter(), &shape);
+    run_of(proven, group.nodes.iter().chain([&node]), &shape) >= own.max(group.longest_run)
 }
 
 fn close(all: &mut [Open], order: &mut Vec<usize>, group: usize) {

@@ -170,8 +170,12 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             return Ok(());
         }
         let earned = earnings(self.ledger.receipts().iter().flat_map(|details| &details.receipt.logs));
+        if earned.is_empty() {
+            return Ok(());
+        }
+        // BOUND: what is paid for in native token, whose supply fits 256 bits.
+        self.debit(INFERENCE, earned.values().fold(U256::ZERO, |sum, amount| sum.saturating_add(*amount)))?;
         for (owner, amount) in earned {
-            self.debit(INFERENCE, amount)?;
             self.credit(owner, amount)?;
         }
         Ok(())

@@ -95,6 +95,16 @@ impl<'a> Arguments<'a> {
         padding.iter().all(|byte| *byte == 0).then_some(bytes)
     }
 
+    /// The last two arguments, both `bytes`, after so many words of others: their offsets, then what these lead to.
+    pub(super) fn two_bytes(&mut self, words_before: u64) -> Option<[&'a [u8]; 2]> {
+        let head = 32 * (words_before + 2);
+        self.exactly(head)?;
+        let second = self.number()?;
+        let a = self.bytes()?;
+        (second == head + bytes_size(a.len())).then_some(())?;
+        Some([a, self.bytes()?])
+    }
+
     pub(super) fn remaining_words(&self) -> usize {
         self.rest.len() / 32
     }

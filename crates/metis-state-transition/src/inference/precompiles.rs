@@ -110,13 +110,7 @@ impl<'a> Matmul<'a> {
     fn of(data: &'a [u8]) -> Option<Self> {
         let mut arguments = Arguments::new(data);
         let (m, k, n) = (arguments.number()?, arguments.number()?, arguments.number()?);
-        arguments.exactly(160)?;
-        let offset = arguments.number()?;
-        let a = arguments.bytes()?;
-        if offset != 160 + abi::bytes_size(a.len()) {
-            return None;
-        }
-        let b = arguments.bytes()?;
+        let [a, b] = arguments.two_bytes(3)?;
         let fits = m > 0
             && n > 0
             && (1..=INT8_TERMS_MAX).contains(&k)
@@ -130,13 +124,7 @@ impl<'a> Matmul<'a> {
 fn pair(data: &[u8]) -> Option<(&[u8], &[u8], Elements)> {
     let mut arguments = Arguments::new(data);
     let elements = Elements::of(arguments.number()?)?;
-    arguments.exactly(96)?;
-    let offset = arguments.number()?;
-    let a = arguments.bytes()?;
-    if offset != 96 + abi::bytes_size(a.len()) {
-        return None;
-    }
-    let b = arguments.bytes()?;
+    let [a, b] = arguments.two_bytes(1)?;
     let fits = !a.is_empty() && a.len() == b.len() && (a.len() as u64).is_multiple_of(elements.size_bytes());
     fits.then_some((a, b, elements))
 }

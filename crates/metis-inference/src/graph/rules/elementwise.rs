@@ -1,16 +1,13 @@
 //! Operators that treat every element alone.
 
 use super::{
-    Effect, broadcast_shapes, corners, divide_rounded, facts, fits, fits_int64, product_bounds, shift_rounded, work,
+    Effect, broadcast_shapes, corners, divide_rounded, facts, fits, fits_int64, product_bounds, shift_rounded,
 };
 use crate::graph::{
     error::Problem,
     operator::Pair,
     types::{DType, Facts},
 };
-
-const DIVIDE_MACS: u128 = 8;
-const LOOKUP_MACS: u128 = 2;
 
 pub(super) fn pair(a: &Facts, b: &Facts, pair: Pair, dtype: DType) -> Result<Effect, Problem> {
     let shape = broadcast_shapes(&[a.shape, b.shape])?;
@@ -22,12 +19,12 @@ pub(super) fn pair(a: &Facts, b: &Facts, pair: Pair, dtype: DType) -> Result<Eff
         Pair::Minimum => (a_lo.min(b_lo), a_hi.min(b_hi)),
         Pair::Maximum => (a_lo.max(b_lo), a_hi.max(b_hi)),
     };
-    Ok(Effect::one(facts("the result", dtype, shape, bounds)?, work(&shape, 1)))
+    Ok(Effect::one(facts("the result", dtype, shape, bounds)?))
 }
 
 pub(super) fn compare(a: &Facts, b: &Facts) -> Result<Effect, Problem> {
     let shape = broadcast_shapes(&[a.shape, b.shape])?;
-    Ok(Effect::one(Facts { dtype: DType::Int8, shape, lo: 0, hi: 1 }, work(&shape, 1)))
+    Ok(Effect::one(Facts { dtype: DType::Int8, shape, lo: 0, hi: 1 }))
 }
 
 pub(super) fn divide(a: &Facts, b: &Facts, fraction_bits: u32, dtype: DType) -> Result<Effect, Problem> {
@@ -42,14 +39,14 @@ pub(super) fn divide(a: &Facts, b: &Facts, fraction_bits: u32, dtype: DType) -> 
     fits_int64("twice the divisor", 0, 2 * b_hi)?;
     fits_int64("twice the dividend", 2 * lo, 2 * hi)?;
     let bounds = corners((lo, hi), (b_lo, b_hi), divide_rounded);
-    Ok(Effect::one(facts("the quotient", dtype, shape, bounds)?, work(&shape, DIVIDE_MACS)))
+    Ok(Effect::one(facts("the quotient", dtype, shape, bounds)?))
 }
 
 pub(super) fn select(operands: &[Facts], dtype: DType) -> Result<Effect, Problem> {
     let (c, a, b) = (&operands[0], &operands[1], &operands[2]);
     let shape = broadcast_shapes(&[c.shape, a.shape, b.shape])?;
     let bounds = (a.bounds().0.min(b.bounds().0), a.bounds().1.max(b.bounds().1));
-    Ok(Effect::one(facts("the selected value", dtype, shape, bounds)?, work(&shape, 1)))
+    Ok(Effect::one(facts("the selected value", dtype, shape, bounds)?))
 }
 
 pub(super) fn clip(x: &Facts, lo: i64, hi: i64, dtype: DType) -> Result<Effect, Problem> {
@@ -58,7 +55,7 @@ pub(super) fn clip(x: &Facts, lo: i64, hi: i64, dtype: DType) -> Result<Effect, 
     }
     fits("the range", dtype, (lo.into(), hi.into()))?;
     let clipped = Facts { dtype, shape: x.shape, lo: x.lo.clamp(lo, hi), hi: x.hi.clamp(lo, hi) };
-    Ok(Effect::one(clipped, work(&x.shape, 1)))
+    Ok(Effect::one(clipped))
 }
 
 pub(super) fn rescale(x: &Facts, multiplier: &Facts, shift: u32, dtype: DType) -> Result<Effect, Problem> {
@@ -66,7 +63,7 @@ pub(super) fn rescale(x: &Facts, multiplier: &Facts, shift: u32, dtype: DType) -
     let (lo, hi) = product_bounds(x.bounds(), multiplier.bounds());
     fits_int64("the product", lo, hi + (1 << shift >> 1))?;
     let clipped = |bound| shift_rounded(bound, shift).clamp(dtype.lo().into(), dtype.hi().into());
-    Ok(Effect::one(facts("the result", dtype, shape, (clipped(lo), clipped(hi)))?, work(&shape, 1)))
+    Ok(Effect::one(facts("the result", dtype, shape, (clipped(lo), clipped(hi)))?))
 }
 
 pub(super) fn lookup(x: &Facts, table: &Facts, first: i64, shift: u32) -> Result<Effect, Problem> {
@@ -81,5 +78,5 @@ pub(super) fn lookup(x: &Facts, table: &Facts, first: i64, shift: u32) -> Result
     let widest = table.bounds().1 - table.bounds().0;
     fits_int64("the interpolated difference", -widest * step, widest * step + half)?;
     fits_int64("the difference of neighbours", -widest, widest)?;
-    Ok(Effect::one(Facts { shape: x.shape, ..*table }, work(&x.shape, LOOKUP_MACS)))
+    Ok(Effect::one(Facts { shape: x.shape, ..*table }))
 }

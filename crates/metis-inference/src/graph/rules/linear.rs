@@ -1,6 +1,6 @@
 //! Operators that add up products or windows.
 
-use super::{Bounds, Effect, checked_shape, facts, fits, product_bounds, work};
+use super::{Bounds, Effect, checked_shape, facts, fits, product_bounds};
 use crate::graph::{
     error::Problem,
     operator::Windows,
@@ -46,7 +46,7 @@ pub(super) fn matmul(a: &Facts, b: &Facts, transpose_b: bool, dtype: DType) -> R
     let shape = checked_shape(&dimensions[..left.len()])?;
     let inner = u64::from(*inner);
     let bounds = accumulated(inner, product_bounds(a.bounds(), b.bounds()), dtype)?;
-    Ok(Effect::one(facts("the sum", dtype, shape, bounds)?, work(&shape, inner.into())))
+    Ok(Effect::one(facts("the sum", dtype, shape, bounds)?))
 }
 
 /// Batch, channels, height and width.
@@ -94,7 +94,7 @@ pub(super) fn conv2d(
     let (lo, hi) = product_bounds(x.bounds(), weights.bounds());
     // Padding is zeros, and so is the product with one.
     let bounds = accumulated(terms, (lo.min(0), hi.max(0)), dtype)?;
-    Ok(Effect::one(facts("the sum", dtype, shape, bounds)?, work(&shape, terms.into())))
+    Ok(Effect::one(facts("the sum", dtype, shape, bounds)?))
 }
 
 /// The greatest of each window, or its sum in an accumulator.
@@ -110,10 +110,10 @@ pub(super) fn pool(x: &Facts, windows: &Windows, accumulator: Option<DType>) -> 
     let shape = checked_shape(&[batch, channels, out[0], out[1]])?;
     let window = rows as u64 * columns as u64;
     let Some(dtype) = accumulator else {
-        return Ok(Effect::one(Facts { shape, ..*x }, work(&shape, window.into())));
+        return Ok(Effect::one(Facts { shape, ..*x }));
     };
     let bounds = accumulated(window, (x.bounds().0.min(0), x.bounds().1.max(0)), dtype)?;
-    Ok(Effect::one(facts("the sum", dtype, shape, bounds)?, work(&shape, window.into())))
+    Ok(Effect::one(facts("the sum", dtype, shape, bounds)?))
 }
 
 /// The sum along an axis, or the greatest.
@@ -126,5 +126,5 @@ pub(super) fn reduce(x: &Facts, axis: usize, accumulator: Option<DType>) -> Resu
         Some(dtype) => facts("the sum", dtype, shape, accumulated(count.into(), x.bounds(), dtype)?)?,
         None => Facts { shape, ..*x },
     };
-    Ok(Effect::one(reduced, work(&x.shape, 1)))
+    Ok(Effect::one(reduced))
 }

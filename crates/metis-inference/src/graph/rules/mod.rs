@@ -1,4 +1,4 @@
-//! Shapes, bounds and work of every operator: an interval in, an interval out, and a refusal where one may overflow.
+//! Shapes and bounds of every operator: an interval in, an interval out, and a refusal where one may overflow.
 //!
 //! All bounds are computed in 128 bits. BOUND: the widest value that a rule forms is a product of two int64, or an
 //! int64 shifted by 62, doubled: below 2^127.
@@ -17,21 +17,20 @@ use super::{
 /// The least and the greatest value.
 type Bounds = (i128, i128);
 
-/// What an operator gives, and the work that it takes.
+/// What an operator gives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effect {
     pub first: Facts,
     pub second: Option<Facts>,
-    pub macs: u128,
 }
 
 impl Effect {
-    const fn one(first: Facts, macs: u128) -> Self {
-        Self { first, second: None, macs }
+    const fn one(first: Facts) -> Self {
+        Self { first, second: None }
     }
 }
 
-/// What a node gives and costs, given what is known of its operands.
+/// What a node gives, given what is known of its operands.
 pub(super) fn effect_of(operator: &Operator, operands: &[Facts]) -> Result<Effect, Problem> {
     let x = &operands[0];
     match *operator {
@@ -139,9 +138,4 @@ fn broadcast_shapes(shapes: &[Shape]) -> Result<Shape, Problem> {
         }
     }
     checked_shape(&common[..rank])
-}
-
-/// Work of every element of a shape.
-fn work(shape: &Shape, factor: u128) -> u128 {
-    u128::from(shape.elements()) * factor
 }

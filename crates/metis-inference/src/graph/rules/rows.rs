@@ -1,15 +1,10 @@
 //! Operators on rows, the last dimension.
 
-use super::{Bounds, Effect, broadcast_shapes, fits_int64, shift_rounded, work};
+use super::{Bounds, Effect, broadcast_shapes, fits_int64, shift_rounded};
 use crate::graph::{
     error::Problem,
     types::{DType, Facts},
 };
-
-const QUANTISE_MACS: u128 = 4;
-const LAYER_NORM_MACS: u128 = 6;
-const SOFTMAX_MACS: u128 = 12;
-const SAMPLE_MACS: u128 = 2;
 
 const SOFTMAX_ROW_MAX: usize = 1 << 16;
 const EXP2_MAX: i128 = 1 << 24;
@@ -25,7 +20,6 @@ pub(super) fn quantise_rows(x: &Facts, dtype: DType) -> Result<Effect, Problem> 
     Ok(Effect {
         first: Facts { dtype, shape: x.shape, lo, hi },
         second: Some(Facts { dtype: DType::Int32, shape: x.shape.rows(), lo: 1, hi: greatest }),
-        macs: work(&x.shape, QUANTISE_MACS),
     })
 }
 
@@ -57,7 +51,7 @@ pub(super) fn layer_norm(
         return Err(Problem::Refused("the result may not fit int32; lower fraction_bits"));
     }
     let normed = Facts { dtype: DType::Int32, shape: x.shape, lo: -bound as i64, hi: bound as i64 };
-    Ok(Effect::one(normed, work(&x.shape, LAYER_NORM_MACS)))
+    Ok(Effect::one(normed))
 }
 
 /// Bounds of the polynomial that softmax evaluates, for every fraction from 0 to 65535.
@@ -95,7 +89,7 @@ pub(super) fn softmax(
         return Err(Problem::Refused("the polynomial exp2 leaves 0 to 2^24, or begins below 1"));
     }
     let shares = Facts { dtype, shape: x.shape, lo: 0, hi: dtype.hi() };
-    Ok(Effect::one(shares, work(&x.shape, SOFTMAX_MACS)))
+    Ok(Effect::one(shares))
 }
 
 /// Places in a row.
@@ -105,7 +99,7 @@ fn places(x: &Facts) -> Facts {
 
 #[allow(clippy::unnecessary_wraps)] // a rule like the others, which refuses nothing
 pub(super) fn arg_max(x: &Facts) -> Result<Effect, Problem> {
-    Ok(Effect::one(places(x), work(&x.shape, 1)))
+    Ok(Effect::one(places(x)))
 }
 
 pub(super) fn top_k(x: &Facts, k: usize) -> Result<Effect, Problem> {
@@ -113,11 +107,7 @@ pub(super) fn top_k(x: &Facts, k: usize) -> Result<Effect, Problem> {
         return Err(Problem::Refused("rows are shorter than k"));
     }
     let shape = x.shape.with(x.shape.rank() - 1, k as u32);
-    Ok(Effect {
-        first: Facts { shape, ..*x },
-        second: Some(Facts { shape, ..places(x) }),
-        macs: work(&x.shape, u128::from(usize::BITS - k.leading_zeros())),
-    })
+    Ok(Effect { first: Facts { shape, ..*x }, second: Some(Facts { shape, ..places(x) }) })
 }
 
 pub(super) fn sample(weights: &Facts, seed: &Facts) -> Result<Effect, Problem> {
@@ -128,5 +118,5 @@ pub(super) fn sample(weights: &Facts, seed: &Facts) -> Result<Effect, Problem> {
         return Err(Problem::Refused("the seed's shape must be (1,)"));
     }
     fits_int64("the sum of weights", 0, weights.shape.width() as i128 * weights.bounds().1)?;
-    Ok(Effect::one(places(weights), work(&weights.shape, SAMPLE_MACS)))
+    Ok(Effect::one(places(weights)))
 }

@@ -1,14 +1,14 @@
 //! Operators that only move elements.
 
-use super::{Effect, broadcast_shapes, checked_shape, work};
+use super::{Effect, broadcast_shapes, checked_shape};
 use crate::graph::{
     error::Problem,
     types::{Facts, RANK_MAX, Shape},
 };
 
-/// The same elements in another shape; moving one counts as one multiplication.
+/// The same elements in another shape.
 fn moved(x: &Facts, shape: Shape) -> Effect {
-    Effect::one(Facts { shape, ..*x }, work(&shape, 1))
+    Effect::one(Facts { shape, ..*x })
 }
 
 /// The sizes of a shape, wide enough to add.
