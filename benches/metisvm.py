@@ -113,10 +113,10 @@ def _against_evmone(row: Row) -> float:
     return EVMONE_MS[row.name] / row.minimum_ms["tier1"]
 
 
-def rewrite(document: Path, text: str) -> None:
+def rewrite(document: Path, text: str, begins: str = BEGIN, ends: str = END) -> None:
     """Replace what stands between the marks."""
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = document.read_text().partition(begins)
+    _, end, after = rest.partition(ends)
     if not begin or not end:
         raise SystemExit(f"{document} has no marks to write between")
     document.write_text(f"{before}{begin}\n{text}\n{end}{after}")

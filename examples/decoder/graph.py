@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.decoder.network import CONTEXT, HEADS, LAYERS, WIDTH, Array, Weights
+from examples.decoder.network import HEADS, Array, Weights
 from metis.ai.quantise.graph import FloatGraph, FloatInput, FloatNode
 
 __all__ = ["TEMPERATURE", "step_graph"]
@@ -41,7 +41,9 @@ def step_graph(weights: Weights) -> FloatGraph:
     a letter chosen by the seed. ``place`` counts the letters so far: 0 for the first; after the last place of the
     context begin again at 0.
     """
-    w, depth = _Writer(), WIDTH // HEADS
+    w = _Writer()
+    (context, width), layers = weights["places"].shape, sum(name.startswith("q") for name in weights)
+    depth = width // HEADS
     inputs = [FloatInput(name, (1,), "int64") for name in ("token", "place", "seed")]
     x = w.node(
         "Add",
@@ -49,10 +51,10 @@ def step_graph(weights: Weights) -> FloatGraph:
         w.node("Gather", w.constant(weights["places"]), "place"),
     )
     # What lies behind the letter of now is still empty, or from a text before.
-    open_places = w.node("Not", w.node("Less", "place", w.constant(np.arange(CONTEXT).reshape(1, 1, CONTEXT))))
-    ones = w.constant(np.ones(WIDTH, np.float32))
+    open_places = w.node("Not", w.node("Less", "place", w.constant(np.arange(context).reshape(1, 1, context))))
+    ones = w.constant(np.ones(width, np.float32))
     states = []
-    for layer in range(LAYERS):
+    for layer in range(layers):
         a = w.node("RMSNormalization", x, ones, axis=-1, epsilon=1e-5)
         parts = {}
         for name in "qkv":
@@ -61,15 +63,15 @@ def step_graph(weights: Weights) -> FloatGraph:
             parts[name] = w.node("Transpose", y, perm=[1, 0, 2])
         caches = {}
         for name in "kv":
-            state = FloatInput(f"{name}{layer}", (HEADS, CONTEXT, depth), "float32")
+            state = FloatInput(f"{name}{layer}", (HEADS, context, depth), "float32")
             caches[name] = w.node("CacheAppend", state.name, parts[name], "place", axis=1)
             states.append((state, caches[name]))
         scores = w.node("MatMul", parts["q"], w.node("Transpose", caches["k"], perm=[0, 2, 1]))
         scores = w.node("Mul", scores, w.constant(np.float32(depth**-0.5)))
         scores = w.node("Where", open_places, scores, w.constant(np.float32(-np.inf)))
-        context = w.node("MatMul", w.node("Softmax", scores, axis=-1), caches["v"])
-        context = w.node("Reshape", w.node("Transpose", context, perm=[1, 0, 2]), w.constant(np.asarray([1, WIDTH])))
-        x = w.node("Add", x, w.node("MatMul", context, w.constant(weights[f"o{layer}"])))
+        mixed = w.node("MatMul", w.node("Softmax", scores, axis=-1), caches["v"])
+        mixed = w.node("Reshape", w.node("Transpose", mixed, perm=[1, 0, 2]), w.constant(np.asarray([1, width])))
+        x = w.node("Add", x, w.node("MatMul", mixed, w.constant(weights[f"o{layer}"])))
         b = w.node("RMSNormalization", x, ones, axis=-1, epsilon=1e-5)
         wide = w.node("Relu", w.node("MatMul", b, w.constant(weights[f"up{layer}"])))
         x = w.node("Add", x, w.node("MatMul", wide, w.constant(weights[f"down{layer}"])))

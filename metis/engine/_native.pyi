@@ -686,9 +686,7 @@ class InferenceModel:
         graph: bytes, path: str | PathLike[str], offset: int, length: int, limits: tuple[int, int, int] | None = None
     ) -> InferenceModel:
         """
-        A model whose weights are ``length`` bytes of a file, read into memory: later changes of the file change nothing.
-
-        Raises OSError too.
+        A model whose weights are ``length`` bytes of a file, read into memory: it is not looked at again. Raises OSError.
         """
 
     @property

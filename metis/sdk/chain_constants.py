@@ -72,7 +72,7 @@ class InferenceConstants:
     moved_bytes_per_gas: int = 40
     vector_macs_per_gas: int = 16
     transaction_macs_max: int = 6_000_000_000
-    block_macs_max: int = 6_000_000_000
+    block_macs_max: int = 12_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

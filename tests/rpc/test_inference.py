@@ -28,7 +28,7 @@ def _call(client: Client, data: bytes) -> dict[str, Any]:
     return client.answer("eth_call", {"to": f"0x{INFERENCE.hex()}", "data": f"0x{data.hex()}"}, "latest")
 
 
-def _publish(environment: dict[str, str], model: Path, *options: str) -> dict[str, Any]:
+def publish(environment: dict[str, str], model: Path, *options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "metis.cli", "ai", "publish", str(model), "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=PROMPT_S)
     assert done.returncode == 0, (done.stdout, done.stderr)
@@ -64,21 +64,21 @@ def client(node: RunningNode) -> Iterator[Client]:
 def test_publish__on_a_development_node__makes_the_model_callable(
     model: Path, environment: dict[str, str], node: RunningNode, client: Client
 ) -> None:
-    report = _publish(environment, model, "--rpc", node.http)
+    report = publish(environment, model, "--rpc", node.http)
     client.ask("anvil_mine", hex(report["active_from"]))
 
     assert report["model_id"] == f"0x{MODEL.id.hex()}"
     assert report["owner"] == f"0x{node.addresses[0].hex()}"
     assert decode(["bytes"], bytes.fromhex(_call(client, infer_data(INPUT))["result"][2:])) == (answer(INPUT),)
     # Once more changes nothing.
-    assert _publish(environment, model, "--rpc", node.http) == report
+    assert publish(environment, model, "--rpc", node.http) == report
 
 
 def test_call__model_is_in_no_store__says_so_and_goes_on_when_it_is(
     model: Path, environment: dict[str, str], tmp_path: Path, node: RunningNode, client: Client
 ) -> None:
     elsewhere = {**environment, "METIS_MODELS": str(tmp_path / "elsewhere")}
-    report = _publish(elsewhere, model, "--rpc", node.http)
+    report = publish(elsewhere, model, "--rpc", node.http)
     client.ask("anvil_mine", hex(report["active_from"]))
 
     refused = _call(client, infer_data(INPUT))["error"]
@@ -90,7 +90,7 @@ def test_call__model_is_in_no_store__says_so_and_goes_on_when_it_is(
     assert sent["error"]["code"] == MODEL_NOT_HERE
     assert client.ask("txpool_status")["pending"] == "0x1"
 
-    _publish(environment, model, "--rpc", "")
+    publish(environment, model, "--rpc", "")
     assert decode(["bytes"], bytes.fromhex(_call(client, infer_data(INPUT))["result"][2:])) == (answer(INPUT),)
     client.ask("anvil_mine", "0x1")
     assert client.ask("eth_getTransactionCount", sender, "latest") == "0x1"
@@ -99,7 +99,7 @@ def test_call__model_is_in_no_store__says_so_and_goes_on_when_it_is(
 def test_contract_in_vyper__taught_two_answers__gives_the_nearest(
     model: Path, environment: dict[str, str], node: RunningNode, client: Client
 ) -> None:
-    report = _publish(environment, model, "--rpc", node.http)
+    report = publish(environment, model, "--rpc", node.http)
     client.ask("anvil_mine", hex(report["active_from"]))
     artefact = json.loads((CONTRACTS / "NearestAnswer.json").read_bytes())
     int32 = 3
@@ -122,7 +122,7 @@ def test_contract_in_vyper__taught_two_answers__gives_the_nearest(
 def test_restart__chain_with_a_model__has_it_again(model: Path, environment: dict[str, str], tmp_path: Path) -> None:
     options = ("--data-dir", str(tmp_path / "data"))
     with running_node(*options, environment=environment) as node, contextlib.closing(node.client()) as client:
-        report = _publish(environment, model, "--rpc", node.http)
+        report = publish(environment, model, "--rpc", node.http)
         client.ask("anvil_mine", hex(report["active_from"]))
 
     with running_node(*options, environment=environment) as node, contextlib.closing(node.client()) as client:

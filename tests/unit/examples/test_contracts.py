@@ -30,11 +30,13 @@ from metis.types import (
     UnsignedTransaction,
     Wei,
 )
+from tests.rpc.client_programs import CLIENTS, require
 
 ARTEFACTS = {
     "Token": "metis/cli/contracts",
     "SmartAccount": "metis/cli/contracts",
     "NearestAnswer": "metis/cli/contracts",
+    "DigitBounty": "metis/cli/contracts",
     "ModelRegistry": "metis/sdk/contracts",
 }
 PEOPLE = tuple(Address(bytes([1]) * 19 + bytes([index])) for index in range(3))
@@ -80,13 +82,22 @@ def test_artefact__of_every_contract__is_of_the_source_as_it_is_now(checkout: Pa
     assert artefact["source_sha256"] == hashlib.sha256(source).hexdigest()
 
 
-@pytest.mark.parametrize("name", ARTEFACTS)
+@pytest.mark.parametrize("name", [name for name in ARTEFACTS if name != "DigitBounty"])
 def test_artefact__compiled_again__is_the_same(
     checkout: Path, name: str, vyper: str, compile_contracts: ModuleType
 ) -> None:
     artefact = _artefact(checkout, name)
 
     assert compile_contracts.compile_contract(vyper, artefact["source"]) == artefact
+
+
+def test_artefact__in_solidity_compiled_again__is_the_same(
+    checkout: Path, compile_contracts: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = _artefact(checkout, "DigitBounty")
+    monkeypatch.setenv("NODE_PATH", str(require("foundry").packages))
+
+    assert compile_contracts.compile_solidity(str(CLIENTS / "foundry" / "solc"), artefact["source"]) == artefact
 
 
 class Deployed:
