@@ -162,7 +162,7 @@ def _ethereums() -> list[tuple[str, bytes, bytes, float]]:
     page = random.bytes(4096)
     digest, key = engine.keccak256(b"heavy"), engine.keccak256(b"key")
     signature = engine.sign_hash(digest, key)
-    recover = digest + _word(27 + signature[64] % 27) + signature[:64]
+    recover = digest + _word(27 + signature[0] % 2) + b"".join(_word(part) for part in signature[1:])
     number = random.bytes(255) + b"\x01"
     modexp = _word(256) * 3 + number + number + number
     negative = (BN_G1[0], BN_FIELD - BN_G1[1])
@@ -220,8 +220,8 @@ def _rows_of_one() -> ModelFile:
     """Awkward on purpose: softmax of 20,000 rows of one element."""
     builder = GraphBuilder()
     x = builder.input("x", DType.INT8, (20_000, 1), -127, 127)
-    attributes = {"multiplier": 94_548, "shift": 20, "exp2": (16_777_216, -11_603_335, 3_882_178, -668_937)}
-    y = builder.node("softmax", x, dtype=DType.INT8, **attributes)
+    exp2 = (16_777_216, -11_603_335, 3_882_178, -668_937)
+    y = builder.node("softmax", x, multiplier=94_548, shift=20, exp2=exp2, dtype=DType.INT8)
     builder.output("y", builder.node("reduce_max", y, axis=0))
     return ModelFile.of(builder.model())
 
@@ -308,7 +308,7 @@ def _shortest_s(handle: engine.InferenceModel, given: list[bytes | None], kernel
 def language_models(found: list[Row]) -> str:
     """The language model in bytecode, beside the decoder; "" where the workload is not there."""
     folder = workload_folder()
-    files = [file for file in fixture_files([folder]) if "onchain-lm" in file.path.name] if folder.is_dir() else []
+    files = [file for file in fixture_files([folder]) if "onchain-lm" in str(file.path)] if folder.is_dir() else []
     if not files:
         print(f"skipped: no language model in {folder} (set METIS_FIXTURES)")
         return ""

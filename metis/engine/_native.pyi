@@ -685,9 +685,7 @@ class InferenceModel:
     def open(
         graph: bytes, path: str | PathLike[str], offset: int, length: int, limits: tuple[int, int, int] | None = None
     ) -> InferenceModel:
-        """
-        A model whose weights are ``length`` bytes of a file, read into memory: it is not looked at again. Raises OSError.
-        """
+        """A model whose weights are ``length`` bytes of a file, read into memory. Raises OSError too."""
 
     @property
     def proven(self) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_preset__table_of_inference__is_read_with_defaults() -> None:
     ("line", "field"),
     [
         ("macs_per_gas = 0", "chain.inference.macs_per_gas"),
-        ("transaction_macs_max = 7_000_000_000", "chain.inference.transaction_macs_max"),
+        ("transaction_macs_max = 13_000_000_000", "chain.inference.transaction_macs_max"),
         ("colour = 1", "chain.inference.colour"),
     ],
 )
