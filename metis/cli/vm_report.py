@@ -35,7 +35,7 @@ def report(
 def _run(path: Path, level: int) -> engine.CodeRegistry:
     from metis import engine
     from metis.types import FixtureError
-    from metis.vm import CaseRunner, fixture_files, parse_state_tests, read_fixture
+    from metis.vm import CaseRunner, Machine, fixture_files, parse_state_tests, read_fixture
     from metis.vm.eager import CompiledRun, compile_met
 
     registry = engine.CodeRegistry("eager")
@@ -45,7 +45,7 @@ def _run(path: Path, level: int) -> engine.CodeRegistry:
             raise test
         if not test.cases:
             continue
-        runner = CaseRunner(test, registry)
+        runner = CaseRunner(test, Machine(registry))
         runner.execute(test.cases[0], transaction_gas_cap=False)
         while compile_met(registry, 1, CompiledRun(), level):
             runner.execute(test.cases[0], transaction_gas_cap=False)

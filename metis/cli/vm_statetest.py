@@ -32,7 +32,9 @@ def statetest(
     ],
     mode: Annotated[
         str,
-        typer.Option(help="interpreter; eager (everything compiled first); parallel is not built yet and says so."),
+        typer.Option(
+            help="interpreter; eager (everything compiled first); parallel (each case a block, scheduler forced)."
+        ),
     ] = "interpreter",
     fork: Annotated[
         str | None, typer.Option(help="Only this fork's cases, such as Cancun.", show_default=False)

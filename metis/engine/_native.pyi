@@ -240,13 +240,13 @@ def execute_transactions(
     transactions: Sequence[Transaction],
     commit: bool = False,
     registry: CodeRegistry | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """
-    [GIL free] Run transactions in order as one block without sealing it.
+    [GIL free] Run transactions as one block without sealing it: in order, or in parallel, forced (0: on all cores).
 
-    Returns {"receipts": list[dict], "state_root", "receipts_root", "transactions_root",
-    "logs_bloom", "gas_used"}. With ``commit`` the state becomes block ``environment.number``.
-    Raises InvalidTransaction with index.
+    Returns {"receipts": list[dict], "state_root", "receipts_root", "transactions_root", "logs_bloom", "logs_hash",
+    "gas_used"}. With ``commit`` the state becomes block ``environment.number``. Raises InvalidTransaction with index.
     """
 
 def run_code(
@@ -343,6 +343,7 @@ class Node:
         development: Any | None = None,
         registry: CodeRegistry | None = None,
         models: ModelSet | None = None,
+        workers: int = 0,
     ) -> Node:
         """
         [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
@@ -350,7 +351,7 @@ class Node:
         ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
         sender_count_max, transaction_size_bytes_max, price_bump_percent. ``development`` has unsigned_may_have_code
         and code_size_bytes_max; None keeps Ethereum's rules. ``registry`` and ``models``: used for blocks and calls.
-        Raises GenesisError, StorageError.
+        ``workers``: threads for a block; 0: all cores, 1: in order. Raises GenesisError, StorageError.
         """
     def close(self) -> None:
         """

@@ -40,6 +40,7 @@ class BatchOutcome:
     receipts : one per transaction, in order.
     state_root, receipts_root, transactions_root : 32 bytes each.
     logs_bloom : 256 bytes (Yellow Paper §4.3.1).
+    logs_hash : Keccak-256 of the RLP of all logs, as state tests record it.
     gas_used : by all transactions together.
     """
 
@@ -48,6 +49,7 @@ class BatchOutcome:
     receipts_root: Hash32
     transactions_root: Hash32
     logs_bloom: bytes
+    logs_hash: Hash32
     gas_used: Gas
 
 
@@ -88,15 +90,18 @@ def execute_transactions(
     *,
     commit: bool = False,
     registry: CodeRegistry | None = None,
+    workers: int | None = None,
 ) -> BatchOutcome:
     """
-    Run transactions in order, each on what the ones before it left, as one block.
+    Run transactions, each on what the ones before it left, as one block.
 
     Parameters
     ----------
     commit : keep the result: the store's newest block becomes ``environment.number``. Otherwise the
         store stays as it is.
     registry : as for :func:`execute_transaction`.
+    workers : threads of the parallel executor, also where fewer would do; 0 is one for each core. None runs one
+        transaction after the other. The outcome is the same.
 
     Raises
     ------
@@ -104,7 +109,9 @@ def execute_transactions(
 
     Cost: releases the interpreter lock.
     """
-    fields: dict[str, Any] = _native.execute_transactions(store, spec, environment, transactions, commit, registry)
+    fields: dict[str, Any] = _native.execute_transactions(
+        store, spec, environment, transactions, commit, registry, workers
+    )
     fields["receipts"] = tuple(receipt_from(receipt) for receipt in fields["receipts"])
     return BatchOutcome(**fields)
 

@@ -22,6 +22,7 @@ __all__ = [
     "AccountsConfig",
     "ControlConfig",
     "EngineApiConfig",
+    "ExecutionConfig",
     "ForkSection",
     "LogConfig",
     "MiningConfig",
@@ -233,6 +234,27 @@ class VmConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionConfig:
+    """
+    How the transactions of a block are run, in building and in verifying; the block is the same (docs/mpef.md).
+
+    Attributes
+    ----------
+    executor : "auto" runs them on several threads where that is faster, "sequential" one after the other. A chain that
+        goes on from another node's runs them one after the other.
+    workers : threads for a block; 0 takes one for each core.
+    """
+
+    executor: str = field(default="auto", metadata=_one_of("auto", "sequential"))
+    workers: int = field(default=0, metadata=_between(0, 256))
+
+    @property
+    def worker_count(self) -> int:
+        """As the engine takes it: 0 for one thread on each core, 1 for one after the other."""
+        return self.workers if self.executor == "auto" else 1
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsConfig:
     """
     Where the models are that contracts call (docs/inference.md).
@@ -311,6 +333,7 @@ class NodeConfig:
     engine_api: EngineApiConfig = field(default_factory=EngineApiConfig)
     mining: MiningConfig = field(default_factory=MiningConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     pool: PoolLimits = field(default_factory=PoolLimits)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)

@@ -139,6 +139,7 @@ class NodeService:
                 rules,
                 code_registry,
                 self.models.models,
+                config.execution.worker_count,
             )
         self.next_block = NextBlock(
             self.node,

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from metis.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from metis.vm.case import CaseFailure, CaseRunner, execute_case, run_case
+    from metis.vm.case import CaseFailure, CaseRunner, Machine, execute_case, run_case
     from metis.vm.conformance import MODES, ForkCount, Report, run_state_tests
     from metis.vm.fixtures import FixtureFile, fixture_files, read_fixture
     from metis.vm.forks import canonical_fork
@@ -43,6 +43,7 @@ __all__ = [
     "CaseRunner",
     "FixtureFile",
     "ForkCount",
+    "Machine",
     "Report",
     "StateCase",
     "StateTest",
@@ -60,7 +61,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "case": ("CaseFailure", "CaseRunner", "execute_case", "run_case"),
+        "case": ("CaseFailure", "CaseRunner", "Machine", "execute_case", "run_case"),
         "conformance": ("MODES", "ForkCount", "Report", "run_state_tests"),
         "fixtures": ("FixtureFile", "fixture_files", "read_fixture"),
         "forks": ("canonical_fork",),

@@ -83,18 +83,34 @@ class Prepared:
     transaction: engine.TransactionHandle
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """
+    What runs cases.
+
+    Attributes
+    ----------
+    registry : compiled code to run; None interprets everything.
+    block_workers : threads of the parallel executor that runs a case's transaction as a block of its own; None runs it
+        without one.
+    """
+
+    registry: engine.CodeRegistry | None = None
+    block_workers: int | None = None
+
+
 class CaseRunner:
     """
     Runs the cases of one test; they share one store, since running a transaction keeps nothing.
 
     Parameters
     ----------
-    registry : compiled code to run; None interprets everything.
+    machine : what runs them.
     """
 
-    def __init__(self, test: StateTest, registry: engine.CodeRegistry | None = None) -> None:
+    def __init__(self, test: StateTest, machine: Machine = Machine()) -> None:
         self.test = test
-        self._registry = registry
+        self._machine = machine
         self._environments: dict[tuple[bool, bool], BlockEnvironment] = {}
 
     @functools.cached_property
@@ -139,7 +155,7 @@ class CaseRunner:
 
     def _result(self, case: StateCase) -> _Result:
         try:
-            outcome = self._outcome(case, None, transaction_gas_cap=True)
+            outcome = self._outcome_to_compare(case)
         except (InvalidTransaction, DecodeError) as refusal:
             return _Result(self._root_after_refusal(case), _NO_LOGS_HASH, refusal)
         return _Result(outcome.state_root, outcome.logs_hash)
@@ -158,6 +174,19 @@ class CaseRunner:
         except (MalformedField, GenesisError, _WrongSender) as error:
             raise FixtureError(self.test.path, self.test.name, str(error)) from error
 
+    def _outcome_to_compare(self, case: StateCase) -> TransactionOutcome | engine.BatchOutcome:
+        if self._machine.block_workers is None:
+            return self._outcome(case, None, transaction_gas_cap=True)
+        prepared = self._prepared(case, transaction_gas_cap=True)
+        return engine.execute_transactions(
+            prepared.store,
+            prepared.spec,
+            prepared.environment,
+            [prepared.transaction],
+            registry=self._machine.registry,
+            workers=self._machine.block_workers,
+        )
+
     def _outcome(
         self, case: StateCase, trace: Callable[[bytes], None] | None, *, transaction_gas_cap: bool
     ) -> TransactionOutcome:
@@ -168,7 +197,7 @@ class CaseRunner:
             prepared.environment,
             prepared.transaction,
             trace=trace,
-            registry=self._registry,
+            registry=self._machine.registry,
         )
 
     def _prepared(self, case: StateCase, *, transaction_gas_cap: bool) -> Prepared:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from metis import engine
 from metis.types import CompositionError, FixtureError, GenesisError
-from metis.vm.case import CaseFailure, CaseRunner
+from metis.vm.case import CaseFailure, CaseRunner, Machine
 from metis.vm.eager import CompiledRun, compile_met
 from metis.vm.fixtures import FixtureFile, read_fixture
 from metis.vm.forks import canonical_fork
@@ -138,7 +138,7 @@ def run_state_tests(
     check_mode(mode)
     if mode == "eager":
         return _run_eagerly(list(files), fork, workers, on_progress)
-    return _run_once(files, fork, workers, on_progress, None)
+    return _run_once(files, fork, workers, on_progress, Machine(block_workers=2 if mode == "parallel" else None))
 
 
 def _run_eagerly(
@@ -148,7 +148,7 @@ def _run_eagerly(
     registry = engine.CodeRegistry("eager")
     compiled = CompiledRun()
     while True:
-        report = _run_once(files, fork, workers, on_progress, registry)
+        report = _run_once(files, fork, workers, on_progress, Machine(registry))
         if not compile_met(registry, workers, compiled):
             compiled.read(registry)
             report.compiled = compiled
@@ -161,14 +161,14 @@ def _run_once(
     fork: str | None,
     workers: int,
     on_progress: Callable[[Report], None] | None,
-    registry: engine.CodeRegistry | None,
+    machine: Machine,
 ) -> Report:
     chosen = canonical_fork(fork) if fork is not None else None
     if fork is not None and chosen is None:
         raise GenesisError("fork", f"{fork!r} is not a fork of the engine: {', '.join(engine.fork_names())}")
     so_far = Report()
     by_position: dict[int, Report] = {}
-    for position, file_report in _reports(files, chosen, workers, registry):
+    for position, file_report in _reports(files, chosen, workers, machine):
         by_position[position] = file_report
         so_far.add(file_report)
         if on_progress is not None:
@@ -184,13 +184,8 @@ def check_mode(mode: str) -> None:
     ------
     CompositionError : the mode is unknown or not built yet; nothing falls back to the interpreter.
     """
-    if mode in ("interpreter", "eager"):
-        return
-    not_built: Mapping[str, tuple[str, str]] = {
-        "parallel": ("Executor", "the parallel executor is not built yet; run with --mode interpreter"),
-    }
-    interface, problem = not_built.get(mode, ("VirtualMachine", f"no such mode; choose one of {', '.join(MODES)}"))
-    raise CompositionError(interface, mode, problem)
+    if mode not in MODES:
+        raise CompositionError("VirtualMachine", mode, f"no such mode; choose one of {', '.join(MODES)}")
 
 
 def _joined(by_position: Mapping[int, Report]) -> Report:
@@ -205,18 +200,18 @@ def _joined(by_position: Mapping[int, Report]) -> Report:
 
 
 def _reports(
-    files: Iterable[FixtureFile], fork: str | None, workers: int, registry: engine.CodeRegistry | None
+    files: Iterable[FixtureFile], fork: str | None, workers: int, machine: Machine
 ) -> Iterator[tuple[int, Report]]:
     """Each file's position and report, as they are finished: one slow file does not hold up the others."""
     if workers <= 1:
         for position, file in enumerate(files):
-            yield position, _file_report(file, fork, registry)
+            yield position, _file_report(file, fork, machine)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="statetest") as pool:
         running: dict[Future[Report], int] = {}
         try:
             for position, file in enumerate(files):
-                running[pool.submit(_file_report, file, fork, registry)] = position
+                running[pool.submit(_file_report, file, fork, machine)] = position
                 # BOUND: files in memory.
                 while len(running) >= workers * FILES_AHEAD_PER_WORKER:
                     yield from _finished(running)
@@ -234,20 +229,20 @@ def _finished(running: dict[Future[Report], int]) -> Iterator[tuple[int, Report]
         yield running.pop(future), future.result()
 
 
-def _file_report(file: FixtureFile, fork: str | None, registry: engine.CodeRegistry | None) -> Report:
+def _file_report(file: FixtureFile, fork: str | None, machine: Machine) -> Report:
     report = Report()
     try:
         for test in parse_state_tests(file.path, read_fixture(file)):
             if isinstance(test, FixtureError):
                 report.failed_case(UNREADABLE, _unreadable(test))
             else:
-                _run_test(test, fork, report, registry)
+                _run_test(test, fork, report, machine)
     except FixtureError as error:
         report.failed_case(UNREADABLE, _unreadable(error))
     return report
 
 
-def _run_test(test: StateTest, fork: str | None, report: Report, registry: engine.CodeRegistry | None) -> None:
+def _run_test(test: StateTest, fork: str | None, report: Report, machine: Machine) -> None:
     runner: CaseRunner | None = None
     for case in test.cases:
         case_fork = canonical_fork(case.fork)
@@ -256,7 +251,7 @@ def _run_test(test: StateTest, fork: str | None, report: Report, registry: engin
         if case_fork is None:
             report.skipped_case(case.fork)
             continue
-        runner = runner or CaseRunner(test, registry)
+        runner = runner or CaseRunner(test, machine)
         failure = runner.run(case)
         if failure is None:
             report.passed_case(case.fork)

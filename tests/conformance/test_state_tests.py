@@ -64,6 +64,21 @@ def test_state_tests__a_slice_compiled__all_pass(archive: Path) -> None:
     assert report.compiled.compiled_share > COMPILED_SHARE_MIN
 
 
+def test_state_tests__a_slice_in_parallel__all_pass(archive: Path) -> None:
+    files = [file for position, file in enumerate(quick(fixture_files([archive]))) if position % 20 == 3]
+    report = run_state_tests(files, mode="parallel", workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert report.passed > 100
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_state_tests__whole_archive_in_parallel__all_pass_and_none_is_lost(archive: Path) -> None:
+    report = run_state_tests(fixture_files([archive]), mode="parallel", workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert {fork: count.passed for fork, count in report.by_fork.items()} == CASES_BY_FORK
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_state_tests__whole_archive_compiled__all_pass_and_none_is_lost(archive: Path) -> None:

@@ -175,6 +175,29 @@ impl ParallelExecutor {
     }
 }
 
+#[cfg(feature = "chosen-schedules")]
+impl ParallelExecutor {
+    /// Runs transactions as [`Executor::run`] does, on a schedule that follows from a seed: for tests, which look for one
+    /// that gives another result.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_chosen<V: StateCommitment + Sync>(
+        seed: u64,
+        workers: usize,
+        view: V,
+        spec: &ChainSpec,
+        environment: BlockEnvironment,
+        transactions: &[&RecoveredTransaction],
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<RanTransactions, BlockError<V::Error>> {
+        let rules = spec.rules_at(environment.number, environment.timestamp);
+        let pace = crate::parallel::chosen::Chosen::new(seed, workers);
+        let schedule = InParallel { runners, workers, is_forced: true, pace };
+        run_transactions(view, rules, environment, transactions, means(runners, schedule))
+    }
+}
+
 impl Executor for ParallelExecutor {
     fn run<V: StateCommitment + Sync>(
         &self,

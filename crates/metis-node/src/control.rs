@@ -10,7 +10,7 @@ use metis_chain::{
     record::StateId,
 };
 use metis_db::{CommittedBlock, MemoryStore, StateStore};
-use metis_executor::{ExecuteError, Executor, SequentialExecutor};
+use metis_executor::{ExecuteError, Executor};
 use metis_state_transition::{BlockAttributes, ChainSpec};
 
 use crate::{Node, NodeError, states, write::new_block};
@@ -208,7 +208,7 @@ impl Node {
         for index in 0..block_count {
             let snapshot = ahead.latest();
             let built = self.on_state(&snapshot, |snapshot| {
-                let built = SequentialExecutor.build(snapshot, &spec, &parent, attributes.clone(), &[], &self.machine);
+                let built = self.executor.build(snapshot, &spec, &parent, attributes.clone(), &[], &self.machine);
                 Ok(built.map_err(ExecuteError::Block)?)
             })?;
             let header = built.block.header.clone();

@@ -89,7 +89,9 @@ impl Node {
         let store = MemoryStore::forked(Arc::new(ForkOrigin::default()), committed, &changes, config.kept_block_count);
         let genesis = Genesis { chain_id: spec.chain_id, block, changes };
         let chain = Chain::in_memory(&genesis, ChainConfig::default())?;
-        Self::assemble(spec, chain, store, config)
+        // In order: what a run asks for, the node fetches, and runs ahead of their turn may ask for what is never needed.
+        let config = NodeConfig { workers: 1, ..config.clone() };
+        Self::assemble(spec, chain, store, &config)
     }
 
     /// Takes parts of the forked chain's state that were fetched. Does nothing where nothing was

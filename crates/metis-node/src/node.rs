@@ -11,6 +11,7 @@ use metis_chain::{
 };
 use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
 use metis_disk::FileDisk;
+use metis_executor::ParallelExecutor;
 use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code, DevelopmentRules};
 use metis_vm::VirtualMachine;
 use parking_lot::{Mutex, RwLock};
@@ -49,6 +50,8 @@ pub struct NodeConfig {
     pub development: DevelopmentRules,
     /// What runs code, in blocks and in calls.
     pub machine: VirtualMachine,
+    /// Threads that run the transactions of a block; 0 is one for each core, 1 runs them in order.
+    pub workers: usize,
 }
 
 /// One node's hot state.
@@ -56,6 +59,7 @@ pub struct NodeConfig {
 pub struct Node {
     spec: RwLock<Arc<ChainSpec>>,
     pub(crate) machine: VirtualMachine,
+    pub(crate) executor: ParallelExecutor,
     pub(crate) chain: Chain,
     pub(crate) store: MemoryStore,
     pub(crate) pool: Mutex<Mempool>,
@@ -110,6 +114,7 @@ impl Node {
         Ok(Self {
             spec: RwLock::new(Arc::new(spec)),
             machine: config.machine.clone(),
+            executor: ParallelExecutor::new(config.workers),
             chain,
             store,
             pool,

@@ -8,7 +8,7 @@ use metis_chain::{
     record::StateId,
 };
 use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, MissingState, StateStore};
-use metis_executor::{ExecuteError, Executor, Sealed, SequentialExecutor, recover_block};
+use metis_executor::{ExecuteError, Executor, Sealed, recover_block};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
     SkippedTransaction, StateView,
@@ -84,7 +84,7 @@ impl Node {
         let built = self.on_state(&snapshot, |snapshot| {
             let attributes = attributes.clone();
             let view = BlockView::new(snapshot, parent.number, attributes.timestamp);
-            let built = SequentialExecutor.build(view, &spec, &parent, attributes, candidates, &self.machine);
+            let built = self.executor.build(view, &spec, &parent, attributes, candidates, &self.machine);
             Ok(built.map_err(ExecuteError::Block)?)
         })?;
         Ok(Draft { snapshot, built })
@@ -147,7 +147,7 @@ impl Node {
         let spec = self.spec();
         let outcome = self.on_state(&snapshot, |snapshot| {
             let view = BlockView::new(snapshot, parent.number, block.header.timestamp);
-            let outcome = SequentialExecutor.verify(view, &spec, sealed.clone(), &self.machine);
+            let outcome = self.executor.verify(view, &spec, sealed.clone(), &self.machine);
             Ok(outcome.map_err(ExecuteError::Block)?)
         })?;
         let senders = transactions.iter().map(|transaction| transaction.sender).collect();

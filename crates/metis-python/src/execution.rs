@@ -4,7 +4,9 @@ use alloy_consensus::proofs;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
 use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, MissingState, StateStore, known};
-use metis_executor::{ParallelExecutor, build_and_commit, import_and_commit};
+use metis_executor::{
+    ExecuteError, Executor, ParallelExecutor, SequentialExecutor, build_and_commit, import_and_commit,
+};
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Evm, ExecutionStatus,
     FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
@@ -163,7 +165,8 @@ fn execute_one(
 
 /// Runs transactions in order as one block without sealing it.
 #[pyfunction]
-#[pyo3(signature = (store, spec, environment, transactions, commit=false, registry=None))]
+#[pyo3(signature = (store, spec, environment, transactions, commit=false, registry=None, workers=None))]
+#[allow(clippy::too_many_arguments)] // the Python signature
 pub fn execute_transactions<'py>(
     py: Python<'py>,
     store: &MemoryStore,
@@ -172,6 +175,7 @@ pub fn execute_transactions<'py>(
     transactions: Vec<PyRef<'py, Transaction>>,
     commit: bool,
     registry: Option<&CodeRegistry>,
+    workers: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let environment = block_environment(environment)?;
     let transactions: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
@@ -179,19 +183,24 @@ pub fn execute_transactions<'py>(
     let ran = guard_free(py, || {
         let snapshot = store.latest();
         let number = environment.number;
-        let rules = spec.rules_at(number, environment.timestamp);
-        let mut executor =
-            BlockExecutor::new(&*snapshot, rules, environment, machine.runner(), ChainPrecompiles::default());
-        for (index, transaction) in transactions.iter().enumerate() {
-            executor.execute(transaction).map_err(|fault| from_fault(&fault, Some(index)))?;
+        let in_order: Vec<&RecoveredTransaction> = transactions.iter().collect();
+        let ran = match workers {
+            None => SequentialExecutor.run(&*snapshot, spec, environment, &in_order, &machine),
+            Some(workers) => {
+                ParallelExecutor::new(workers).forced().run(&*snapshot, spec, environment, &in_order, &machine)
+            }
+        };
+        let ran = ran.map_err(|error| from_execute(&ExecuteError::Block(error)))?;
+        if let Some(refused) = ran.skipped.first() {
+            return Err(from_transaction(&refused.error, Some(refused.index)));
         }
-        let state_root = known(snapshot.state_root_after(executor.changes()));
+        let state_root = known(snapshot.state_root_after(&ran.changes));
         if commit {
             let block =
                 CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
-            store.commit(&snapshot, block, executor.changes()).map_err(|error| from_store(&error))?;
+            store.commit(&snapshot, block, &ran.changes).map_err(|error| from_store(&error))?;
         }
-        Ok::<_, PyErr>((executor.receipts().to_vec(), state_root))
+        Ok::<_, PyErr>((ran.receipts, state_root))
     })?;
     let (receipts, state_root) = ran?;
     let envelopes: Vec<_> = transactions.into_iter().map(|transaction| transaction.envelope).collect();
@@ -202,6 +211,10 @@ pub fn execute_transactions<'py>(
     fields.set_item("transactions_root", to_bytes(py, proofs::calculate_transaction_root(&envelopes)))?;
     let bloom = receipts.iter().fold(Bloom::ZERO, |all, details| all | details.bloom);
     fields.set_item("logs_bloom", to_bytes(py, bloom))?;
+    let logs: Vec<_> = receipts.iter().flat_map(|details| &details.receipt.logs).collect();
+    let mut encoded = Vec::new();
+    alloy_rlp::encode_list::<_, alloy_primitives::Log>(&logs, &mut encoded);
+    fields.set_item("logs_hash", to_bytes(py, alloy_primitives::keccak256(encoded)))?;
     fields.set_item("gas_used", receipts.last().map_or(0, |details| details.receipt.cumulative_gas_used))?;
     Ok(fields)
 }

@@ -49,8 +49,8 @@ impl ChangeSet {
     }
 
     /// Changes that the journal of one transaction (or system call) holds.
-    pub fn from_journal(state: EvmState) -> Self {
-        Effects::from_journal(state).into()
+    pub fn from_journal(mut state: EvmState) -> Self {
+        Effects::drain_journal(&mut state).into()
     }
 
     /// Adds later changes to these.

@@ -106,10 +106,10 @@ fn can_see_balances(code: &[u8]) -> bool {
 }
 
 impl Effects {
-    /// What the journal of one transaction (or system call) holds.
-    pub fn from_journal(state: EvmState) -> Self {
+    /// What the journal of one transaction (or system call) holds. It is empty afterwards.
+    pub fn drain_journal(state: &mut EvmState) -> Self {
         let mut effects = Self::default();
-        for (address, entry) in state {
+        for (address, entry) in state.drain() {
             if !entry.is_touched() {
                 continue;
             }

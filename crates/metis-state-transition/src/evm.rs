@@ -149,6 +149,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         Ok((done.result, done.state))
     }
 
+    /// Gives the emptied map of a transaction's accounts to the next one, which need not allocate it.
+    pub(crate) fn reuse(&mut self, emptied: EvmState) {
+        self.context.journaled_state.inner.state = emptied;
+    }
+
     /// Calls a contract as the protocol does: no fees, no nonce, no intrinsic gas.
     pub(crate) fn protocol_call(
         &mut self,

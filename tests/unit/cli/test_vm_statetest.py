@@ -98,18 +98,17 @@ def test_statetest__table__one_row_per_fork_and_a_verdict(
     assert "passed: 1 of 2 cases" in ended.out
 
 
-@pytest.mark.parametrize("mode", ["parallel"])
-def test_statetest__mode_not_built__says_so_and_runs_nothing(
-    mode: str, tmp_path: Path, good: dict[str, Any], capsys: pytest.CaptureFixture[str]
+def test_statetest__unknown_mode__says_so_and_runs_nothing(
+    tmp_path: Path, good: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = _folder(tmp_path, {"a.json": {"good": good}})
-    plain = run_here(capsys, "vm", "statetest", str(folder), "--mode", mode)
+    plain = run_here(capsys, "vm", "statetest", str(folder), "--mode", "quantum")
     assert (plain.exit_code, plain.out) == (2, "")
-    assert "not built yet" in plain.err
-    as_json = run_here(capsys, "vm", "statetest", str(folder), "--mode", mode, "--json")
+    assert "no such mode" in plain.err
+    as_json = run_here(capsys, "vm", "statetest", str(folder), "--mode", "quantum", "--json")
     assert as_json.exit_code == 2
     assert as_json.object["error"]["slug"] == "composition"
-    assert as_json.object["error"]["name"] == mode
+    assert as_json.object["error"]["name"] == "quantum"
 
 
 def test_statetest__path_that_is_not_there__error_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,10 +96,11 @@ def test_run__progress__called_after_each_file() -> None:
     assert totals == [1, 2, 3]
 
 
-@pytest.mark.parametrize("mode", ["parallel"])
-def test_run__mode_not_built__refused_before_any_file_is_read(mode: str, tmp_path: Path) -> None:
-    with pytest.raises(CompositionError, match="not built yet"):
-        run_state_tests([FixtureFile("absent.json", source=tmp_path / "absent.json")], mode=mode)
+def test_run__parallel__finds_what_the_interpreter_finds() -> None:
+    files = [
+        _file("a.json", {"good": filled(transfer_test()), "wrong": _wrong(filled(transfer_test(fork="Shanghai")))})
+    ]
+    assert run_state_tests(files, mode="parallel") == run_state_tests(files)
 
 
 def test_run__unknown_mode__refused() -> None:

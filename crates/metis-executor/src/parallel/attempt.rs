@@ -3,7 +3,9 @@
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
 use alloy_primitives::{Address, B256, U256, uint};
-use metis_state_transition::{AccountEffect, Code, Effects, ReceiptDetails, RecoveredTransaction, TransactionError};
+use metis_state_transition::{
+    Account, AccountEffect, Code, Effects, ReceiptDetails, RecoveredTransaction, TransactionError,
+};
 
 use super::{
     memory::{AccountCell, AccountVersion, Index, Memory, SlotCell},
@@ -12,6 +14,9 @@ use super::{
 
 /// Where balances are below this, no sum of them overflows: a chain's whole supply fits many times.
 pub(super) const PLAIN_BALANCE_MAX: U256 = uint!(0x1000000000000000000000000000000000000000000000000_U256);
+
+/// More are sorted sooner than searched one by one.
+const SEARCHED_IN_ORDER_MAX: usize = 16;
 
 /// A run of a transaction.
 #[derive(Default)]
@@ -23,13 +28,14 @@ pub(super) struct Attempt<'m> {
 
 /// How a run ended.
 #[derive(Default)]
+#[allow(clippy::large_enum_variant)] // it is written where it stays
 pub(super) enum End {
     /// There was none, or it says nothing: the transaction is run when its turn comes.
     #[default]
     Unknown,
     /// It may not be in the block.
     Invalid(TransactionError),
-    Ran(Box<Ran>),
+    Ran(Ran),
 }
 
 /// What a run did besides writing.
@@ -49,15 +55,15 @@ pub(super) struct Writes<'m> {
 }
 
 impl<'m> Writes<'m> {
-    /// Everything as it is after a transaction.
-    pub(super) fn whole(effects: Vec<AccountEffect>, memory: &'m Memory<'_>) -> Self {
-        let mut writes = Self::default();
+    /// Takes over everything as it is after a transaction.
+    pub(super) fn fill(&mut self, effects: Vec<AccountEffect>, memory: &'m Memory<'_>) {
+        self.accounts.clear();
+        self.slots.clear();
         for effect in effects {
             let AccountEffect { address, account, storage_cleared: clears_storage, storage } = effect;
-            writes.accounts.push((memory.account(address), AccountVersion::Whole { account, clears_storage }));
-            writes.slots.extend(storage.into_iter().map(|(slot, value)| (memory.slot(address, slot), value)));
+            self.accounts.push((memory.account(address), AccountVersion::Whole { account, clears_storage }));
+            self.slots.extend(storage.into_iter().map(|(slot, value)| (memory.slot(address, slot), value)));
         }
-        writes
     }
 
     /// Shows the writes to the transactions behind.
@@ -111,25 +117,32 @@ impl<'m> Writes<'m> {
 }
 
 impl<'m> Attempt<'m> {
-    /// A run that ended with a receipt. Where nothing but its own payments was done with a balance, what was read of it
-    /// shrinks to what it decided, and what was written to the difference.
-    pub(super) fn ran(
+    /// A run that says nothing about what will be.
+    pub(super) fn clear(&mut self) {
+        self.reads.clear();
+        self.writes.accounts.clear();
+        self.writes.slots.clear();
+        self.end = End::Unknown;
+    }
+
+    /// A run that ended with a receipt; its reads are there. Where nothing but its own payments was done with a balance,
+    /// what was read of it shrinks to what it decided, and what was written to the difference.
+    pub(super) fn fill(
+        &mut self,
         transaction: &RecoveredTransaction,
         draft: ReceiptDetails,
         macs: u64,
         effects: Effects,
-        mut reads: Reads<'m>,
         memory: &'m Memory<'_>,
-    ) -> Self {
+    ) {
         let Effects { accounts, codes, fees, balances, .. } = effects;
         for (hash, code) in &codes {
             memory.add_code(*hash, code);
         }
+        let reads = &mut self.reads.accounts;
         let is_plain = |read: &AccountRead<'_>| read.seen.is_none_or(|account| account.balance < PLAIN_BALANCE_MAX);
-        let are_plain = !balances.is_any_observed && reads.accounts.iter().all(is_plain);
-        reads.accounts.sort_unstable_by_key(|read| read.cell.address);
-        if are_plain {
-            for read in &mut reads.accounts {
+        if !balances.is_any_observed && reads.iter().all(is_plain) {
+            for read in &mut *reads {
                 if !balances.payers.contains(&read.cell.address) {
                     let is_sender = read.cell.address == transaction.sender;
                     let least = if is_sender { cost_max(transaction) } else { U256::ZERO };
@@ -137,15 +150,22 @@ impl<'m> Attempt<'m> {
                 }
             }
         }
-        let mut writes = Writes::whole(accounts, memory);
-        for (cell, version) in &mut writes.accounts {
-            let place = reads.accounts.binary_search_by_key(&cell.address, |read| read.cell.address);
-            if let Some(moved) = place.ok().and_then(|place| difference(&reads.accounts[place], version)) {
+        self.writes.fill(accounts, memory);
+        let is_long = reads.len() > SEARCHED_IN_ORDER_MAX;
+        if is_long {
+            reads.sort_unstable_by_key(|read| read.cell.address);
+        }
+        for (cell, version) in &mut self.writes.accounts {
+            let read = if is_long {
+                reads.binary_search_by_key(&cell.address, |read| read.cell.address).ok().map(|place| &reads[place])
+            } else {
+                reads.iter().find(|read| std::ptr::eq(read.cell, *cell))
+            };
+            if let Some(moved) = read.and_then(|read| difference(read, version)) {
                 *version = moved;
             }
         }
-        let ran = Ran { draft, macs, codes, fees };
-        Self { reads, writes, end: End::Ran(Box::new(ran)) }
+        self.end = End::Ran(Ran { draft, macs, codes, fees });
     }
 }
 
@@ -153,12 +173,7 @@ impl<'m> Attempt<'m> {
 fn difference(read: &AccountRead<'_>, version: &AccountVersion) -> Option<AccountVersion> {
     let (BalanceRead::AtLeast(_), Some(before)) = (&read.balance, read.seen) else { return None };
     let AccountVersion::Whole { account: Some(after), clears_storage: false } = version else { return None };
-    Some(AccountVersion::Moved {
-        nonce: after.nonce,
-        code_hash: after.code_hash,
-        plus: after.balance.saturating_sub(before.balance),
-        minus: before.balance.saturating_sub(after.balance),
-    })
+    Some(AccountVersion::Moved(Account { balance: after.balance.wrapping_sub(before.balance), ..*after }))
 }
 
 /// What the sender must have for the transaction to be valid (Yellow Paper (65), EIP-1559, EIP-4844).

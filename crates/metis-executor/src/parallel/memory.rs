@@ -18,6 +18,7 @@ use std::sync::{
 use alloy_primitives::{Address, B256, U256, map::B256Map};
 use metis_state_transition::{Account, Code};
 use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
 
 use super::table::Table;
 
@@ -33,11 +34,14 @@ pub(super) enum AccountVersion {
         /// Its slots are zero where no version of them is as new.
         clears_storage: bool,
     },
-    /// Its balance moves by a difference.
-    Moved { nonce: u64, code_hash: B256, plus: U256, minus: U256 },
+    /// Its balance moves by a difference, which is the balance given here, modulo 2²⁵⁶.
+    Moved(Account),
     /// The transaction is being run again: what it will write is not known.
     Unknown,
 }
+
+/// Versions of one thing, in the order of transactions. Of most there is one at a time.
+type Pending<T> = SmallVec<[(Index, T); 1]>;
 
 /// What a read found.
 pub(super) enum Found<T> {
@@ -66,7 +70,7 @@ struct AccountState {
     clears_storage: bool,
     is_listed: bool,
     /// In the order of transactions.
-    pending: Vec<(Index, AccountVersion)>,
+    pending: Pending<AccountVersion>,
     /// Slots that have cells.
     slots: Vec<U256>,
 }
@@ -87,7 +91,7 @@ struct SlotState {
     is_change: bool,
     is_listed: bool,
     /// In the order of transactions; `None` where what is written is not known.
-    pending: Vec<(Index, Option<U256>)>,
+    pending: Pending<Option<U256>>,
 }
 
 /// Everything the block touches.
@@ -155,9 +159,9 @@ impl<'a> Memory<'a> {
                         cleared = Some(state.slots.clone());
                     }
                 }
-                AccountVersion::Moved { .. } => {
+                AccountVersion::Moved(by) => {
                     let account = state.committed.unwrap_or_else(|| cell.known_base());
-                    state.committed = Some(moved(account, &version));
+                    state.committed = Some(moved(account, by));
                 }
                 AccountVersion::Unknown => {}
             }
@@ -200,7 +204,7 @@ impl AccountCell {
         }
         let state = self.state.lock();
         let older = state.pending.partition_point(|(at, _)| *at < index);
-        let (mut plus, mut minus, mut newest) = (U256::ZERO, U256::ZERO, None);
+        let mut by: Option<Account> = None;
         let mut start = state.committed;
         for (at, version) in state.pending[..older].iter().rev() {
             match version {
@@ -209,21 +213,20 @@ impl AccountCell {
                     start = Some(*account);
                     break;
                 }
-                AccountVersion::Moved { nonce, code_hash, plus: up, minus: down } => {
-                    newest = newest.or(Some((*nonce, *code_hash)));
-                    plus = plus.wrapping_add(*up);
-                    minus = minus.wrapping_add(*down);
-                }
+                AccountVersion::Moved(older) => match &mut by {
+                    Some(by) => by.balance = by.balance.wrapping_add(older.balance),
+                    None => by = Some(*older),
+                },
             }
         }
-        let Some((nonce, code_hash)) = newest else {
+        let Some(by) = by else {
             return start.map_or(Found::Base, Found::Value);
         };
         let Some(start) = start.or_else(|| self.base.get().copied()) else {
             // Whoever moves a balance has read the account. Only a commit asks for the state before the block then.
             return Found::Base;
         };
-        Found::Value(moved(start, &AccountVersion::Moved { nonce, code_hash, plus, minus }))
+        Found::Value(moved(start, by))
     }
 
     fn known_base(&self) -> Option<Account> {
@@ -333,20 +336,19 @@ impl SlotCell<'_> {
 }
 
 /// An account whose balance moves. Of balances that are not committed nobody knows that they suffice: the commit does.
-fn moved(account: Option<Account>, version: &AccountVersion) -> Option<Account> {
-    let AccountVersion::Moved { nonce, code_hash, plus, minus } = *version else { return account };
-    let balance = account.unwrap_or_default().balance.wrapping_add(plus).wrapping_sub(minus);
-    Some(Account { nonce, balance, code_hash })
+fn moved(account: Option<Account>, by: Account) -> Option<Account> {
+    let balance = account.unwrap_or_default().balance.wrapping_add(by.balance);
+    Some(Account { balance, ..by })
 }
 
-fn put<T>(pending: &mut Vec<(Index, T)>, index: Index, version: T) {
+fn put<T>(pending: &mut Pending<T>, index: Index, version: T) {
     match pending.binary_search_by_key(&index, |(at, _)| *at) {
         Ok(place) => pending[place].1 = version,
         Err(place) => pending.insert(place, (index, version)),
     }
 }
 
-fn remove<T>(pending: &mut Vec<(Index, T)>, index: Index) {
+fn remove<T>(pending: &mut Pending<T>, index: Index) {
     if let Ok(place) = pending.binary_search_by_key(&index, |(at, _)| *at) {
         pending.remove(place);
     }

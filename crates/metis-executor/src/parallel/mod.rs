@@ -20,6 +20,8 @@
 //! validating once, at the commit, by value.
 
 mod attempt;
+#[cfg(feature = "chosen-schedules")]
+pub(crate) mod chosen;
 mod collect;
 mod hints;
 mod memory;
@@ -41,7 +43,7 @@ use parking_lot::Mutex;
 use attempt::Attempt;
 use hints::Hints;
 use memory::Memory;
-use order::Order;
+use order::{AHEAD_MAX, Order};
 pub(crate) use pace::Freely;
 use pace::Pace;
 use table::Table;
@@ -105,7 +107,7 @@ where
                 memory: &memory,
                 order: Order::new(count),
                 hints: Hints::of(transactions),
-                attempts: transactions.iter().map(|_| Mutex::new(Attempt::default())).collect(),
+                attempts: (0..AHEAD_MAX.min(count)).map(|_| Mutex::new(Attempt::default())).collect(),
                 gas_left,
                 desk: Mutex::new(desk),
                 pace: &self.pace,

@@ -20,7 +20,7 @@ use super::{
 
 /// BOUND: transactions that are run ahead of the next one to be committed. It caps the versions that a read walks over,
 /// and the work that is lost when a block is full.
-const AHEAD_MAX: u32 = 1024;
+pub(super) const AHEAD_MAX: u32 = 1024;
 
 /// Sleepers are woken for a part of that.
 const AHEAD_WAKING: u32 = AHEAD_MAX / 4;
@@ -86,7 +86,7 @@ impl Order {
     }
 
     /// Takes the next transaction to run; `None` when the block is over. Sleeps while there is none.
-    pub(super) fn take(&self, pace: &impl Pace) -> Option<Index> {
+    pub(super) fn take<P: Pace>(&self, pace: &P) -> Option<Index> {
         let mut looks = 0;
         loop {
             if self.is_over() {
@@ -96,7 +96,7 @@ impl Order {
                 return Some(index);
             }
             looks += 1;
-            if looks < LOOKS {
+            if looks < LOOKS && !P::CHOOSES {
                 std::hint::spin_loop();
             } else {
                 self.sleep(pace);

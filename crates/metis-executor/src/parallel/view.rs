@@ -30,6 +30,14 @@ pub(super) struct Reads<'m> {
     pub(super) storages: Vec<(&'m AccountCell, bool)>,
 }
 
+impl Reads<'_> {
+    pub(super) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+        self.storages.clear();
+    }
+}
+
 pub(super) struct AccountRead<'m> {
     pub(super) cell: &'m AccountCell,
     pub(super) seen: Option<Account>,
@@ -74,14 +82,12 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         log.index = index;
         log.is_final = is_final;
         log.blocked_on = None;
-        log.reads.accounts.clear();
-        log.reads.slots.clear();
-        log.reads.storages.clear();
+        log.reads.clear();
     }
 
-    /// What the transaction read.
-    pub(super) fn take_reads(&self) -> Reads<'m> {
-        std::mem::take(&mut self.log.borrow_mut().reads)
+    /// What the transaction read, for other reads whose room the next one uses.
+    pub(super) fn swap_reads(&self, reads: &mut Reads<'m>) {
+        std::mem::swap(&mut self.log.borrow_mut().reads, reads);
     }
 
     /// The transaction that a read had to wait for.

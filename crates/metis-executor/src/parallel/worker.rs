@@ -17,7 +17,7 @@ use super::{
     attempt::{Attempt, End, PLAIN_BALANCE_MAX, Ran, Writes},
     hints::Hints,
     memory::{AccountCell, Index, Memory, SlotCell},
-    order::Order,
+    order::{AHEAD_MAX, Order},
     pace::Pace,
     view::{AccountRead, BalanceRead, Interruption, Reads, VersionedView},
 };
@@ -31,6 +31,7 @@ pub(super) struct Block<'m, 'a, V, P, E: std::error::Error, F> {
     pub(super) memory: &'m Memory<'a>,
     pub(super) order: Order,
     pub(super) hints: Hints,
+    /// By [`slot_of`].
     pub(super) attempts: Box<[Mutex<Attempt<'m>>]>,
     /// Gas that the block has left, or a little more.
     pub(super) gas_left: AtomicU64,
@@ -53,6 +54,8 @@ pub(super) struct Desk<'m, E: std::error::Error, F> {
 pub(super) struct Worker<'b, 'm, 'a, V: StateView, P: Pace, R, F> {
     block: &'b Block<'m, 'a, V, P, V::Error, F>,
     evm: Evm<VersionedView<'m, 'a, V, P>, R, ChainPrecompiles>,
+    /// Room for what a run at the head writes.
+    writes: Writes<'m>,
 }
 
 /// Ends the block when a worker panics, so that the others do not wait for it.
@@ -78,7 +81,7 @@ where
     pub(super) fn new(block: &'b Block<'m, 'a, V, P, V::Error, F>, runner: R) -> Self {
         let view = VersionedView::new(block.memory, block.base, block.pace);
         let evm = Evm::new(view, block.rules, block.environment, runner, ChainPrecompiles::default());
-        Self { block, evm }
+        Self { block, evm, writes: Writes::default() }
     }
 
     /// Works until the block is over.
@@ -110,7 +113,7 @@ where
             let block = self.block;
             let mut desk = block.desk.lock();
             let admitted = desk.ledger.admit(block.transactions[index as usize]);
-            self.settle_at_head(&mut desk, index, admitted, &Writes::default());
+            self.settle_at_head(&mut desk, index, admitted);
             let follower = order.committed(index);
             drop(desk);
             order.leave_desk();
@@ -121,42 +124,43 @@ where
         {
             return None;
         }
-        loop {
-            let attempt = match self.attempt(index) {
-                Ok(attempt) => attempt,
-                Err(on) if order.wait_for(index, on) => return None,
-                Err(_) => continue,
-            };
-            self.block.pace.pause();
-            attempt.writes.publish(index);
-            *self.block.attempts[index as usize].lock() = attempt;
-            self.block.pace.pause();
-            return order.ran(index);
+        let mut attempt = self.block.attempts[slot_of(index)].lock();
+        while let Err(on) = self.attempt(index, &mut attempt) {
+            if order.wait_for(index, on) {
+                return None;
+            }
         }
+        self.block.pace.pause();
+        attempt.writes.publish(index);
+        drop(attempt);
+        self.block.pace.pause();
+        order.ran(index)
     }
 
     /// Runs a transaction ahead of its turn; fails where it depends on one that is being run again.
-    fn attempt(&mut self, index: Index) -> Result<Attempt<'m>, Index> {
+    fn attempt(&mut self, index: Index, attempt: &mut Attempt<'m>) -> Result<(), Index> {
         let transaction = self.block.transactions[index as usize];
+        attempt.clear();
         if transaction.envelope.gas_limit() > self.block.gas_left.load(Relaxed) {
             // It will not be admitted: there is never more gas left than now.
-            return Ok(Attempt::default());
+            return Ok(());
         }
         self.evm.view().begin(index, false);
         let ran = self.evm.execute_to_order(transaction, false);
         if let Some(on) = self.evm.view().blocked_on() {
             return Err(on);
         }
-        let reads = self.evm.view().take_reads();
-        Ok(match ran {
+        self.evm.view().swap_reads(&mut attempt.reads);
+        match ran {
             Ok((outcome, effects)) => {
                 let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
-                Attempt::ran(transaction, draft, self.evm.macs(), effects, reads, self.block.memory)
+                attempt.fill(transaction, draft, self.evm.macs(), effects, self.block.memory);
             }
-            Err(TransactionFault::Invalid(error)) => Attempt { reads, end: End::Invalid(error), ..Attempt::default() },
+            Err(TransactionFault::Invalid(error)) => attempt.end = End::Invalid(error),
             // Whether the same happens when its turn comes is seen then.
-            Err(_) => Attempt::default(),
-        })
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     /// Commits what has run, as far as the order goes; gives a transaction that waited for one of them.
@@ -186,29 +190,31 @@ where
     fn settle(&mut self, desk: &mut Desk<'m, V::Error, F>, index: Index) {
         let block = self.block;
         let transaction = block.transactions[index as usize];
-        let Attempt { reads, writes, end } = std::mem::take(&mut *block.attempts[index as usize].lock());
+        let mut attempt = block.attempts[slot_of(index)].lock();
+        let Attempt { reads, writes, end } = &mut *attempt;
         let admitted = desk.ledger.admit(transaction);
-        match end {
-            End::Ran(ran) if admitted.is_ok() && self.holds(&reads, index) => {
-                self.enter(desk, index, *ran, &writes);
-                writes.withdraw(index);
+        match std::mem::take(end) {
+            End::Ran(ran) if admitted.is_ok() && self.holds(reads, index) => {
+                if !self.enter(desk, index, ran, writes) {
+                    writes.withdraw(index);
+                }
             }
-            End::Invalid(error) if admitted.is_ok() && self.holds(&reads, index) => self.tell(desk, index, Err(error)),
+            End::Invalid(error) if admitted.is_ok() && self.holds(reads, index) => self.tell(desk, index, Err(error)),
             _ => {
                 block.order.run_again(index);
                 writes.cover(index);
-                self.settle_at_head(desk, index, admitted, &writes);
+                self.settle_at_head(desk, index, admitted);
+                writes.withdraw(index);
             }
         }
     }
 
-    /// Runs a transaction whose turn it is and puts it into the block. `covered` is what an earlier run wrote.
+    /// Runs a transaction whose turn it is and puts it into the block.
     fn settle_at_head(
         &mut self,
         desk: &mut Desk<'m, V::Error, F>,
         index: Index,
         admitted: Result<(), TransactionError>,
-        covered: &Writes<'m>,
     ) {
         let transaction = self.block.transactions[index as usize];
         let ran = admitted.map_err(Fault::<V::Error>::Invalid).and_then(|()| {
@@ -218,22 +224,23 @@ where
         match ran {
             Ok((outcome, effects)) => {
                 let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
-                let writes = Writes::whole(effects.accounts, self.block.memory);
+                let mut writes = std::mem::take(&mut self.writes);
+                writes.fill(effects.accounts, self.block.memory);
                 for (hash, code) in &effects.codes {
                     self.block.memory.add_code(*hash, code);
                 }
                 let ran = Ran { draft, macs: self.evm.macs(), codes: effects.codes, fees: effects.fees };
                 self.enter(desk, index, ran, &writes);
+                self.writes = writes;
             }
             Err(TransactionFault::Invalid(error)) => self.tell(desk, index, Err(error)),
             Err(TransactionFault::View(error)) => self.fail(desk, view_error(error)),
             Err(TransactionFault::Engine(message)) => self.fail(desk, BlockError::Engine(message)),
         }
-        covered.withdraw(index);
     }
 
-    /// Books a transaction and commits what it writes.
-    fn enter(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, ran: Ran, writes: &Writes<'m>) {
+    /// Books a transaction and commits what it writes; says whether it did.
+    fn enter(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, ran: Ran, writes: &Writes<'m>) -> bool {
         let transaction = self.block.transactions[index as usize];
         let memory = self.block.memory;
         for (recipient, _) in ran.fees.iter().flatten() {
@@ -241,11 +248,13 @@ where
             if cell.committed().is_none()
                 && let Err(error) = self.evm.view().base_account(cell)
             {
-                return self.fail(desk, BlockError::View(ViewError::State(error)));
+                self.fail(desk, BlockError::View(ViewError::State(error)));
+                return false;
             }
         }
         if let Err(error) = desk.ledger.book(transaction, ran.draft.gas_used, ran.macs) {
-            return self.tell(desk, index, Err(error));
+            self.tell(desk, index, Err(error));
+            return false;
         }
         self.block.gas_left.store(desk.ledger.gas_left(), Relaxed);
         writes.commit(index, memory, &mut desk.accounts, &mut desk.slots);
@@ -258,6 +267,7 @@ where
         desk.codes.extend(ran.codes);
         desk.ledger.file(ran.draft, None);
         self.tell(desk, index, Ok(()));
+        true
     }
 
     fn tell(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, verdict: Result<(), TransactionError>) {
@@ -291,6 +301,11 @@ where
             || reads.storages.iter().all(|(cell, seen)| view.has_storage_at(cell, index).is_ok_and(|now| now == *seen));
         accounts && slots() && storages()
     }
+}
+
+/// Where the attempt at a transaction lies: those that are under way at the same time lie in different places.
+const fn slot_of(index: Index) -> usize {
+    (index % AHEAD_MAX) as usize
 }
 
 /// Whether an account that was read would lead to the same if it were read now.

@@ -62,6 +62,26 @@ fn random_block__with_eight_workers__equals_sequential() {
     random_blocks(800..1200, 8);
 }
 
+/// Many schedules of few transactions: the dice choose at every read, publication and commit which worker goes on.
+#[test]
+fn random_block__on_any_chosen_schedule__equals_sequential() {
+    for seed in 0..2000u64 {
+        let world = World::random(10_000 + seed / 4);
+        let candidates: Vec<_> = world.candidates.iter().take(24).collect();
+        let environment = world.environment();
+        let (view, spec) = (&*world.snapshot, &world.spec);
+        let expected =
+            SequentialExecutor.run(view, spec, environment.clone(), &candidates, &InterpreterRunner).unwrap();
+        let workers = 2 + (seed % 3) as usize;
+        let runner = InterpreterRunner;
+        let got = ParallelExecutor::run_chosen(seed, workers, view, spec, environment, &candidates, &runner).unwrap();
+        let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
+        assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "{what}");
+        assert_eq!(got.receipts, expected.receipts, "{what}");
+        assert_eq!(got.changes, expected.changes, "{what}");
+    }
+}
+
 #[test]
 fn random_blocks__taken_together__include_skip_and_fail() {
     let (mut included, mut skipped, mut failed) = (0, 0, 0);

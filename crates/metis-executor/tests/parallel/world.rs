@@ -143,6 +143,22 @@ impl World {
     }
 }
 
+impl World {
+    /// What the transactions see of the block.
+    pub fn environment(&self) -> metis_state_transition::BlockEnvironment {
+        metis_state_transition::BlockEnvironment {
+            number: 1,
+            timestamp: self.attributes.timestamp,
+            beneficiary: self.attributes.beneficiary,
+            gas_limit: self.attributes.gas_limit,
+            base_fee_per_gas: 1_000_000,
+            excess_blob_gas: Some(0),
+            ancestors: self.attributes.ancestors.clone(),
+            ..Default::default()
+        }
+    }
+}
+
 fn transaction(
     dice: &mut Dice,
     fork: Fork,

@@ -20,7 +20,7 @@ use crate::{
 impl Node {
     #[staticmethod]
     #[allow(clippy::too_many_arguments)] // named ones, in Python
-    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None))]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None, workers=0))]
     fn open(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -32,6 +32,7 @@ impl Node {
         development: Option<&Bound<'_, PyAny>>,
         registry: Option<&CodeRegistry>,
         models: Option<&ModelSet>,
+        workers: usize,
     ) -> PyResult<Self> {
         let durability = match durability {
             "block" => Durability::EveryBlock,
@@ -50,6 +51,7 @@ impl Node {
             pool: pool_config(pool)?,
             development: development_rules(development)?,
             machine: virtual_machine(registry),
+            workers,
         };
         let opened = guard_free(py, || {
             let state = metis_db::MemoryStore::new(accounts.clone(), 0);

@@ -59,8 +59,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         &mut self,
         transaction: &RecoveredTransaction,
     ) -> Result<(TransactionOutcome, ChangeSet), TransactionFault<V::Error>> {
-        let (result, state) = self.run_checked(transaction)?;
-        Ok((outcome(result), ChangeSet::from_journal(state)))
+        let (result, mut state) = self.run_checked(transaction)?;
+        let effects = Effects::drain_journal(&mut state);
+        self.reuse(state);
+        Ok((outcome(result), effects.into()))
     }
 
     /// Runs one transaction for whoever will put it in its place among others: like [`Self::execute`], with fees owed
@@ -76,9 +78,10 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         self.balances.begin();
         let ran = self.run_checked(transaction);
         self.balances.is_on = false;
-        let (result, state) = ran?;
+        let (result, mut state) = ran?;
         let accesses = if keeps_accesses { accesses_of(&state) } else { Accesses::new() };
-        let mut effects = Effects { accesses, ..Effects::from_journal(state) };
+        let mut effects = Effects { accesses, ..Effects::drain_journal(&mut state) };
+        self.reuse(state);
         effects.fees = self.balances.fees;
         effects.balances = core::mem::take(&mut self.balances.seen);
         Ok((outcome(result), effects))
