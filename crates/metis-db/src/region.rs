@@ -34,9 +34,12 @@ const STEP_BYTES: usize = 2 << 20;
 /// is taken when it grows and is first written.
 #[derive(Debug)]
 pub struct HeapRegion {
+    /// At a multiple of the step, so that memory can come in huge pages.
     base: *mut u8,
     len_bytes: usize,
     reserved_bytes: usize,
+    /// The whole mapping.
+    mapped: (*mut u8, usize),
 }
 
 // SAFETY: the mapping belongs to this value alone; `&self` only reads it, `&mut self` writes it.
@@ -51,16 +54,22 @@ impl HeapRegion {
     /// [`StoreError::Memory`], when so much address space is not to be had.
     pub fn new(reserved_bytes: usize) -> Result<Self, StoreError> {
         let too_long = StoreError::Memory { len_bytes: reserved_bytes, kind: std::io::ErrorKind::OutOfMemory };
-        let reserved_bytes = reserved_bytes.max(1).checked_next_multiple_of(STEP_BYTES).ok_or(too_long)?;
+        let rounded = reserved_bytes.max(1).checked_next_multiple_of(STEP_BYTES);
+        let (reserved_bytes, mapped_bytes) =
+            rounded.and_then(|bytes| Some((bytes, bytes.checked_add(STEP_BYTES)?))).ok_or(too_long)?;
         let failed = |error: rustix::io::Errno| StoreError::Memory {
             len_bytes: reserved_bytes,
             kind: std::io::Error::from(error).kind(),
         };
         // SAFETY: the kernel chooses an address range that nothing else uses.
         let base =
-            unsafe { mmap_anonymous(core::ptr::null_mut(), reserved_bytes, ProtFlags::empty(), MapFlags::PRIVATE) }
+            unsafe { mmap_anonymous(core::ptr::null_mut(), mapped_bytes, ProtFlags::empty(), MapFlags::PRIVATE) }
                 .map_err(failed)?;
-        let region = Self { base: base.cast(), len_bytes: 0, reserved_bytes };
+        let mapped: *mut u8 = base.cast();
+        let before = mapped.addr().next_multiple_of(STEP_BYTES) - mapped.addr();
+        // SAFETY: less than a step, by which the mapping is longer than what is reserved.
+        let base = unsafe { mapped.add(before) };
+        let region = Self { base, len_bytes: 0, reserved_bytes, mapped: (mapped, mapped_bytes) };
         #[cfg(target_os = "linux")]
         {
             use rustix::mm::{Advice, madvise};
@@ -109,7 +118,7 @@ impl Region for HeapRegion {
 impl Drop for HeapRegion {
     fn drop(&mut self) {
         // SAFETY: the mapping is this region's own, of this size, and every borrow of it has ended.
-        let _ = unsafe { munmap(self.base.cast(), self.reserved_bytes) };
+        let _ = unsafe { munmap(self.mapped.0.cast(), self.mapped.1) };
     }
 }
 

@@ -6,14 +6,17 @@ use metis_state_transition::Account;
 
 use super::{
     node::{Branch, Node, Value, nibbles_of, rank},
-    path::{KEY_NIBBLE_COUNT, nibble},
+    path::KEY_NIBBLE_COUNT,
 };
 
 /// Blocks that the longest encoding takes: a branch with 16 hashes has 532 bytes.
 pub(super) const BLOCK_COUNT_MAX: usize = 4;
 
-/// Room for one encoding.
-pub(super) type Scratch = [Block; BLOCK_COUNT_MAX];
+/// Room for one encoding, and for a hash behind it: see [`encode_hashes`].
+pub(super) type Scratch = [Block; BLOCK_COUNT_MAX + 1];
+
+/// Room with nothing in it.
+pub(super) const EMPTY: Scratch = [[0; BLOCK_BYTES]; BLOCK_COUNT_MAX + 1];
 
 /// Writes encodings into room that is known to suffice.
 struct Writer<'a> {
@@ -48,8 +51,15 @@ impl Writer<'_> {
     fn header(&mut self, base: u8, payload: usize) {
         match payload {
             0..56 => self.byte(base + payload as u8),
-            56..256 => self.put(&[base + 56, payload as u8]),
-            _ => self.put(&[base + 57, (payload >> 8) as u8, payload as u8]),
+            56..256 => {
+                self.byte(base + 56);
+                self.byte(payload as u8);
+            }
+            _ => {
+                self.byte(base + 57);
+                self.byte((payload >> 8) as u8);
+                self.byte(payload as u8);
+            }
         }
     }
 
@@ -67,27 +77,19 @@ impl Writer<'_> {
         }
     }
 
-    /// Hex-prefix encoding of nibbles, as a string.
-    #[inline]
-    fn path(&mut self, is_leaf: bool, nibbles: impl ExactSizeIterator<Item = u8>) {
-        let count = nibbles.len();
-        let flag = if is_leaf { 0x20 } else { 0 };
+    /// Hex-prefix encoding of nibbles, as a string; both are packed, the count's first one high. Of
+    /// an odd count the first byte holds one nibble, low.
+    fn path(&mut self, is_leaf: bool, packed: &[u8], count: usize) {
         if count > 1 {
             self.header(0x80, count / 2 + 1);
         }
-        let is_odd = count % 2 == 1;
-        let mut byte = flag | if is_odd { 0x10 } else { 0 };
-        let mut is_low = is_odd;
-        if !is_odd {
+        let flag = if is_leaf { 0x20 } else { 0 };
+        if count % 2 == 1 {
+            self.byte(flag | 0x10 | packed[0] & 15);
+            self.put(&packed[1..]);
+        } else {
             self.byte(flag);
-        }
-        for nibble in nibbles {
-            if is_low {
-                self.byte(byte | nibble);
-            } else {
-                byte = nibble << 4;
-            }
-            is_low = !is_low;
+            self.put(packed);
         }
     }
 }
@@ -169,14 +171,15 @@ pub(super) fn encode(node: &Node<'_>, depth: usize, scratch: &mut Scratch) -> us
     match node {
         Node::Branch(branch) => encode_children(branch, &mut writer),
         Node::Extension(extension) => {
-            writer.path(false, extension.path.nibbles().iter().copied());
+            let (packed, len) = extension.path.packed();
+            writer.path(false, &packed[..len], extension.path.len());
             match extension.reference.encoding() {
                 Some(encoding) if extension.reference.is_embedded => writer.put(encoding),
                 _ => writer.hash(&extension.reference.bytes),
             }
         }
         Node::Leaf(leaf) => {
-            writer.path(true, (depth..KEY_NIBBLE_COUNT).map(|index| nibble(&leaf.key, index)));
+            writer.path(true, &leaf.key[depth / 2..], KEY_NIBBLE_COUNT - depth);
             let value_len = value_len(&leaf.value);
             if value_len > 1 {
                 writer.header(0x80, value_len);
@@ -188,17 +191,38 @@ pub(super) fn encode(node: &Node<'_>, depth: usize, scratch: &mut Scratch) -> us
 }
 
 fn encode_children(branch: &Branch<'_>, writer: &mut Writer<'_>) {
-    for nibble in 0..16 {
-        if branch.mask >> nibble & 1 == 0 {
-            writer.byte(0x80);
-        } else if branch.embedded >> nibble & 1 == 0 {
-            writer.hash(&branch.references[rank(branch.places, nibble)]);
-        } else if let Some(encoding) = branch.reference(nibble).encoding() {
-            writer.put(encoding);
+    if branch.embedded & branch.mask == 0 && branch.places == branch.mask && !branch.references.is_empty() {
+        writer.len = encode_hashes(branch.mask, branch.references, writer.bytes, writer.len);
+    } else {
+        for nibble in 0..16 {
+            if branch.mask >> nibble & 1 == 0 {
+                writer.byte(0x80);
+            } else if branch.embedded >> nibble & 1 == 0 {
+                writer.hash(&branch.references[rank(branch.places, nibble)]);
+            } else if let Some(encoding) = branch.reference(nibble).encoding() {
+                writer.put(encoding);
+            }
         }
     }
     // Keys are of one length, so no branch has a value.
     writer.byte(0x80);
+}
+
+/// Writes the children of a branch none of which is embedded; gives the new end.
+///
+/// A hash is written for every nibble, and what comes next is written over it where there is none:
+/// a processor cannot guess which nibbles have a child.
+fn encode_hashes(mask: u16, references: &[[u8; 32]], bytes: &mut [u8], start: usize) -> usize {
+    let (mut end, mut next) = (start, 0);
+    for nibble in 0..16 {
+        let is_there = usize::from(mask >> nibble & 1);
+        let place = &mut bytes[end..end + 33];
+        place[0] = 0x80 + 0x20 * is_there as u8;
+        place[1..].copy_from_slice(&references[next.min(references.len() - 1)]);
+        end += 1 + 32 * is_there;
+        next += is_there;
+    }
+    end
 }
 
 fn encode_value(value: &Value, writer: &mut Writer<'_>) {

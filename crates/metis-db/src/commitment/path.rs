@@ -44,6 +44,15 @@ impl Path {
         Self::from_iter(self.nibbles().iter().chain(rest.nibbles()).copied())
     }
 
+    /// Two nibbles a byte, and the bytes that takes; of an odd count the first byte holds one, low.
+    pub(super) fn packed(&self) -> ([u8; KEY_NIBBLE_COUNT / 2], usize) {
+        let mut packed = [0; KEY_NIBBLE_COUNT / 2];
+        for (index, nibble) in self.nibbles().iter().rev().enumerate() {
+            packed[(self.len().div_ceil(2)) - 1 - index / 2] |= nibble << (4 * (index % 2));
+        }
+        (packed, self.len().div_ceil(2))
+    }
+
     #[inline]
     pub(super) fn nibbles(&self) -> &[u8] {
         &self.nibbles[..self.len()]

@@ -2,11 +2,11 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
-use metis_keccak::{BLOCK_BYTES, Lanes};
+use metis_keccak::Lanes;
 use metis_state_transition::Account;
 
 use super::{
-    encode::{BLOCK_COUNT_MAX, encode, pad},
+    encode::{EMPTY, encode, pad},
     layout::{UNIT_BYTES, corrupt},
     node::{Leaf, Link, Node, Reference, Value, nibbles_of},
     path::{KEY_NIBBLE_COUNT, nibble},
@@ -78,7 +78,7 @@ impl<'a> View<'a> {
 
     fn prove_key(&self, key: &B256) -> Result<(Option<Leaf>, Vec<Bytes>), StoreError> {
         let mut proof = Vec::new();
-        let mut scratch = [[0; BLOCK_BYTES]; BLOCK_COUNT_MAX];
+        let mut scratch = EMPTY;
         let leaf = self.find(key, |node, depth| {
             let len = encode(node, depth, &mut scratch);
             proof.push(Bytes::copy_from_slice(&scratch.as_flattened()[..len]));
@@ -249,7 +249,7 @@ fn children(node: &Node<'_>, above: &Above) -> Result<Vec<Pending>, StoreError> 
 }
 
 fn check_hashes(reader: &Reader<'_>, siblings: &[Pending], lanes: Lanes) -> Result<(), StoreError> {
-    let mut blocks = vec![[[0; BLOCK_BYTES]; BLOCK_COUNT_MAX]; siblings.len()];
+    let mut blocks = vec![EMPTY; siblings.len()];
     let (mut messages, mut hashed) = (Vec::with_capacity(siblings.len()), Vec::with_capacity(siblings.len()));
     for (pending, scratch) in siblings.iter().zip(&mut blocks) {
         let len = encode(&reader.node(pending.link)?, pending.above.depth, scratch);

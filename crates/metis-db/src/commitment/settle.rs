@@ -5,7 +5,7 @@ use alloy_trie::EMPTY_ROOT_HASH;
 use metis_keccak::{BLOCK_BYTES, Block, LANE_COUNT_MAX};
 
 use super::{
-    encode::{BLOCK_COUNT_MAX, Scratch, encode, encoded_len, pad},
+    encode::{BLOCK_COUNT_MAX, EMPTY, Scratch, encode, encoded_len, pad},
     layer::{ExtensionRecord, Head, LeafRecord, Parent},
     node::{Extension, Leaf, Link, Node, RecordKind, Reference, Value, nibbles_of},
     path::Path,
@@ -28,7 +28,7 @@ impl Builder<'_> {
     /// Hashes all records; the outcomes are known afterwards.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
         let mut waiting = Waiting::default();
-        let mut scratch = [[[0; BLOCK_BYTES]; BLOCK_COUNT_MAX]; LANE_COUNT_MAX];
+        let mut scratch = [EMPTY; LANE_COUNT_MAX];
         for level in (0..self.levels.len()).rev() {
             let records = core::mem::take(&mut self.levels[level].records);
             for (kind, index) in records {

@@ -167,26 +167,31 @@ impl<'a> Builder<'a> {
     fn visit_branch(&mut self, item: Item, branch: &Branch<'a>, link: Link) {
         let depth = usize::from(item.depth);
         let mut added = 0_u16;
+        let mut runs = [(0_u8, 0_u32); 16];
+        let mut run_count = 0;
         let mut from = item.from;
         while from < item.to {
             let (nibble, to) = self.run(from, item.to, depth);
             if branch.mask >> nibble & 1 == 0 && (from..to).any(|index| self.batch.is_kept(index)) {
                 added |= 1 << nibble;
             }
+            // BOUND: the writes are sorted, so there is one run for a nibble.
+            runs[run_count] = (nibble, to);
+            run_count += 1;
             from = to;
         }
         let head = Head { old: link, parent: item.parent, depth: item.depth, is_dead: false };
         let record = self.copy_branch(item.base, head, branch, added);
         let mut from = item.from;
-        while from < item.to {
-            let (nibble, to) = self.run(from, item.to, depth);
-            let below = Item { from, to, depth: item.depth + 1, parent: Parent::Branch(record, nibble), ..item };
+        for (nibble, to) in &runs[..run_count] {
+            let parent = Parent::Branch(record, *nibble);
+            let below = Item { from, to: *to, depth: item.depth + 1, parent, ..item };
             if branch.mask >> nibble & 1 != 0 {
-                self.push(Item { start: Start::Node(branch.link(nibble)), ..below });
+                self.push(Item { start: Start::Node(branch.link(*nibble)), ..below });
             } else if added >> nibble & 1 != 0 {
                 self.build(below, None);
             }
-            from = to;
+            from = *to;
         }
     }
 
