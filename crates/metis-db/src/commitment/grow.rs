@@ -12,15 +12,15 @@ use super::{
 
 /// What a leaf is made of: a write, the leaf that was there, or both.
 #[derive(Clone, Copy)]
-struct Source {
+struct Source<'s> {
     key: B256,
     write: Option<u32>,
-    old: Option<(Link, Leaf)>,
+    old: Option<(Link, &'s Leaf)>,
 }
 
 impl Builder<'_> {
     /// Makes the part of a trie that holds what the writes leave, and a leaf that was there.
-    pub(super) fn build(&mut self, item: Item, old: Option<(Link, Leaf)>) {
+    pub(super) fn build(&mut self, item: Item, old: Option<(Link, &Leaf)>) {
         if item.to - item.from == 1 {
             // Most leaves: one write, to what is there or to nothing.
             let key = *self.key(item.from);
@@ -53,7 +53,7 @@ impl Builder<'_> {
         }
     }
 
-    fn build_from(&mut self, sources: &[Source], base: u8, depth: u8, parent: Parent) {
+    fn build_from(&mut self, sources: &[Source<'_>], base: u8, depth: u8, parent: Parent) {
         let (first, last) = (&sources[0], &sources[sources.len() - 1]);
         let mut head = Head { old: Link::NONE, parent, depth, is_dead: false };
         if sources.len() == 1 {
@@ -75,11 +75,11 @@ impl Builder<'_> {
         }
     }
 
-    fn add_leaf(&mut self, source: &Source, base: u8, head: Head) {
+    fn add_leaf(&mut self, source: &Source<'_>, base: u8, head: Head) {
         let record = self.part.leaves.len() as u32;
-        let old = source.old.map(|(_, leaf)| leaf.value);
+        let old = source.old.map(|(_, leaf)| &leaf.value);
         let value = match (source.write, old) {
-            (None, Some(value)) => value,
+            (None, Some(value)) => *value,
             (Some(write), _) if !self.batch.is_account(write) => Value::Slot(self.batch.value(write)),
             (Some(write), old) => self.written_account(write, old, base + head.depth + 1, record),
             (None, None) => return,
@@ -90,12 +90,12 @@ impl Builder<'_> {
     }
 
     /// What a write makes of an account, and the way to its storage.
-    fn written_account(&mut self, write: u32, old: Option<Value>, base: u8, record: u32) -> Value {
+    fn written_account(&mut self, write: u32, old: Option<&Value>, base: u8, record: u32) -> Value {
         let write = &self.batch.accounts[write as usize];
         let (mut storage, mut storage_root) = (Link::NONE, EMPTY_ROOT_HASH);
         match old {
-            Some(Value::Account { storage: cut, .. }) if write.storage_cleared => self.cut(cut),
-            Some(Value::Account { storage: old, storage_root: root, .. }) => (storage, storage_root) = (old, root),
+            Some(Value::Account { storage: cut, .. }) if write.storage_cleared => self.cut(*cut),
+            Some(Value::Account { storage: old, storage_root: root, .. }) => (storage, storage_root) = (*old, *root),
             _ => self.part.account_delta += 1,
         }
         if !write.slots.is_empty() {

@@ -208,20 +208,22 @@ pub(super) struct AccountWrite {
 
 impl Batch {
     pub(super) fn new(changes: &ChangeSet, lanes: Lanes) -> Self {
-        let slot_count = changes.accounts.values().map(|change| change.storage.len()).sum::<usize>();
+        // The map is walked once: its nodes are large and far from each other.
+        let entries: Vec<_> = changes.accounts.iter().collect();
+        let slot_count = entries.iter().map(|(_, change)| change.storage.len()).sum::<usize>();
         let mut slots = Vec::with_capacity(slot_count);
-        for change in changes.accounts.values() {
+        for (_, change) in entries.iter().filter(|(_, change)| !change.storage.is_empty()) {
             slots.extend(change.storage.keys().map(|slot| slot.to_be_bytes::<32>()));
         }
-        let messages = changes.accounts.keys().map(|address| address.as_slice());
+        let messages = entries.iter().map(|(address, _)| address.as_slice());
         let messages: Vec<&[u8]> = messages.chain(slots.iter().map(<[u8; 32]>::as_slice)).collect();
         let mut hashes = vec![[0; 32]; messages.len()];
         lanes.hash_each(&messages, &mut hashes);
 
-        let (address_hashes, slot_hashes) = hashes.split_at(changes.accounts.len());
-        let mut accounts = Vec::with_capacity(changes.accounts.len());
+        let (address_hashes, slot_hashes) = hashes.split_at(entries.len());
+        let mut accounts = Vec::with_capacity(entries.len());
         let mut slot_at = 0;
-        for (change, hash) in changes.accounts.values().zip(address_hashes) {
+        for ((_, change), hash) in entries.iter().zip(address_hashes) {
             // What does not exist has no storage, whatever was written to it before it ceased to.
             let slots = if change.account.is_some() { slot_at..slot_at + change.storage.len() } else { 0..0 };
             slot_at += change.storage.len();

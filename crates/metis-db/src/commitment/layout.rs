@@ -95,7 +95,7 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 pub(super) fn node_bytes(region: &[u8], id: u32) -> Result<&[u8], StoreError> {
     let offset = id as usize * UNIT_BYTES;
     let rest = region.get(offset..).filter(|rest| rest.len() >= UNIT_BYTES);
-    let rest = rest.ok_or(corrupt(offset, "a node outside the region"))?;
+    let rest = rest.ok_or_else(|| corrupt(offset, "a node outside the region"))?;
     let size = match rest[0] {
         TAG_BRANCH => branch_bytes(u16_at(rest, 2).count_ones() as usize),
         TAG_EXTENSION => EXTENSION_BYTES,
@@ -107,7 +107,7 @@ pub(super) fn node_bytes(region: &[u8], id: u32) -> Result<&[u8], StoreError> {
     if size == 0 || size > NODE_BYTES_MAX.next_multiple_of(UNIT_BYTES) {
         return Err(corrupt(offset, "a node of a size that none has"));
     }
-    rest.get(..size).ok_or(corrupt(offset, "a node that reaches out of the region"))
+    rest.get(..size).ok_or_else(|| corrupt(offset, "a node that reaches out of the region"))
 }
 
 const fn account_tail_bytes(flags: u8) -> usize {

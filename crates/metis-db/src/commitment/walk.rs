@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
                 Ok(())
             }
             Node::Extension(extension) => self.visit_extension(item, extension, link),
-            Node::Leaf(leaf) => self.visit_leaf(item, leaf, link),
+            Node::Leaf(leaf) => self.visit_leaf(item, &leaf, link),
         }
     }
 
@@ -278,7 +278,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn visit_leaf(&mut self, item: Item, leaf: Leaf, link: Link) -> Result<(), StoreError> {
+    fn visit_leaf(&mut self, item: Item, leaf: &Leaf, link: Link) -> Result<(), StoreError> {
         if item.from == item.to {
             return Ok(());
         }
