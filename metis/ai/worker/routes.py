@@ -18,7 +18,7 @@ from metis.ai.receipt import HEADERS, access_digest, encode_receipt, signer_of
 from metis.ai.receipt.batch import Batch, batch_path
 from metis.ai.worker.desk import Answer, Desk, Task
 from metis.ai.worker.forms import KIND_OF_PATH, completion_head, error_object
-from metis.types import Hash32, InvalidReceipt, MetisError, RequestRefused
+from metis.types import Hash32, InvalidReceipt, MetisError, RequestRefused, StorageError
 
 __all__ = ["application"]
 
@@ -258,6 +258,9 @@ def _guarded(handler: Handler) -> Handler:
 def _refusal(error: MetisError) -> tuple[int, dict[str, Any]]:
     if isinstance(error, RequestRefused):
         return error.status, error_object(error.status, error.reason, error.problem)
+    if isinstance(error, StorageError):
+        message = "the ledger cannot be written; whether this was charged is seen when the worker is up again"
+        return 503, error_object(503, error.slug, message)
     return 500, error_object(500, error.slug, "the worker could not do this; nothing was charged")
 
 

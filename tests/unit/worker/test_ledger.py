@@ -111,3 +111,22 @@ def test_ledger__one_task_charged_twice__is_refused(tmp_path: Path) -> None:
             ledger.close()
 
     asyncio.run(twice())
+
+
+def test_ledger__that_cannot_be_synced__takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed sync nobody knows what is on disk: going on would charge for what may be lost."""
+
+    def refuses(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def story() -> None:
+        ledger = Ledger(tmp_path, DOMAIN)
+        monkeypatch.setattr("metis.ai.worker.ledger.os.fdatasync", refuses)
+        with pytest.raises(StorageError, match="cannot be written"):
+            await ledger.finish(receipt_file().receipt)
+        monkeypatch.undo()
+        with pytest.raises(StorageError, match="cannot be written"):
+            ledger.accept(request_digest(DOMAIN, request(nonce=5)), request(nonce=5), 1)
+        ledger.close()
+
+    asyncio.run(story())
