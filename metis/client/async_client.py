@@ -178,10 +178,6 @@ class AsyncClient:
         """The batch that a task's receipt is in, and the path to its root; raises as above."""
         return await self._get(f"/v1/receipts/0x{task.hex()}/batch", await self._access(task, "read"))
 
-    async def task_of(self, request: Request) -> Hash32:
-        """The name of the task that a request authorises."""
-        return request_digest((await self.worker()).domain, request)
-
     async def _execute(
         self, path: str, body: dict[str, Any], max_cost_wei: int
     ) -> tuple[dict[str, Any], Hash32, Receipt]:

@@ -178,10 +178,6 @@ class Client:
         """The batch that a task's receipt is in, and the path to its root; raises as above."""
         return self._get(f"/v1/receipts/0x{task.hex()}/batch", self._access(task, "read"))
 
-    def task_of(self, request: Request) -> Hash32:
-        """The name of the task that a request authorises."""
-        return request_digest((self.worker()).domain, request)
-
     def _execute(self, path: str, body: dict[str, Any], max_cost_wei: int) -> tuple[dict[str, Any], Hash32, Receipt]:
         content = orjson.dumps(body)
         request, headers = self._signed(path, body["model"], content, max_cost_wei)

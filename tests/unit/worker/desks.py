@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import functools
@@ -68,8 +67,3 @@ async def asking(of: Desk, key: bytes = PAYER_KEY) -> AsyncIterator[AsyncClient]
             yield client
     finally:
         of.close()
-
-
-def run(coroutine: Any) -> Any:
-    """Run a test's coroutine."""
-    return asyncio.run(coroutine)
