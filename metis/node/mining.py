@@ -5,7 +5,8 @@ In: "transactions arrived". Out: blocks, in order, to one callback on the event 
 build at a time, on one thread or, where it is short, on the event loop; a sender who waits is told only
 after a build that began after its transaction was in the pool; with instant mining nothing executable
 stays in the pool, and no block is built in which nothing would be.
-Cost: transactions that arrive while a block is being built share the next one.
+Cost: transactions that arrive while a block is being built share the next one; while blocks are made durable, the
+next ones are executed.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ class Miner:
         self._quick_gas_max = quick_gas_max
         self._ask = ask
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metis-mining")
+        self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="metis-durable")
+        self._announced: asyncio.Future[None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._is_due = False
         self._is_running = False
@@ -120,8 +123,10 @@ class Miner:
         self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
-        self._thread.shutdown(wait=True)
+        # Whatever the builder does last is made durable after it.
+        for thread in (self._thread, self._disk_thread):
+            await asyncio.get_running_loop().run_in_executor(thread, lambda: None)
+            thread.shutdown(wait=True)
 
     def set_mode(self, mode: str, block_time_s: float | None = None) -> None:
         """Change how blocks come about, from now on."""
@@ -164,6 +169,9 @@ class Miner:
         # When it really ends: whoever waits for it may give up before.
         running.add_done_callback(self._work.discard)
         done: T = await asyncio.wrap_future(running)
+        if self._announced is not None and not self._announced.done():
+            # What was built before is told of before: the caller may have news, too.
+            await asyncio.shield(self._announced)
         return done
 
     @property
@@ -204,13 +212,34 @@ class Miner:
     def _end(self, done: asyncio.Future[Mined], waiters: list[asyncio.Future[None]]) -> None:
         self._is_running = False
         failure: BaseException | None = asyncio.CancelledError() if done.cancelled() else done.exception()
-        if failure is None:
-            mined = done.result()
-            self._on_mined(mined)
-            failure = mined.failure
-        _tell(waiters, failure)
+        if failure is not None:
+            _tell(waiters, failure)
+        elif self._syncs:
+            self._announce_when_durable(done.result(), waiters)
+        else:
+            self._announce(done.result(), waiters)
         if self._waiters:
             self._begin()
+
+    def _announce(self, mined: Mined, waiters: list[asyncio.Future[None]]) -> None:
+        self._on_mined(mined)
+        _tell(waiters, mined.failure)
+
+    def _announce_when_durable(self, mined: Mined, waiters: list[asyncio.Future[None]]) -> None:
+        """Tell of blocks once they are on the disk; meanwhile the builder's thread executes what comes next."""
+        loop = asyncio.get_running_loop()
+        self._announced = announced = loop.create_future()
+
+        def announce(synced: asyncio.Future[None]) -> None:
+            failure = None if synced.cancelled() else synced.exception()
+            if isinstance(failure, Exception):
+                log.error("making blocks durable failed", exc_info=failure)
+                mined.failure = mined.failure or failure
+            self._announce(mined, waiters)
+            announced.set_result(None)
+
+        # One thread, so that announcements keep the order of the blocks.
+        loop.run_in_executor(self._disk_thread, self._node.sync).add_done_callback(announce)
 
     def _is_quick(self) -> bool:
         """Whether what is executable is built before a thread would wake, and the thread has nothing to do."""
@@ -237,7 +266,6 @@ class Miner:
             # What is left when nothing can be included waits for a lower base fee.
             while self._node.pool_status()[0] and (head := self._build_one(allow_empty=False)) is not None:
                 mined.heads.append(head)
-            self._finish()
         except Exception as failure:
             log.exception("building a block failed")
             mined.failure = failure

@@ -40,6 +40,8 @@ class CountingNode:
         self.sync_count = 0
         self.failure: Exception | None = None
         self.gate: threading.Event | None = None
+        self.disk: threading.Event | None = None
+        self.disk_failure: Exception | None = None
 
     def pool_status(self) -> tuple[int, int]:
         return self.pending + self.stuck, 0
@@ -71,6 +73,10 @@ class CountingNode:
         return [bytes(32)] * block_count
 
     def sync(self) -> None:
+        if self.disk is not None:
+            assert self.disk.wait(20)
+        if self.disk_failure is not None:
+            raise self.disk_failure
         self.sync_count += 1
 
 
@@ -269,5 +275,60 @@ def test_interval__builds_without_being_asked__until_it_is_stopped(mode: str) ->
             await asyncio.sleep(0.001)
         await miner.stop()
         assert set(node.blocks) == {0}
+
+    asyncio.run(scenario())
+
+
+def test_instant__slow_disk__the_next_block_is_built_meanwhile_and_nobody_hears_early() -> None:
+    async def scenario() -> None:
+        node = CountingNode()
+        node.disk = threading.Event()
+        miner, runs = miner_of(node, "instant", syncs=True)
+        first = asyncio.create_task(send(node, miner))
+        while not node.blocks:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(send(node, miner))
+        while len(node.blocks) < 2:
+            await asyncio.sleep(0)
+        assert not first.done()
+        assert not second.done()
+        assert not runs
+        node.disk.set()
+        await asyncio.gather(first, second)
+        assert [head.number for run in runs for head in run.heads] == [1, 2]
+        await miner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_run__blocks_that_are_not_durable_yet__are_told_of_first() -> None:
+    async def scenario() -> None:
+        node = CountingNode()
+        node.disk = threading.Event()
+        miner, runs = miner_of(node, "instant", syncs=True)
+        sending = asyncio.create_task(send(node, miner))
+        while not node.blocks:
+            await asyncio.sleep(0)
+        importing = asyncio.create_task(miner.run(lambda: "imported"))
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+        assert not importing.done()
+        node.disk.set()
+        assert await importing == "imported"
+        assert len(runs) == 1
+        await sending
+        await miner.stop()
+
+    asyncio.run(scenario())
+
+
+def test_instant__a_disk_that_fails__is_told_to_the_sender() -> None:
+    async def scenario() -> None:
+        node = CountingNode()
+        node.disk_failure = OSError("no space left")
+        miner, _ = miner_of(node, "instant", syncs=True)
+        with pytest.raises(OSError, match="no space left"):
+            await send(node, miner)
+        await miner.stop()
 
     asyncio.run(scenario())
