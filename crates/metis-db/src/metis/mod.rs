@@ -18,9 +18,11 @@ mod pins;
 mod snapshot;
 mod state;
 mod store;
+mod verify;
 mod versions;
 mod wal;
 
 pub use config::{Durability, MetisConfig};
 pub use snapshot::MetisSnapshot;
 pub use store::MetisStore;
+pub use verify::{StoreReport, inspect, verify};

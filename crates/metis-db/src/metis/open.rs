@@ -23,7 +23,7 @@ use super::{
     snapshot::MetisSnapshot,
     state::FlatWriter,
     versions::{Before, Version},
-    wal::{Wal, io_error, scan, wal_generation, wal_name},
+    wal::{Scanned, Wal, io_error, scan, wal_generation, wal_name},
 };
 use crate::{
     GenesisAccount, StateSnapshot, StoreError,
@@ -163,28 +163,13 @@ impl MetisStore {
         mut config: MetisConfig,
     ) -> Result<Self, StoreError> {
         let codes = disk.open(CODES_FILE).map_err(io_error("open", CODES_FILE))?;
-        let (document, mut flat) = load(&*state, &*codes, &root)?;
-        let (name, mut log) = (wal_name(root.generation), Vec::new());
-        let wal_file = disk.open(&name).map_err(|error| match error.kind() {
-            // It is there before a root names its generation, and until the next one does.
-            ErrorKind::NotFound => corrupt_state(0, "a root slot is damaged: the log of what the other names is gone"),
-            _ => io_error("open", &name)(error),
-        })?;
-        let log_bytes = wal_file.size_bytes().map_err(io_error("read", &name))?;
-        log.resize(usize::try_from(log_bytes).unwrap_or(0), 0);
-        let read = wal_file.read_at(0, &mut log).map_err(io_error("read", &name))?;
-        log.truncate(read);
-        let scanned = scan(&log, root.generation, root.salt)?;
+        let log = read_log(&*disk, &root)?;
+        let (document, flat) = load(&*state, &*codes, &root)?;
         (config.seed, config.segment_log2) = (document.seed, document.segment_log2);
         let free = FreePages::all_but(&used_pages(&document, &root), root.page_count);
         let (accounts, slots) = (document.accounts.pages.clone(), document.slots.pages.clone());
-        let history = restore_history(&mut flat, document)?;
-        let store = Self::from_parts(history, flat, None, config);
-        for payload in &scanned.payloads {
-            let problem = "a record makes no sense";
-            let entry = Entry::decode(payload).ok_or(StoreError::Corrupt { part: "log", offset: 0, problem })?;
-            store.replay(&entry)?;
-        }
+        let scanned = scan(&log, root.generation, root.salt)?;
+        let store = Self::restore(document, flat, &scanned, config)?;
         let wal = Wal::resume(&*disk, root.generation, root.salt, &log, &scanned)?;
         for name in disk.list().map_err(io_error("list", "."))? {
             if wal_generation(&name).is_some_and(|generation| generation != root.generation) {
@@ -193,6 +178,23 @@ impl MetisStore {
         }
         let durable = Durable { disk, state, codes, root, accounts, slots, free, wal, failed: None, _lock: lock };
         store.writer.lock().durable = Some(durable);
+        Ok(store)
+    }
+
+    /// The state of a generation with what was logged since, on no disk.
+    pub(super) fn restore(
+        document: Document,
+        mut flat: FlatWriter,
+        scanned: &Scanned<'_>,
+        config: MetisConfig,
+    ) -> Result<Self, StoreError> {
+        let history = restore_history(&mut flat, document)?;
+        let store = Self::from_parts(history, flat, None, config);
+        for payload in &scanned.payloads {
+            let problem = "a record makes no sense";
+            let entry = Entry::decode(payload).ok_or(StoreError::Corrupt { part: "log", offset: 0, problem })?;
+            store.replay(&entry)?;
+        }
         Ok(store)
     }
 
@@ -233,6 +235,21 @@ impl MetisStore {
     pub fn log_bytes(&self) -> u64 {
         self.writer.lock().durable.as_ref().map_or(0, |durable| durable.wal.len_bytes())
     }
+}
+
+/// The bytes of a generation's log.
+pub(super) fn read_log(disk: &dyn Disk, root: &Root) -> Result<Vec<u8>, StoreError> {
+    let name = wal_name(root.generation);
+    let file = disk.open_to_read(&name).map_err(|error| match error.kind() {
+        // It is there before a root names its generation, and until the next one does.
+        ErrorKind::NotFound => corrupt_state(0, "a root slot is damaged: the log of what the other names is gone"),
+        _ => io_error("open", &name)(error),
+    })?;
+    let size_bytes = file.size_bytes().map_err(io_error("read", &name))?;
+    let mut log = vec![0; usize::try_from(size_bytes).unwrap_or(0)];
+    let read = file.read_at(0, &mut log).map_err(io_error("read", &name))?;
+    log.truncate(read);
+    Ok(log)
 }
 
 fn document_of(history: &History, flat: &FlatWriter, config: &MetisConfig) -> Document {

@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use metis_db::{CommittedBlock, GenesisAccount, MetisConfig, MetisStore, StateStore, StoreError};
+use metis_db::{CommittedBlock, GenesisAccount, MetisConfig, MetisStore, StateStore, StoreError, verify};
 use metis_disk::{Fault, SimulatedDisk};
 use metis_state_transition::{Account, AccountChange, ChangeSet, StateCommitment, StateView};
 use proptest::prelude::*;
@@ -116,6 +116,42 @@ proptest! {
             Ok(store) => prop_assert!(store.nonce() == 2 || (file.starts_with("wal") && store.nonce() <= 2)),
             Err(StoreError::Corrupt { .. } | StoreError::Version { .. }) => {}
             Err(error) => prop_assert!(false, "{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn verify__of_a_whole_store__finds_nothing_and_the_newest_block() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk).unwrap();
+    commit(&store, 1).unwrap();
+    store.checkpoint().unwrap();
+    commit(&store, 2).unwrap();
+    assert!(matches!(verify(&disk), Err(StoreError::Locked { .. })));
+    drop(store);
+    let report = verify(&disk).unwrap();
+    assert_eq!(report.damage, Vec::<String>::new());
+    assert_eq!((report.checkpoint.number, report.newest.unwrap().number, report.log_record_count), (1, 2, 1));
+}
+
+proptest! {
+    #[test]
+    fn verify__of_a_store_that_does_not_open__says_where(at in 0usize..1 << 20, flip in 1u8..) {
+        let disk = SimulatedDisk::new();
+        let store = open(&disk).unwrap();
+        commit(&store, 1).unwrap();
+        drop(store);
+        disk.tamper("state", |bytes| {
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+        });
+        let verified = verify(&disk);
+        match open(&disk) {
+            Ok(_) => prop_assert!(verified.unwrap().damage.is_empty()),
+            Err(error) => match verified {
+                Ok(report) => prop_assert!(report.damage[0].contains("state file is corrupt at byte"), "{:?}", report.damage),
+                Err(other) => prop_assert_eq!(error, other),
+            },
         }
     }
 }
