@@ -32,6 +32,7 @@ class _RootGroup(LazyGroup):
         "account": ("metis.cli.account:app", "Make, keep and use keys in encrypted files."),
         "ai": ("metis.cli.ai:app", "Quantise, run and inspect models: the same bits on every machine."),
         "bench": ("metis.cli.bench:app", "Measure this machine, beside a rival in the same run."),
+        "db": ("metis.cli.db:app", "Look at MetisDB's files, check them, and torture them."),
         "demo": (
             "metis.cli.demo.command:demo",
             "Show all of Hyperion in one run: models, contracts, users, a crash, a verifier.",

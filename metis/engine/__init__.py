@@ -19,6 +19,7 @@ Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
     execution.py     running transactions and code without sealing a block
     inference.py     models that run
     blocks.py        building, importing and reading blocks
+    database.py      MetisDB's files: looking at them, and torturing them
     workloads.py     generated blocks, for measuring and fuzzing executors
 """
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         import_block,
     )
     from metis.engine.compiled import CodeRegistry, compiled_code_abi, machine_target, opcode_table
+    from metis.engine.database import check_database, inspect_database, torture_database, write_database
     from metis.engine.execution import (
         BatchOutcome,
         bench_transaction,
@@ -109,6 +111,7 @@ __all__ = [
     "bench_transaction",
     "build_block",
     "build_info",
+    "check_database",
     "compare_tiers",
     "compiled_code_abi",
     "decode_block",
@@ -124,6 +127,7 @@ __all__ = [
     "genesis_block",
     "import_block",
     "inference_kernels",
+    "inspect_database",
     "keccak256",
     "machine_target",
     "opcode_table",
@@ -134,9 +138,11 @@ __all__ = [
     "sign_hash",
     "sign_transaction",
     "tensor_commitments",
+    "torture_database",
     "trace_root",
     "unsigned_transaction",
     "verify_proof",
+    "write_database",
 ]
 
 __getattr__ = lazy_names(
@@ -153,6 +159,7 @@ __getattr__ = lazy_names(
             "import_block",
         ),
         "compiled": ("CodeRegistry", "compiled_code_abi", "machine_target", "opcode_table"),
+        "database": ("check_database", "inspect_database", "torture_database", "write_database"),
         "execution": (
             "BatchOutcome",
             "bench_transaction",

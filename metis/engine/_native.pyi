@@ -838,3 +838,21 @@ def fuzz_executor(seed: int, block_count: int, workers: Sequence[int]) -> list[t
 
     Blocks are those of ``seed``, ``seed + 1``, …; returns the seeds of blocks that differ, with the first difference.
     """
+
+def inspect_database(path: str, verify: bool) -> dict[str, Any]:
+    """
+    [GIL free] What lies in the store of a directory; with ``verify`` every byte that counts is checked.
+
+    generation, checkpoint and newest (number, hash, state_root; newest is None unless verified and whole),
+    oldest_block_number, state_bytes, used_bytes, codes_bytes, log_bytes, log_record_count, damage (a list of texts).
+    Raises StorageError where nothing can be told.
+    """
+
+def torture_database(seed: int, rounds: int) -> tuple[int, list[str]]:
+    """[GIL free] Cut the power at many instants of so many plans; disks opened afterwards, and what went wrong."""
+
+def write_database(path: str, seed: int, begun: int, step_count: int, acknowledge: Callable[[int], object]) -> None:
+    """[GIL free] Take the steps of a seed's plan from ``begun`` on; ``acknowledge`` is told how many after each."""
+
+def check_database(path: str, seed: int, acknowledged: int) -> int:
+    """[GIL free] Check the store that a killed writer left; steps it holds. Raises StorageError("torture")."""

@@ -10,6 +10,7 @@ mod block;
 mod build;
 mod code_registry;
 mod convert;
+mod database;
 mod errors;
 mod execution;
 mod genesis;
@@ -40,6 +41,7 @@ mod _native {
         block::Block,
         build::{build_info, inject_panic, keccak256, transaction_error_slugs},
         code_registry::{CodeRegistry, compiled_code_abi, machine_target, opcode_table},
+        database::{check_database, inspect_database, torture_database, write_database},
         execution::{build_block, execute_transaction, execute_transactions, import_block, run_code},
         inference::{InferenceModel, inference_kernels, prove_graph},
         models::ModelSet,

@@ -82,12 +82,7 @@ fn workload(kind: &str, count: usize, contracts_path: Option<PathBuf>) -> Result
 
 /// Random blocks from the seed on, sequentially and with so many workers; the seeds that differ, and how.
 #[pyfunction]
-pub fn fuzz_executor(
-    py: Python<'_>,
-    seed: u64,
-    block_count: u64,
-    workers: Vec<usize>,
-) -> PyResult<Vec<(u64, String)>> {
+pub fn fuzz_executor(py: Python<'_>, seed: u64, block_count: u64, workers: Vec<usize>) -> PyResult<Vec<(u64, String)>> {
     guard_free(py, || {
         let mut mismatches = Vec::new();
         for seed in (0..block_count).map(|number| seed.wrapping_add(number)) {

@@ -6,6 +6,7 @@
     asking.py    a small client for what has to be set up
     load.py      the load maker, a process of its own
     rpc.py       requests a second and tail latency of JSON-RPC methods
+    db.py        MetisDB beside LMDB and redb
     fanout.py    notifications to many subscribers
     node.py      taking transactions in and building blocks of them
     executor.py  whole blocks by plain revm, one after the other, and in parallel
@@ -30,6 +31,7 @@ __all__ = ["app"]
 class _BenchGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "rpc": ("metis.cli.bench.rpc:rpc", "Requests a second and latency of JSON-RPC methods, beside anvil."),
+        "db": ("metis.cli.bench.db:database", "MetisDB's reads and commits, beside LMDB and redb."),
         "executor": ("metis.cli.bench.executor:executor", "Blocks in parallel, beside one after the other and revm."),
         "inference": ("metis.cli.bench.inference:inference", "One run of a model, beside onnxruntime."),
         "prices": ("metis.cli.bench.prices:prices", "Operators of models: their time, beside their gas."),
