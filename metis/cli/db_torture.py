@@ -69,7 +69,7 @@ def torture(
 
 
 def _kill_writers(seed: int, rounds: int) -> tuple[int, list[str]]:
-    choices = random.Random(seed)
+    choices = random.Random(seed)  # noqa: S311 - the same instants again
     with tempfile.TemporaryDirectory(prefix="metis-torture-") as folder:
         step = 0
         for index in range(rounds):
@@ -83,7 +83,7 @@ def _kill_writers(seed: int, rounds: int) -> tuple[int, list[str]]:
 
 def _write_and_kill(folder: str, seed: int, begun: int, delay_s: float) -> int:
     command = [sys.executable, "-c", _WRITER, folder, str(seed), str(begun)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603 - ourselves
         # What cannot be read was not acknowledged.
         output: Iterable[str] = writer.stdout or ()
         lines = list(itertools.islice(output, 1))

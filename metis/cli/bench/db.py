@@ -57,7 +57,9 @@ def _text(figure: float | None) -> str:
 
 def _run(*command: str) -> str:
     try:
-        ended = subprocess.run(command, cwd=_CHECKOUT, capture_output=True, text=True, check=False)
+        ended = subprocess.run(  # noqa: S603 - cargo and what it built
+            command, cwd=_CHECKOUT, capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise BenchFailure(f"{command[0]} cannot be run: {error}") from error
     if ended.returncode:
