@@ -7,6 +7,6 @@ mod table;
 mod writer;
 
 pub(crate) use layout::{AccountLayout, AccountRecord, Layout, Seed, SlotLayout, VERSION_END};
-pub(crate) use pages::PAGE_BYTES;
+pub(crate) use pages::{DirtyPages, PAGE_BYTES, PagedBytes};
 pub(crate) use table::{SEGMENT_LOG2, Table};
 pub(crate) use writer::TableWriter;

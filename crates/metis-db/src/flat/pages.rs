@@ -5,6 +5,16 @@ pub(crate) const PAGE_BYTES: usize = 4_096;
 
 const _: () = assert!(PAGE_BYTES.is_multiple_of(super::writer::ENTRY_BYTES));
 
+/// Bytes that a checkpoint writes, those pages of them that differ.
+pub(crate) trait PagedBytes {
+    fn len_bytes(&self) -> usize;
+    fn dirty(&self) -> &DirtyPages;
+    /// A page as it is on a disk.
+    fn copy_page(&self, offset: usize, page: &mut [u8]);
+    /// A checkpoint has all of it.
+    fn clear_dirty(&mut self);
+}
+
 /// One bit per page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DirtyPages {

@@ -10,7 +10,7 @@ use std::sync::{
 
 use super::{
     layout::{ENTRY_WORDS, KEY_WORD, Layout, Seed, Stated},
-    pages::DirtyPages,
+    pages::{DirtyPages, PagedBytes},
     table::{DEPTH_MAX, KIND_ABSENT, KIND_EMPTY, KIND_PRESENT, SEGMENT_COUNT_MAX, Table},
 };
 use crate::StoreError;
@@ -37,7 +37,7 @@ pub(crate) struct TableWriter<L> {
     /// Segments that the directory no longer names.
     free: Vec<usize>,
     /// Pages of entries that differ from the last checkpoint.
-    pub(crate) dirty: DirtyPages,
+    dirty: DirtyPages,
 }
 
 impl<L: Layout> TableWriter<L> {
@@ -263,20 +263,6 @@ impl<L: Layout> TableWriter<L> {
         (directory, self.segments.len())
     }
 
-    /// Bytes that the entries of all segments take.
-    pub(crate) fn len_bytes(&self) -> usize {
-        self.segments.len() * self.capacity() * ENTRY_BYTES
-    }
-
-    /// A copy of a part of the entries, sequences set to zero: as they are on a disk.
-    pub(crate) fn copy_page(&self, offset: usize, page: &mut [u8]) {
-        let words = &self.table.entries.words()[offset / 8..(offset + page.len()) / 8];
-        for (index, (bytes, word)) in page.chunks_exact_mut(8).zip(words).enumerate() {
-            let word = if index % ENTRY_WORDS == 0 { 0 } else { word.load(Relaxed) };
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-    }
-
     /// A table as it was, from its directory and the pages of its entries.
     ///
     /// # Errors
@@ -354,5 +340,28 @@ impl<L: Layout> TableWriter<L> {
             self.segments[segment] = Segment { depth, used, absent };
         }
         Some(())
+    }
+}
+
+impl<L: Layout> PagedBytes for TableWriter<L> {
+    fn len_bytes(&self) -> usize {
+        self.segments.len() * self.capacity() * ENTRY_BYTES
+    }
+
+    fn dirty(&self) -> &DirtyPages {
+        &self.dirty
+    }
+
+    /// Sequences are zero on a disk.
+    fn copy_page(&self, offset: usize, page: &mut [u8]) {
+        let words = &self.table.entries.words()[offset / 8..(offset + page.len()) / 8];
+        for (index, (bytes, word)) in page.chunks_exact_mut(8).zip(words).enumerate() {
+            let word = if index % ENTRY_WORDS == 0 { 0 } else { word.load(Relaxed) };
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn clear_dirty(&mut self) {
+        self.dirty.clear();
     }
 }

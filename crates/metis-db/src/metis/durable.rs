@@ -15,10 +15,7 @@ use super::{
     pins::oldest_pinned,
     wal::{Wal, io_error, wal_name},
 };
-use crate::{
-    CommittedBlock, StoreError,
-    flat::{Layout, TableWriter},
-};
+use crate::{CommittedBlock, StoreError, flat::PagedBytes};
 
 /// Name of the file of pages.
 pub(super) const STATE_FILE: &str = "state";
@@ -78,6 +75,7 @@ pub(super) struct Durable {
     pub(super) root: Root,
     pub(super) accounts: Vec<PageRef>,
     pub(super) slots: Vec<PageRef>,
+    pub(super) tries: Vec<PageRef>,
     pub(super) free: FreePages,
     pub(super) wal: Wal,
     /// Why nothing can be kept any more: the disk may name either of two generations.
@@ -97,20 +95,19 @@ impl Durable {
     }
 
     /// Makes a generation of the state as it is. `document` lacks what only this knows: the pages.
-    pub(super) fn checkpoint<A: Layout, S: Layout>(
+    pub(super) fn checkpoint(
         &mut self,
         document: Document,
-        tables: (&mut TableWriter<A>, &mut TableWriter<S>),
+        [accounts, slots, tries]: [&mut dyn PagedBytes; 3],
         new_codes: &[u8],
     ) -> Result<(), StoreError> {
         self.require_working()?;
         let generation = self.root.generation;
         self.free.release_before(oldest_pinned(&*self.disk)?.min(generation));
         let before = self.free.clone();
-        match self.write_generation(document, (tables.0, tables.1), new_codes) {
+        match self.write_generation(document, [accounts, slots, tries], new_codes) {
             Ok(()) => {
-                tables.0.dirty.clear();
-                tables.1.dirty.clear();
+                [accounts, slots, tries].into_iter().for_each(PagedBytes::clear_dirty);
                 Ok(())
             }
             Err(error) => {
@@ -120,16 +117,17 @@ impl Durable {
         }
     }
 
-    fn write_generation<A: Layout, S: Layout>(
+    fn write_generation(
         &mut self,
         mut document: Document,
-        tables: (&TableWriter<A>, &TableWriter<S>),
+        [accounts, slots, tries]: [&dyn PagedBytes; 3],
         new_codes: &[u8],
     ) -> Result<(), StoreError> {
         let generation = self.root.generation + 1;
         let mut retired = Vec::new();
-        let accounts = self.write_pages(tables.0, self.accounts.clone(), &mut retired)?;
-        let slots = self.write_pages(tables.1, self.slots.clone(), &mut retired)?;
+        let accounts = self.write_pages(accounts, self.accounts.clone(), &mut retired)?;
+        let slots = self.write_pages(slots, self.slots.clone(), &mut retired)?;
+        document.tries = self.write_pages(tries, self.tries.clone(), &mut retired)?;
         document.accounts = TableMeta { pages: accounts, ..document.accounts };
         document.slots = TableMeta { pages: slots, ..document.slots };
         let bytes = document.encode();
@@ -162,24 +160,24 @@ impl Durable {
         self.free.retire(self.root.generation, retired);
         let old_wal = wal_name(self.root.generation);
         (self.root, self.wal) = (root, wal);
-        (self.accounts, self.slots) = (document.accounts.pages, document.slots.pages);
+        (self.accounts, self.slots, self.tries) = (document.accounts.pages, document.slots.pages, document.tries);
         // A log that stays is of no generation that is read, and removed with the next start.
         let _ = self.disk.remove(&old_wal);
         Ok(())
     }
 
     /// Writes what differs from the last generation; gives back where each page is then.
-    fn write_pages<L: Layout>(
+    fn write_pages(
         &mut self,
-        table: &TableWriter<L>,
+        source: &dyn PagedBytes,
         mut refs: Vec<PageRef>,
         retired: &mut Vec<u64>,
     ) -> Result<Vec<PageRef>, StoreError> {
-        refs.resize(table.len_bytes().div_ceil(PAGE_BYTES), PageRef::default());
+        refs.resize(source.len_bytes().div_ceil(PAGE_BYTES), PageRef::default());
         let mut batch = Batch::default();
         let mut page = vec![0; PAGE_BYTES];
-        for index in table.dirty.pages() {
-            table.copy_page(index * PAGE_BYTES, &mut page);
+        for index in source.dirty().pages() {
+            source.copy_page(index * PAGE_BYTES, &mut page);
             let old = std::mem::take(&mut refs[index]);
             if old.page != 0 {
                 retired.push(old.page);

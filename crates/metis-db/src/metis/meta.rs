@@ -120,6 +120,8 @@ pub(super) struct Document {
     pub(super) next_storage_id: u32,
     pub(super) accounts: TableMeta,
     pub(super) slots: TableMeta,
+    /// Where the pages of the tries are.
+    pub(super) tries: Vec<PageRef>,
     /// Storages that no account has, with the version that took each away.
     pub(super) dead_storages: Vec<(u32, u64)>,
     pub(super) block_hashes: Vec<(u64, B256)>,
@@ -137,12 +139,9 @@ impl Document {
             out.len(table.directory.len());
             table.directory.iter().for_each(|segment| out.u32(*segment));
             out.u32(table.segment_count);
-            out.len(table.pages.len());
-            for page in &table.pages {
-                out.u64(page.page);
-                out.u64(page.checksum);
-            }
+            encode_pages(&mut out, &table.pages);
         }
+        encode_pages(&mut out, &self.tries);
         out.len(self.dead_storages.len());
         for (storage_id, version) in &self.dead_storages {
             out.u32(*storage_id);
@@ -173,6 +172,7 @@ impl Document {
         }
         let accounts = decode_table(&mut input)?;
         let slots = decode_table(&mut input)?;
+        let tries = decode_pages(&mut input)?;
         let mut dead_storages = Vec::new();
         for _ in 0..input.len(12)? {
             dead_storages.push((input.u32()?, input.u64()?));
@@ -188,7 +188,7 @@ impl Document {
         }
         let is_whole = input.0.is_empty() && !states.is_empty();
         let document =
-            Self { seed, segment_log2, next_storage_id, accounts, slots, dead_storages, block_hashes, states };
+            Self { seed, segment_log2, next_storage_id, accounts, slots, tries, dead_storages, block_hashes, states };
         is_whole.then_some(document)
     }
 }
@@ -199,8 +199,22 @@ fn decode_table(input: &mut In<'_>) -> Option<TableMeta> {
         table.directory.push(input.u32()?);
     }
     table.segment_count = input.u32()?;
-    for _ in 0..input.len(16)? {
-        table.pages.push(PageRef { page: input.u64()?, checksum: input.u64()? });
-    }
+    table.pages = decode_pages(input)?;
     Some(table)
+}
+
+fn encode_pages(out: &mut Out, pages: &[PageRef]) {
+    out.len(pages.len());
+    for page in pages {
+        out.u64(page.page);
+        out.u64(page.checksum);
+    }
+}
+
+fn decode_pages(input: &mut In<'_>) -> Option<Vec<PageRef>> {
+    let mut pages = Vec::new();
+    for _ in 0..input.len(16)? {
+        pages.push(PageRef { page: input.u64()?, checksum: input.u64()? });
+    }
+    Some(pages)
 }

@@ -6,7 +6,6 @@
 
 mod codes;
 mod codes_file;
-mod commitment;
 mod config;
 mod durable;
 mod encoding;
@@ -18,6 +17,7 @@ mod pins;
 mod snapshot;
 mod state;
 mod store;
+mod trunk;
 mod verify;
 mod versions;
 mod wal;

@@ -6,14 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::{Address, U256, map::HashMap};
+use alloy_primitives::Address;
 use metis_disk::{Disk, DiskFile, LockError};
-use metis_state_transition::{AccountChange, ChangeSet, Code};
+use metis_state_transition::Code;
 
 use super::{
     MetisStore,
     codes_file::{decode_codes, encode_codes},
-    commitment::Commitment,
     config::MetisConfig,
     durable::{CODES_FILE, Durable, Entry, STATE_FILE},
     encoding::checksum,
@@ -22,6 +21,7 @@ use super::{
     pages::{FIRST_PAGE, FreePages, PageRef, page_count},
     snapshot::MetisSnapshot,
     state::FlatWriter,
+    trunk::Trunk,
     versions::{Before, Version},
     wal::{Scanned, Wal, io_error, scan, wal_generation, wal_name},
 };
@@ -73,6 +73,16 @@ pub(super) fn read_page<'a>(bytes: &'a [u8], page: &PageRef, salt: u64) -> Resul
     Ok(found)
 }
 
+/// Pages that are not zeros, with where in their bytes they belong.
+fn present_pages<'a>(
+    bytes: &'a [u8],
+    pages: &[PageRef],
+    salt: u64,
+) -> impl Iterator<Item = Result<(usize, &'a [u8]), StoreError>> {
+    let present = pages.iter().enumerate().filter(|(_, page)| page.page != 0);
+    present.map(move |(index, page)| Ok((index * PAGE_BYTES, read_page(bytes, page, salt)?)))
+}
+
 fn read_table<L: Layout>(
     bytes: &[u8],
     meta: &TableMeta,
@@ -80,8 +90,7 @@ fn read_table<L: Layout>(
     seed: Seed,
     salt: u64,
 ) -> Result<TableWriter<L>, StoreError> {
-    let present = meta.pages.iter().enumerate().filter(|(_, page)| page.page != 0);
-    let pages = present.map(|(index, page)| Ok((index * PAGE_BYTES, read_page(bytes, page, salt)?)));
+    let pages = present_pages(bytes, &meta.pages, salt);
     TableWriter::restore(seed, document.segment_log2, &meta.directory, meta.segment_count as usize, pages)
 }
 
@@ -143,6 +152,7 @@ impl MetisStore {
             root,
             accounts: Vec::new(),
             slots: Vec::new(),
+            tries: Vec::new(),
             free: FreePages::all_but(&BTreeSet::new(), FIRST_PAGE),
             wal,
             failed: None,
@@ -168,6 +178,7 @@ impl MetisStore {
         (config.seed, config.segment_log2) = (document.seed, document.segment_log2);
         let free = FreePages::all_but(&used_pages(&document, &root), root.page_count);
         let (accounts, slots) = (document.accounts.pages.clone(), document.slots.pages.clone());
+        let tries = document.tries.clone();
         let scanned = scan(&log, root.generation, root.salt)?;
         let store = Self::restore(document, flat, &scanned, config)?;
         let wal = Wal::resume(&*disk, root.generation, root.salt, &log, &scanned)?;
@@ -176,7 +187,8 @@ impl MetisStore {
                 disk.remove(&name).map_err(io_error("remove", &name))?;
             }
         }
-        let durable = Durable { disk, state, codes, root, accounts, slots, free, wal, failed: None, _lock: lock };
+        let durable =
+            Durable { disk, state, codes, root, accounts, slots, tries, free, wal, failed: None, _lock: lock };
         store.writer.lock().durable = Some(durable);
         Ok(store)
     }
@@ -226,7 +238,10 @@ impl MetisStore {
         };
         let fresh = flat.shared.codes.fresh();
         let new_codes = encode_codes(&fresh);
-        durable.checkpoint(document, (&mut flat.accounts, &mut flat.slots), &new_codes)?;
+        let shared = Arc::clone(&flat.shared);
+        // Who hashes waits as long as what changed is written.
+        let mut trunk = shared.trunk.write();
+        durable.checkpoint(document, [&mut flat.accounts, &mut flat.slots, trunk.tries.region_mut()], &new_codes)?;
         flat.shared.codes.kept(fresh.len());
         Ok(())
     }
@@ -274,15 +289,20 @@ fn document_of(history: &History, flat: &FlatWriter, config: &MetisConfig) -> Do
         next_storage_id: flat.next_storage_id,
         accounts: table(flat.accounts.shape()),
         slots: table(flat.slots.shape()),
+        tries: Vec::new(),
         dead_storages,
         block_hashes: history.block_hashes.iter().map(|(number, hash)| (*number, *hash)).collect(),
         states,
     }
 }
 
+/// Where all pages of a generation are.
+pub(super) fn all_pages(document: &Document) -> impl Iterator<Item = &PageRef> {
+    document.accounts.pages.iter().chain(&document.slots.pages).chain(&document.tries)
+}
+
 pub(super) fn used_pages(document: &Document, root: &Root) -> BTreeSet<u64> {
-    let tables = document.accounts.pages.iter().chain(&document.slots.pages);
-    let mut used: BTreeSet<u64> = tables.map(|page| page.page).filter(|page| *page != 0).collect();
+    let mut used: BTreeSet<u64> = all_pages(document).map(|page| page.page).filter(|page| *page != 0).collect();
     used.extend(root.document_page..root.document_page + page_count(root.document_bytes as usize));
     used
 }
@@ -300,7 +320,9 @@ pub(super) fn load(
     let slots = read_table(&bytes, &document.slots, &document, slot_seed, root.salt)?;
     // UNWRAP: a document that decodes has a state.
     let newest = document.states.last().unwrap();
-    let mut flat = FlatWriter::from_tables(accounts, slots, newest.version);
+    let mut flat = FlatWriter::from_tables(accounts, slots, newest.version, |version| {
+        Trunk::restore(version, document.tries.len() * PAGE_BYTES, present_pages(&bytes, &document.tries, root.salt))
+    })?;
     flat.next_storage_id = document.next_storage_id;
     flat.dead_storages = document.dead_storages.iter().copied().collect();
     let mut code_bytes = vec![0; usize::try_from(root.codes_bytes).unwrap_or(0)];
@@ -311,9 +333,9 @@ pub(super) fn load(
     Ok((document, flat))
 }
 
-/// The kept states, linked to each other; the newest one's tries are made from the flat state.
+/// The kept states, linked to each other.
 fn restore_history(flat: &mut FlatWriter, document: Document) -> Result<History, StoreError> {
-    let commitment = commit_all(flat);
+    let got = flat.shared.trunk.read().tries.root();
     let count = document.states.len();
     let mut versions: Vec<Arc<Version>> = Vec::with_capacity(count);
     let mut numbered = Vec::with_capacity(count);
@@ -330,36 +352,14 @@ fn restore_history(flat: &mut FlatWriter, document: Document) -> Result<History,
     }
     // The writer goes on from the newest of them.
     flat.newest.clone_from(versions.last().unwrap_or(&flat.newest.clone()));
+    flat.shared.trunk.write().version.clone_from(&flat.newest);
     let mut states = VecDeque::with_capacity(count);
     for ((identity, block), version) in numbered.into_iter().zip(versions).rev() {
-        let snapshot = match states.front() {
-            None => {
-                if commitment.root() != block.state_root {
-                    return Err(StoreError::RootMismatch { expected: block.state_root, got: commitment.root() });
-                }
-                MetisSnapshot::new(block, &flat.shared, version, identity, commitment.clone())
-            }
-            Some(later) => MetisSnapshot::before(block, version, identity, later),
-        };
+        if states.is_empty() && got != block.state_root {
+            return Err(StoreError::RootMismatch { expected: block.state_root, got });
+        }
+        let snapshot = MetisSnapshot::new(block, &flat.shared, version, identity);
         states.push_front(Arc::new(snapshot));
     }
     Ok(History { states, block_hashes: document.block_hashes.into_iter().collect() })
-}
-
-/// The tries over the whole of a flat state.
-fn commit_all(flat: &FlatWriter) -> Commitment {
-    let mut changes = ChangeSet::default();
-    let mut owners: HashMap<u32, Address> = HashMap::default();
-    flat.accounts.each(|address, record| {
-        owners.insert(record.storage_id, address);
-        let change = AccountChange { account: Some(record.account), ..AccountChange::default() };
-        changes.accounts.insert(address, change);
-    });
-    flat.slots.each(|(storage_id, slot): (u32, U256), value| {
-        let owner = owners.get(&storage_id).filter(|_| storage_id != 0);
-        if let Some(change) = owner.and_then(|owner| changes.accounts.get_mut(owner)) {
-            change.storage.insert(slot, value);
-        }
-    });
-    Commitment::default().after(&changes)
 }

@@ -1,16 +1,13 @@
 //! The state after one block, as readers hold it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use metis_state_transition::{Account, AccountChange, ChangeSet, Code, StateCommitment, StateView};
 use parking_lot::Mutex;
 
-use super::{commitment::Commitment, state::Shared, versions::Version};
-use crate::{AccountProof, CommittedBlock, StateKey, StateSnapshot, StorageProof, StoreError, flat::AccountRecord};
+use super::{state::Shared, trunk::Trunk, versions::Version};
+use crate::{AccountProof, CommittedBlock, StateKey, StateSnapshot, StoreError, TrieOverlay, flat::AccountRecord};
 
 /// How many keys a batch asks memory for before it reads the first: as many misses as a core has
 /// under way at once.
@@ -24,38 +21,19 @@ pub struct MetisSnapshot {
     version: Arc<Version>,
     /// Which state of the store's history it is; stays when what came after it is undone.
     identity: u64,
-    commitment: OnceLock<Commitment>,
-    /// The state after this one in a history that was read from a disk: where the commitment of
-    /// this one is made from, when it is asked for.
-    later: Option<Arc<MetisSnapshot>>,
     // What was hashed last, so that committing it need not do so again. A root stands for its state,
     // so the wrong one can never be picked up.
-    prepared: Mutex<Option<Commitment>>,
+    prepared: Mutex<Option<TrieOverlay>>,
 }
 
 impl MetisSnapshot {
-    pub(super) fn new(
-        block: CommittedBlock,
-        shared: &Arc<Shared>,
-        version: Arc<Version>,
-        identity: u64,
-        commitment: Commitment,
-    ) -> Self {
-        let commitment = OnceLock::from(commitment);
-        let shared = Arc::clone(shared);
-        Self { block, shared, version, identity, commitment, later: None, prepared: Mutex::new(None) }
-    }
-
-    /// One whose commitment is made from that of the state after it, when it is asked for.
-    pub(super) fn before(block: CommittedBlock, version: Arc<Version>, identity: u64, later: &Arc<Self>) -> Self {
-        let shared = Arc::clone(&later.shared);
-        let (commitment, later) = (OnceLock::new(), Some(Arc::clone(later)));
-        Self { block, shared, version, identity, commitment, later, prepared: Mutex::new(None) }
+    pub(super) fn new(block: CommittedBlock, shared: &Arc<Shared>, version: Arc<Version>, identity: u64) -> Self {
+        Self { block, shared: Arc::clone(shared), version, identity, prepared: Mutex::new(None) }
     }
 
     /// The same state as another version.
     pub(super) fn moved_to(&self, version: Arc<Version>) -> Self {
-        Self::new(self.block, &self.shared, version, self.identity, self.commitment().clone())
+        Self::new(self.block, &self.shared, version, self.identity)
     }
 
     pub(super) const fn identity(&self) -> u64 {
@@ -66,17 +44,33 @@ impl MetisSnapshot {
         &self.version
     }
 
-    pub(super) fn commitment(&self) -> &Commitment {
-        self.commitment.get_or_init(|| {
-            // UNWRAP: a snapshot is made with a commitment or with the state after it.
-            let later = self.later.as_ref().unwrap();
-            later.commitment().after(&later.changes_back_to(self))
+    /// Does something with the tries of this state: those of the newest one, and for an older state
+    /// what lies over them. Takes time with what changed since.
+    fn with_tries<T>(
+        &self,
+        act: impl FnOnce(&Trunk, Option<&TrieOverlay>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let trunk = self.shared.trunk.read();
+        if trunk.version.number() == self.version.number() {
+            return act(&trunk, None);
+        }
+        let back = trunk.after(None, &self.changes_back_from(&trunk.version))?;
+        act(&trunk, Some(&back))
+    }
+
+    /// The tries after changes whose root is known: those that were hashed last, or made again.
+    pub(super) fn tries_after(&self, root: B256, changes: &ChangeSet) -> Result<TrieOverlay, StoreError> {
+        let prepared = self.prepared.lock().take().filter(|prepared| prepared.root() == root);
+        self.with_tries(|trunk, below| {
+            // One that was made for another newest version is of no use any more.
+            let fresh = prepared.filter(|prepared| trunk.after(Some(prepared), &ChangeSet::default()).is_ok());
+            fresh.map_or_else(|| trunk.after(below, changes), Ok)
         })
     }
 
-    pub(super) fn commitment_after(&self, root: B256, changes: &ChangeSet) -> Commitment {
-        let prepared = self.prepared.lock().take().filter(|prepared| prepared.root() == root);
-        prepared.unwrap_or_else(|| self.commitment().after(changes))
+    /// What turns the newest tries into those of this state.
+    pub(super) fn tries_back(&self) -> Result<Option<TrieOverlay>, StoreError> {
+        self.with_tries(|_, back| Ok(back.cloned()))
     }
 
     pub(super) fn record(&self, address: &Address) -> Option<AccountRecord> {
@@ -84,8 +78,11 @@ impl MetisSnapshot {
     }
 
     /// Storage root of an account.
-    pub fn storage_root(&self, address: &Address) -> Option<B256> {
-        self.record(address).map(|_| self.commitment().storage_root(address))
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub fn storage_root(&self, address: &Address) -> Result<Option<B256>, StoreError> {
+        Ok(self.prove(*address, &[])?.account.map(|(_, storage_root)| storage_root))
     }
 
     /// Asks memory for what is read next, so that many reads wait at once. A hint; costs a few
@@ -133,13 +130,13 @@ impl MetisSnapshot {
         slots.iter().enumerate().map(read).collect()
     }
 
-    /// The changes that turn this state into an older one.
-    fn changes_back_to(&self, older: &Self) -> ChangeSet {
-        let differing = older.version.before(self.version.number());
+    /// The changes that turn a newer version's state into this one.
+    fn changes_back_from(&self, newer: &Version) -> ChangeSet {
+        let differing = self.version.before(newer.number());
         let mut changes = ChangeSet::default();
         let owners = differing.owners.values();
         for address in differing.accounts.keys().chain(owners) {
-            let (now, then) = (self.record(address), older.record(address));
+            let (now, then) = (self.shared.account(newer, address), self.record(address));
             let change = AccountChange {
                 account: then.map(|record| record.account),
                 storage_cleared: now.map(|record| record.storage_id) != then.map(|record| record.storage_id),
@@ -149,7 +146,7 @@ impl MetisSnapshot {
         }
         for ((storage_id, slot), value) in &differing.slots {
             let owner = differing.owners.get(storage_id);
-            let Some(address) = owner.filter(|owner| is_storage_of(older, owner, *storage_id)) else { continue };
+            let Some(address) = owner.filter(|owner| is_storage_of(self, owner, *storage_id)) else { continue };
             if let Some(change) = changes.accounts.get_mut(address) {
                 change.storage.insert(*slot, *value);
             }
@@ -159,12 +156,12 @@ impl MetisSnapshot {
             .accounts
             .iter()
             .filter(|(_, change)| change.storage_cleared)
-            .filter_map(|(address, _)| Some((*address, older.record(address)?.storage_id)))
+            .filter_map(|(address, _)| Some((*address, self.record(address)?.storage_id)))
             .filter(|(_, storage_id)| *storage_id != 0)
             .collect();
         for (address, storage_id) in lost {
             let slots = self.shared.slots.keys_where(|key| key.0 == storage_id);
-            let slots = slots.into_iter().map(|key| (key.1, self.shared.slot(&older.version, &key)));
+            let slots = slots.into_iter().map(|key| (key.1, self.shared.slot(&self.version, &key)));
             if let Some(change) = changes.accounts.get_mut(&address) {
                 change.storage.extend(slots);
             }
@@ -205,7 +202,7 @@ impl StateView for MetisSnapshot {
 
 impl StateCommitment for MetisSnapshot {
     fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, StoreError> {
-        let after = self.commitment().after(changes);
+        let after = self.with_tries(|trunk, below| trunk.after(below, changes))?;
         let root = after.root();
         *self.prepared.lock() = Some(after);
         Ok(root)
@@ -218,13 +215,9 @@ impl StateSnapshot for MetisSnapshot {
     }
 
     fn prove(&self, address: Address, slots: &[U256]) -> Result<AccountProof, StoreError> {
-        let commitment = self.commitment();
-        let account = self.account(&address)?.map(|account| (account, commitment.storage_root(&address)));
-        let storage = slots.iter().map(|slot| {
-            let value = self.storage(&address, slot)?;
-            Ok(StorageProof { slot: *slot, value, proof: commitment.prove_slot(&address, slot) })
-        });
-        let storage = storage.collect::<Result<_, StoreError>>()?;
-        Ok(AccountProof { address, account, proof: commitment.prove_account(&address), storage })
+        self.with_tries(|trunk, back| match back {
+            None => trunk.tries.prove(address, slots),
+            Some(back) => trunk.tries.prove_in(back, address, slots),
+        })
     }
 }

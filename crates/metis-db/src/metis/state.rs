@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, U256, map::HashMap};
 use metis_state_transition::ChangeSet;
+use parking_lot::RwLock;
 
 use super::{
     codes::Codes,
+    trunk::Trunk,
     versions::{Alive, Before, Version},
 };
 use crate::{
@@ -20,6 +22,7 @@ pub(super) struct Shared {
     pub(super) accounts: Arc<Table<AccountLayout>>,
     pub(super) slots: Arc<Table<SlotLayout>>,
     pub(super) codes: Codes,
+    pub(super) trunk: RwLock<Trunk>,
 }
 
 impl Shared {
@@ -69,7 +72,8 @@ impl FlatWriter {
     /// An empty state, of version 0.
     pub(super) fn new(seed: Seed, segment_log2: u32) -> Result<Self, StoreError> {
         let accounts = TableWriter::new(seed, segment_log2)?;
-        Ok(Self::from_tables(accounts, TableWriter::new(seed.of_slots(), segment_log2)?, 0))
+        let slots = TableWriter::new(seed.of_slots(), segment_log2)?;
+        Self::from_tables(accounts, slots, 0, Trunk::new)
     }
 
     /// A state as it was; the newest version is `number`.
@@ -77,22 +81,25 @@ impl FlatWriter {
         accounts: TableWriter<AccountLayout>,
         slots: TableWriter<SlotLayout>,
         number: u64,
-    ) -> Self {
+        trunk: impl FnOnce(&Arc<Version>) -> Result<Trunk, StoreError>,
+    ) -> Result<Self, StoreError> {
         let alive = Arc::new(Alive::default());
+        let newest = Version::new(number, Before::default(), &alive);
         let shared = Shared {
+            trunk: RwLock::new(trunk(&newest)?),
             accounts: Arc::clone(accounts.table()),
             slots: Arc::clone(slots.table()),
             codes: Codes::default(),
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
             accounts,
             slots,
             next_storage_id: 1,
             dead_storages: HashMap::default(),
-            newest: Version::new(number, Before::default(), &alive),
+            newest,
             alive,
-        }
+        })
     }
 
     /// What changes mean for the entries. Nothing is changed yet.

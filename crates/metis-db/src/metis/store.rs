@@ -7,14 +7,14 @@ use metis_state_transition::{Account, AccountChange, Ancestors, ChangeSet, Code}
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    commitment::Commitment,
     config::{Durability, MetisConfig},
     durable::{Durable, Entry},
     history::History,
     snapshot::MetisSnapshot,
     state::{FlatWriter, Writes},
+    versions::Version,
 };
-use crate::{CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError};
+use crate::{CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError, TrieOverlay};
 
 /// Accounts, storage and code of a chain: read in nanoseconds, kept on a disk if one is given.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl MetisStore {
         config: MetisConfig,
     ) -> Result<Self, StoreError> {
         let flat = FlatWriter::new(config.seed, config.segment_log2)?;
-        let none = Commitment::default();
-        let block = CommittedBlock { number: 0, hash: B256::ZERO, parent_hash: B256::ZERO, state_root: none.root() };
-        let first = MetisSnapshot::new(block, &flat.shared, Arc::clone(&flat.newest), 0, none);
+        let state_root = flat.shared.trunk.read().tries.root();
+        let block = CommittedBlock { number: 0, hash: B256::ZERO, parent_hash: B256::ZERO, state_root };
+        let first = MetisSnapshot::new(block, &flat.shared, Arc::clone(&flat.newest), 0);
         let history = History { states: [Arc::new(first)].into(), block_hashes: BTreeMap::new() };
         let store = Self::from_parts(history, flat, None, config);
         store.begin_with(alloc)?;
@@ -78,11 +78,11 @@ impl MetisStore {
             changes.accounts.insert(address, AccountChange { account: Some(account), storage_cleared: true, storage });
         }
         let first = self.latest();
-        let commitment = first.commitment().after(&changes);
-        let block = CommittedBlock { state_root: commitment.root(), ..first.block() };
+        let after = first.tries_after(B256::ZERO, &changes)?;
+        let block = CommittedBlock { state_root: after.root(), ..first.block() };
         let writer = &mut *self.writer.lock();
         let writes = writer.flat.plan(&changes)?;
-        let snapshot = writer.advance(block, &changes, writes, commitment);
+        let snapshot = writer.advance(block, &changes, writes, &after)?;
         let mut history = self.history.write();
         history.states.clear();
         history.states.push_back(snapshot);
@@ -105,12 +105,12 @@ impl MetisStore {
         writer: &mut Writer,
         block: CommittedBlock,
         changes: &ChangeSet,
-        commitment: Commitment,
+        after: &TrieOverlay,
         is_patch: bool,
     ) -> Result<(), StoreError> {
         let writes = writer.flat.plan(changes)?;
         writer.log(&Entry::State { is_patch, block, changes: Cow::Borrowed(changes) }, &self.config)?;
-        let snapshot = writer.advance(block, changes, writes, commitment);
+        let snapshot = writer.advance(block, changes, writes, after)?;
         let mut history = self.history.write();
         history.push(snapshot, self.config.kept_block_count);
         if !is_patch {
@@ -128,9 +128,11 @@ impl MetisStore {
         if undone == 0 {
             return Ok(());
         }
+        // Nothing differs where nothing came back: the tries are then as they were.
+        let back = kept.tries_back()?.map_or_else(|| kept.tries_after(B256::ZERO, &ChangeSet::default()), Ok)?;
         let writes = writer.flat.plan_return(kept.version())?;
         writer.log(&Entry::Undo { count: undone as u64 }, &self.config)?;
-        let version = writer.flat.apply(writes);
+        let version = writer.turn(writes, &back)?;
         self.history.write().truncate(count, kept.moved_to(version));
         Ok(())
     }
@@ -141,11 +143,11 @@ impl MetisStore {
         match entry {
             Entry::State { is_patch, block, changes } => {
                 let parent = self.latest();
-                let commitment = parent.commitment().after(changes);
-                if commitment.root() != block.state_root {
-                    return Err(StoreError::RootMismatch { expected: block.state_root, got: commitment.root() });
+                let after = parent.tries_after(block.state_root, changes)?;
+                if after.root() != block.state_root {
+                    return Err(StoreError::RootMismatch { expected: block.state_root, got: after.root() });
                 }
-                self.push(writer, *block, changes, commitment, *is_patch)
+                self.push(writer, *block, changes, &after, *is_patch)
             }
             Entry::Undo { count } => {
                 let kept = self.history.read().states.len().checked_sub(*count as usize).filter(|kept| *kept > 0);
@@ -170,13 +172,29 @@ impl Writer {
         block: CommittedBlock,
         changes: &ChangeSet,
         writes: Writes,
-        commitment: Commitment,
-    ) -> Arc<MetisSnapshot> {
+        after: &TrieOverlay,
+    ) -> Result<Arc<MetisSnapshot>, StoreError> {
         self.flat.shared.codes.add(&changes.codes);
-        let version = self.flat.apply(writes);
+        let version = self.turn(writes, after)?;
         let identity = self.next_identity;
         self.next_identity += 1;
-        Arc::new(MetisSnapshot::new(block, &self.flat.shared, version, identity, commitment))
+        Ok(Arc::new(MetisSnapshot::new(block, &self.flat.shared, version, identity)))
+    }
+
+    /// Makes writes the newest version, and `after` its tries.
+    fn turn(&mut self, writes: Writes, after: &TrieOverlay) -> Result<Arc<Version>, StoreError> {
+        let shared = Arc::clone(&self.flat.shared);
+        let mut trunk = shared.trunk.write();
+        if let Err(error) = trunk.tries.absorb(after) {
+            // The log may have it already: only a new start knows the state again.
+            if let Some(durable) = &mut self.durable {
+                durable.failed = Some(error.clone());
+            }
+            return Err(error);
+        }
+        let version = self.flat.apply(writes);
+        trunk.version = Arc::clone(&version);
+        Ok(version)
     }
 }
 
@@ -201,27 +219,27 @@ impl StateStore for MetisStore {
     }
 
     fn commit(&self, parent: &MetisSnapshot, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError> {
-        let commitment = parent.commitment_after(block.state_root, changes);
-        let got = commitment.root();
+        let writer = &mut *self.writer.lock();
+        let after = parent.tries_after(block.state_root, changes)?;
+        let got = after.root();
         if got != block.state_root {
             return Err(StoreError::RootMismatch { expected: block.state_root, got });
         }
-        let writer = &mut *self.writer.lock();
         {
             let history = self.history.read();
             history.require_newest(parent, block.number)?;
             history.require_higher(block.number)?;
         }
-        self.push(writer, block, changes, commitment, false)
+        self.push(writer, block, changes, &after, false)
     }
 
     fn patch(&self, parent: &MetisSnapshot, changes: &ChangeSet) -> Result<B256, StoreError> {
-        let commitment = parent.commitment().after(changes);
-        let state_root = commitment.root();
-        let block = CommittedBlock { state_root, ..parent.block() };
         let writer = &mut *self.writer.lock();
+        let after = parent.tries_after(B256::ZERO, changes)?;
+        let state_root = after.root();
+        let block = CommittedBlock { state_root, ..parent.block() };
         self.history.read().require_newest(parent, block.number)?;
-        self.push(writer, block, changes, commitment, true)?;
+        self.push(writer, block, changes, &after, true)?;
         Ok(state_root)
     }
 

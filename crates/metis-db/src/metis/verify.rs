@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use alloy_primitives::{B256, keccak256, map::HashMap};
+use alloy_trie::EMPTY_ROOT_HASH;
 use metis_disk::{Disk, DiskFile, DiskLock, LockError};
 use metis_state_transition::{ChangeSet, StateCommitment};
 
@@ -11,10 +13,11 @@ use super::{
     config::MetisConfig,
     durable::{CODES_FILE, STATE_FILE},
     meta::{Document, Root},
-    open::{load, newest_root, read_document, read_log, read_page, used_pages},
+    open::{all_pages, load, newest_root, read_document, read_log, read_page, used_pages},
+    state::FlatWriter,
     wal::{io_error, scan},
 };
-use crate::{CommittedBlock, StateSnapshot, StateStore, StoreError};
+use crate::{CommittedBlock, StateSnapshot, StateStore, StoreError, Trie, proof::account_leaf};
 
 /// What lies in a store's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +113,7 @@ pub fn verify(disk: &dyn Disk) -> Result<StoreReport, StoreError> {
     let mut report = report(&files)?;
     let (root, document) = (&files.root, &files.document);
     let bytes = files.state.map().map_err(io_error("map", STATE_FILE))?;
-    for page in document.accounts.pages.iter().chain(&document.slots.pages).filter(|page| page.page != 0) {
+    for page in all_pages(document).filter(|page| page.page != 0) {
         report.damage.extend(read_page(&bytes, page, root.salt).err().map(|error| error.to_string()));
     }
     let mut codes = vec![0; usize::try_from(root.codes_bytes).unwrap_or(0)];
@@ -127,6 +130,12 @@ pub fn verify(disk: &dyn Disk) -> Result<StoreReport, StoreError> {
 
 fn restored(files: &Files) -> Result<CommittedBlock, StoreError> {
     let (document, flat) = load(&*files.state, &*files.codes, &files.root)?;
+    flat.shared.trunk.read().tries.check()?;
+    // Both halves must say the same: the tries, and the index that readers look into.
+    let (expected, got) = (flat.shared.trunk.read().tries.root(), root_of(&flat));
+    if got != expected {
+        return Err(StoreError::RootMismatch { expected, got });
+    }
     let scanned = scan(&files.log, files.root.generation, files.root.salt)?;
     let config = MetisConfig { seed: document.seed, segment_log2: document.segment_log2, ..MetisConfig::new([0; 4]) };
     // How many states a store keeps is its own affair; here none that the log needs may be missing.
@@ -134,4 +143,19 @@ fn restored(files: &Files) -> Result<CommittedBlock, StoreError> {
     let newest = store.latest();
     let (expected, got) = (newest.block().state_root, newest.state_root_after(&ChangeSet::default())?);
     if got == expected { Ok(newest.block()) } else { Err(StoreError::RootMismatch { expected, got }) }
+}
+
+/// The root of what the index holds, by tries that are made from nothing.
+fn root_of(flat: &FlatWriter) -> B256 {
+    let mut storages: HashMap<u32, Trie> = HashMap::default();
+    flat.slots.each(|(storage_id, slot), value| {
+        let key = keccak256(slot.to_be_bytes::<32>());
+        storages.entry(storage_id).or_default().insert(key, alloy_rlp::encode(value));
+    });
+    let mut accounts = Trie::default();
+    flat.accounts.each(|address, record| {
+        let storage_root = storages.get(&record.storage_id).map_or(EMPTY_ROOT_HASH, Trie::root_hash);
+        accounts.insert(keccak256(address), account_leaf(&record.account, storage_root));
+    });
+    accounts.root_hash()
 }

@@ -1,0 +1,93 @@
+//! The tries of the newest version, in pages that checkpoints write.
+
+use std::{ops::Range, sync::Arc};
+
+use metis_state_transition::{ChangeSet, InOrder};
+
+use super::versions::Version;
+use crate::{
+    HeapRegion, Region, StoreError, TrieOverlay, Tries,
+    flat::{DirtyPages, PAGE_BYTES, PagedBytes},
+};
+
+/// Address space of the tries: what their ids reach.
+const RESERVED_BYTES: usize = 64 << 30;
+
+/// A region that knows which pages differ from the last checkpoint.
+#[derive(Debug)]
+pub(super) struct PagedRegion {
+    region: HeapRegion,
+    dirty: DirtyPages,
+}
+
+impl Region for PagedRegion {
+    fn bytes(&self) -> &[u8] {
+        self.region.bytes()
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        (range.start / PAGE_BYTES..range.end.div_ceil(PAGE_BYTES)).for_each(|page| self.dirty.mark(page * PAGE_BYTES));
+        self.region.bytes_mut(range)
+    }
+
+    fn grow(&mut self, len_min: usize) -> Result<(), StoreError> {
+        self.region.grow(len_min)
+    }
+}
+
+impl PagedBytes for PagedRegion {
+    fn len_bytes(&self) -> usize {
+        self.region.bytes().len()
+    }
+
+    fn dirty(&self) -> &DirtyPages {
+        &self.dirty
+    }
+
+    fn copy_page(&self, offset: usize, page: &mut [u8]) {
+        page.copy_from_slice(&self.region.bytes()[offset..offset + page.len()]);
+    }
+
+    fn clear_dirty(&mut self) {
+        self.dirty.clear();
+    }
+}
+
+/// The tries, and the version that they commit to.
+#[derive(Debug)]
+pub(super) struct Trunk {
+    pub(super) tries: Tries<PagedRegion>,
+    pub(super) version: Arc<Version>,
+}
+
+impl Trunk {
+    /// Empty tries.
+    pub(super) fn new(version: &Arc<Version>) -> Result<Self, StoreError> {
+        let region = PagedRegion { region: HeapRegion::new(RESERVED_BYTES)?, dirty: DirtyPages::default() };
+        Ok(Self { tries: Tries::create(region)?, version: Arc::clone(version) })
+    }
+
+    /// The tries as they were, from their pages.
+    pub(super) fn restore<'a>(
+        version: &Arc<Version>,
+        len_bytes: usize,
+        pages: impl Iterator<Item = Result<(usize, &'a [u8]), StoreError>>,
+    ) -> Result<Self, StoreError> {
+        let mut region = HeapRegion::new(RESERVED_BYTES)?;
+        region.grow(len_bytes)?;
+        for page in pages {
+            let (offset, bytes) = page?;
+            region.bytes_mut(offset..offset + bytes.len()).copy_from_slice(bytes);
+        }
+        let region = PagedRegion { region, dirty: DirtyPages::default() };
+        Ok(Self { tries: Tries::open(region)?, version: Arc::clone(version) })
+    }
+
+    /// The tries after changes to the version of an overlay, or to the newest.
+    pub(super) fn after(&self, below: Option<&TrieOverlay>, changes: &ChangeSet) -> Result<TrieOverlay, StoreError> {
+        match below {
+            None => self.tries.after(changes, &InOrder, 1),
+            Some(below) => self.tries.after_overlay(below, changes, &InOrder, 1),
+        }
+    }
+}
