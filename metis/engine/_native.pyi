@@ -27,6 +27,7 @@ __all__ = [
     "bench_transaction",
     "build_block",
     "build_info",
+    "check_database",
     "compare_tiers",
     "compiled_code_abi",
     "decode_transaction",
@@ -39,6 +40,7 @@ __all__ = [
     "import_block",
     "inference_kernels",
     "inject_panic",
+    "inspect_database",
     "keccak256",
     "machine_target",
     "opcode_table",
@@ -48,10 +50,12 @@ __all__ = [
     "sign_hash",
     "sign_transaction",
     "tensor_commitments",
+    "torture_database",
     "trace_root",
     "transaction_error_slugs",
     "unsigned_transaction",
     "verify_proof",
+    "write_database",
 ]
 
 def build_info() -> dict[str, str]:
