@@ -19,3 +19,11 @@ fn metis__on_files_written_and_opened_again__has_every_step() {
         assert_eq!(check_after_kill(path, 9, end).unwrap(), end);
     }
 }
+
+#[test]
+#[ignore = "takes minutes; run it when files or their order change"]
+fn metis__ten_thousand_disks_after_power_cuts__each_open_with_one_committed_state() {
+    let report = torture_images(11, 45);
+    assert_eq!(report.failures, Vec::<String>::new());
+    assert!(report.images >= 10_000, "{}", report.images);
+}
