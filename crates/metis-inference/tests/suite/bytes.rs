@@ -16,7 +16,7 @@ fn example() -> Vec<u8> {
 fn test_graph__of_the_document__is_proven() {
     let proven = prove(decode(&example()).unwrap(), &Limits::default()).unwrap();
 
-    assert_eq!((proven.cost.macs, proven.cost.moved_bytes, proven.cost.memory_bytes), (2, 8, 128));
+    assert_eq!((proven.cost.macs, proven.cost.moved_bytes, proven.cost.memory_bytes), (15_220, 8, 128));
     assert_eq!((proven.tensors[2].lo, proven.tensors[2].hi), (-800, 800));
 }
 
