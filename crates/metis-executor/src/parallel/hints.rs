@@ -1,16 +1,82 @@
 //! Which transactions probably depend on which, known or learned before they run.
 
-use alloy_primitives::{Address, map::AddressMap};
+use std::{
+    collections::hash_map::Entry,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{
+    Address,
+    map::{AddressMap, HashMap},
+};
 use metis_state_transition::RecoveredTransaction;
 
 use super::memory::Index;
 
 const NONE: Index = Index::MAX;
 
+/// Function selector and first argument: what calls of one kind about one thing have in common, such as transfers of a
+/// token to one account.
+const SUBJECT_SIZE_BYTES: usize = 4 + 32;
+const SELECTOR_SIZE_BYTES: usize = 4;
+
+/// Transactions of a kind that were under way when it was found to collide may still have to be run again.
+const PATIENCE: u32 = 64;
+
 /// Predictions. A wrong one costs time only.
 pub(super) struct Hints {
     /// The transaction before it of the same sender.
     by_sender: Vec<Index>,
+    by_subject: Kinds,
+    by_function: Kinds,
+}
+
+/// Transactions by what they call, and which kinds were found to get into each other's way.
+struct Kinds {
+    /// The first transaction of the same kind, which stands for the kind.
+    first: Vec<Index>,
+    /// The transaction before it of the same kind.
+    before: Vec<Index>,
+    /// How often one of the kind had to be run again, by the first of it.
+    repeats: Box<[AtomicU32]>,
+}
+
+impl Kinds {
+    fn of(transactions: &[&RecoveredTransaction], size_bytes: usize) -> Self {
+        let count = transactions.len();
+        let (mut first, mut before) = (vec![NONE; count], vec![NONE; count]);
+        let mut known: HashMap<(Address, &[u8]), (Index, Index)> = HashMap::default();
+        for (index, transaction) in transactions.iter().enumerate() {
+            let input: &[u8] = transaction.envelope.input();
+            let (Some(to), Some(kind)) = (transaction.envelope.to(), input.get(..size_bytes)) else { continue };
+            let index = index as Index;
+            match known.entry((to, kind)) {
+                Entry::Occupied(mut entry) => {
+                    let (beginning, last) = entry.get_mut();
+                    (first[index as usize], before[index as usize]) = (*beginning, *last);
+                    *last = index;
+                }
+                Entry::Vacant(entry) => {
+                    first[index as usize] = index;
+                    entry.insert((index, index));
+                }
+            }
+        }
+        Self { first, before, repeats: (0..count).map(|_| AtomicU32::new(0)).collect() }
+    }
+
+    /// A transaction of the kind had to be run again. Says whether others of the kind explain it: one is ahead of it, and
+    /// it did not go on long after they began to wait for each other.
+    fn learn(&self, index: Index) -> bool {
+        self.before[index as usize] != NONE
+            && self.repeats[self.first[index as usize] as usize].fetch_add(1, Relaxed) < PATIENCE
+    }
+
+    fn ahead_of(&self, index: Index) -> Option<Index> {
+        let before = self.before[index as usize];
+        (before != NONE && self.repeats[self.first[index as usize] as usize].load(Relaxed) > 0).then_some(before)
+    }
 }
 
 impl Hints {
@@ -18,15 +84,27 @@ impl Hints {
         let mut last: AddressMap<Index> = AddressMap::default();
         last.reserve(transactions.len());
         let before = |(index, transaction): (usize, &&RecoveredTransaction)| {
-            let sender: Address = transaction.sender;
-            last.insert(sender, index as Index).unwrap_or(NONE)
+            last.insert(transaction.sender, index as Index).unwrap_or(NONE)
         };
-        Self { by_sender: transactions.iter().enumerate().map(before).collect() }
+        Self {
+            by_sender: transactions.iter().enumerate().map(before).collect(),
+            by_subject: Kinds::of(transactions, SUBJECT_SIZE_BYTES),
+            by_function: Kinds::of(transactions, SELECTOR_SIZE_BYTES),
+        }
     }
 
     /// The transaction that should have run first.
     pub(super) fn ahead_of(&self, index: Index) -> Option<Index> {
-        let ahead = self.by_sender[index as usize];
-        (ahead != NONE).then_some(ahead)
+        let of_sender = Some(self.by_sender[index as usize]).filter(|ahead| *ahead != NONE);
+        // The newest of them: the others are ahead of it, and have mostly run by then.
+        of_sender.max(self.by_subject.ahead_of(index)).max(self.by_function.ahead_of(index))
+    }
+
+    /// What a transaction read had changed when its turn came: others like it will wait for each other. Those about the
+    /// same subject first; where that was not it, all calls of the function.
+    pub(super) fn learn(&self, index: Index) {
+        if !self.by_subject.learn(index) {
+            self.by_function.learn(index);
+        }
     }
 }

@@ -200,7 +200,10 @@ where
                 }
             }
             End::Invalid(error) if admitted.is_ok() && self.holds(reads, index) => self.tell(desk, index, Err(error)),
-            _ => {
+            end => {
+                if matches!(end, End::Ran(_)) && admitted.is_ok() {
+                    block.hints.learn(index);
+                }
                 block.order.run_again(index);
                 writes.cover(index);
                 self.settle_at_head(desk, index, admitted);
