@@ -42,7 +42,7 @@ INCLUDED_TIMEOUT_S: Final = 60.0
 BUSY_SHARE: Final = 0.85
 """From this share of its time on, something counts as what limits the rest."""
 ANVIL_OPTIONS: Final = ("--block-time", "1")
-"""anvil's quickest way: with instant mining it takes thrice the processor time and leaves transactions in its pool."""
+"""anvil's quickest way: with instant mining it takes thrice the processor time."""
 
 
 @dataclass(frozen=True, slots=True)
