@@ -6,8 +6,9 @@ number shown was measured in this run, and what was left out is named.
 
     story.py          the steps, in order
     models.py         a classifier that is trained here, an encoder from a wheel
-    users.py, crowd.py   many people at once, and a crash
+    users.py, errands.py, crowd.py   many people at once, and a crash
     verifier.py       a second node
+    off_chain.py      a worker, its receipts, and one that lies
     language.py       a language model in EVM bytecode
     results.py        what was found; tables.py, terminal.py, json_lines.py, page.py show it
 """

@@ -51,5 +51,9 @@ def summary(results: Results) -> dict[str, Any]:
         "lost_after_kill": None if results.crash is None else results.crash.lost,
         "verifier": None if verdict is None else {"blocks": verdict.blocks, "mismatches": verdict.mismatches},
         "accuracy": None if digits is None else {"float": digits.score.of_float, "quantised": digits.score.of_integer},
+        "parallel_speedup": None if results.parallel is None else round(results.parallel.speedup, 2),
+        "receipts": None
+        if results.receipts is None
+        else {"valid": results.receipts.valid, "falsified_pinpointed": bool(results.receipts.pinpointed_operator)},
         "vm_speedup": None if language is None else round(language.speedup, 2),
     }

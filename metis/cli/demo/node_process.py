@@ -14,7 +14,7 @@ from typing import Any
 
 from metis.types import UpstreamError
 
-__all__ = ["NodeProcess"]
+__all__ = ["NodeProcess", "ended"]
 
 _STOP_TIMEOUT_S = 20.0
 
@@ -75,19 +75,22 @@ class NodeProcess:
 
     def _end(self, how: signal.Signals) -> int | None:
         process, self._process = self._process, None
-        if process is None:
-            return None
-        try:
-            if how is signal.SIGKILL:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.send_signal(how)
-            code = process.wait(_STOP_TIMEOUT_S)
-        except ProcessLookupError:
-            code = process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        return None if process is None else ended(process, how)
+
+
+def ended(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> int:
+    """End a process that leads its own group; where it does not end in time, all of the group. Its exit code."""
+    try:
+        if how is signal.SIGKILL:
             os.killpg(process.pid, signal.SIGKILL)
-            code = process.wait(_STOP_TIMEOUT_S)
-        if process.stdout is not None:
-            process.stdout.close()
-        return code
+        else:
+            process.send_signal(how)
+        code = process.wait(_STOP_TIMEOUT_S)
+    except ProcessLookupError:
+        code = process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait(_STOP_TIMEOUT_S)
+    if process.stdout is not None:
+        process.stdout.close()
+    return code

@@ -7,7 +7,18 @@ from typing import Any
 
 from metis.types import Hash32
 
-__all__ = ["Crash", "Crowd", "LanguageModel", "PublishedModel", "Results", "Score", "Verdict", "Wave"]
+__all__ = [
+    "Crash",
+    "Crowd",
+    "LanguageModel",
+    "Parallel",
+    "PublishedModel",
+    "Receipts",
+    "Results",
+    "Score",
+    "Verdict",
+    "Wave",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,42 @@ class LanguageModel:
         return self.interpreted_ms / self.compiled_ms
 
 
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """The crowd's blocks executed again, one transaction after the other and many at a time."""
+
+    blocks: int
+    transactions: int
+    workers: int
+    sequential_ms: float
+    parallel_ms: float
+
+    @property
+    def speedup(self) -> float:
+        """How much sooner many at a time are done."""
+        return self.sequential_ms / self.parallel_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """
+    Requests to a worker off the chain.
+
+    Attributes
+    ----------
+    valid : receipts that were verified by executing their task again.
+    falsified_operator, pinpointed_operator : of a receipt that lies; the second is "" where it was not found.
+    """
+
+    requests: int
+    valid: int
+    cost_wei: int
+    ask_ms: float
+    verify_ms: float
+    falsified_operator: str
+    pinpointed_operator: str
+
+
 @dataclass(slots=True)
 class Results:
     """
@@ -127,6 +174,8 @@ class Results:
     crowd: Crowd | None = None
     crash: Crash | None = None
     verdict: Verdict | None = None
+    parallel: Parallel | None = None
+    receipts: Receipts | None = None
     language_model: LanguageModel | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)

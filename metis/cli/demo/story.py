@@ -8,30 +8,34 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from metis.ai import ModelFile, ModelStore
+from metis.ai.receipt import Domain
 from metis.cli.bench.machine import commit, machine
 from metis.cli.contract_files import call_data, load_contract
 from metis.cli.demo.crowd import Mined, crash, estimates, run_wave
+from metis.cli.demo.errands import PRICE_WEI, Errands, answered
 from metis.cli.demo.knowledge import ANSWERS, QUESTIONS
 from metis.cli.demo.language import measure_language_model
 from metis.cli.demo.models import Digits, Encoder, publish, train_digits
 from metis.cli.demo.node_process import NodeProcess
+from metis.cli.demo.off_chain import WorkerProcess, ask_and_verify
 from metis.cli.demo.results import Crowd, PublishedModel, Results, Score, Wave
 from metis.cli.demo.telling import Telling
-from metis.cli.demo.users import Message, Users
-from metis.cli.demo.verifier import Verifier, refuses_model
+from metis.cli.demo.users import Users
+from metis.cli.demo.verifier import Verifier, executed_again, refuses_model
 from metis.cli.node_client import NodeClient
 from metis.cli.registry_client import RegistryClient
 from metis.node.config import AccountsConfig, ModelsConfig, NodeConfig
-from metis.sdk import INFERENCE
+from metis.sdk import MODEL_REGISTRY
 from metis.types import Address
 
 __all__ = ["Options", "Story"]
 
 _OWNER: Final = 1
 _FIRST_USER: Final = 2
-_PRICE_WEI: Final = 10**12
 _COIN_WEI: Final = 10**18
 _INT32: Final = 3
+_PAYERS: Final = 4
+_ASKED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Story:
         self._telling = telling
         self._store = ModelStore(folder / "models")
         self._mined = Mined()
+        self._nearest: Address | None = None
         self._settings = NodeConfig(
             accounts=replace(AccountsConfig(), count=_FIRST_USER + options.users),
             models=replace(ModelsConfig(), stores=(self._store.url,), path=str(folder / "verifier-models")),
@@ -91,6 +96,8 @@ class Story:
         self._crowd()
         self._crash()
         self._verify()
+        self._execute_again()
+        self._ask_worker()
         self._language_model()
         self.results.inferences = self._mined.runs.total()
         self._telling.end(self.results)
@@ -161,7 +168,7 @@ class Story:
     def _publish(self, name: str, file: ModelFile, score: Score) -> PublishedModel:
         registry = RegistryClient(self.client)
         owner = f"0x{self._users.addresses[_OWNER].hex()}"
-        model, active_from = publish(name, file, self._store, registry, owner, _PRICE_WEI, score)
+        model, active_from = publish(name, file, self._store, registry, owner, PRICE_WEI, score)
         self.results.models.append(model)
         missing = active_from - int(self.client.ask("eth_blockNumber"), 16)
         if missing > 0:
@@ -183,7 +190,7 @@ class Story:
             self._nearest = self._created(nearest.bytecode, ["bytes32", "uint8"], [encoder.file.model.id, _INT32], 0)
             taught = encoder.inputs([question for question, _ in ANSWERS])
             for tokens, (_, text) in zip(taught, ANSWERS, strict=True):
-                self._send_first(self._nearest, call_data("teach(bytes,string)", tokens, text), _PRICE_WEI)
+                self._send_first(self._nearest, call_data("teach(bytes,string)", tokens, text), PRICE_WEI)
             deployed[nearest.source] = f"knows {len(ANSWERS)} answers by what their questions mean"
         self._telling.done("contracts in Vyper and Solidity call models like any other contract", deployed)
 
@@ -216,26 +223,37 @@ class Story:
         owner = f"0x{self._users.addresses[_OWNER].hex()}"
         before_wei = int(self.client.ask("eth_getBalance", owner, "latest"), 16)
         runs_before = self._mined.runs.total()
-        self._images = self._digits.inputs()
-        self._questions = [] if self._encoder is None else self._encoder.inputs([text for text, _ in QUESTIONS])
-        self._limits = estimates(self.client, self._users, self._messages(0))
+        self._errands = Errands(
+            users=range(_FIRST_USER, _FIRST_USER + options.users),
+            addresses=self._users.addresses,
+            classifier=self._digits.file.model.id,
+            images=self._digits.inputs(),
+            labels=self._digits.labels.tolist(),
+            bounties=self._bounties,
+            nearest=self._nearest,
+            questions=[] if self._encoder is None else self._encoder.inputs([text for text, _ in QUESTIONS]),
+            asks=options.asks_per_wave,
+        )
+        self._limits = estimates(self.client, self._users, self._errands.of_wave(0))
         waves: list[Wave] = []
+        first = int(self.client.ask("eth_blockNumber"), 16) + 1
         asked: list[tuple[int, Any]] = []
         bounties = 0
         for number in range(options.waves):
-            self._telling.progress(f"wave {number + 1} of {options.waves}: {len(self._messages(number))} transactions")
-            messages = self._messages(number)
+            self._telling.progress(f"wave {number + 1} of {options.waves}: {options.users} transactions")
+            messages = self._errands.of_wave(number)
             wave, receipts = run_wave(self.client, self._users, messages, self._limits, self._mined)
             waves.append(wave)
             for (_, message), receipt in zip(messages, receipts, strict=True):
                 bounties += message.kind == "claim" and receipt["status"] == "0x1"
-                if message.kind == "ask":
-                    asked.append((self._asked(message), receipt))
+                if message.question is not None:
+                    asked.append((message.question, receipt))
         earned_wei = int(self.client.ask("eth_getBalance", owner, "latest"), 16) - before_wei
-        expected_wei = (self._mined.runs.total() - runs_before) * _PRICE_WEI
-        right = sum(_answered(receipt) == QUESTIONS[question][1] for question, receipt in asked)
+        expected_wei = (self._mined.runs.total() - runs_before) * PRICE_WEI
+        right = sum(answered(receipt) == QUESTIONS[question][1] for question, receipt in asked)
         crowd = Crowd(tuple(waves), options.users, len(asked), right, bounties, earned_wei, expected_wei)
         self.results.crowd = crowd
+        self._crowd_blocks = range(first, int(self.client.ask("eth_blockNumber"), 16) + 1)
         self._problem(f"the owner earned {earned_wei} wei, not {expected_wei}", unless=earned_wei == expected_wei)
         self._telling.done(
             "the owner of the models earned the price of every run, and nobody waited for anybody",
@@ -248,39 +266,9 @@ class Story:
             },
         )
 
-    def _messages(self, wave: int) -> list[tuple[int, Message]]:
-        """What the users send in a wave, a different share of it each time."""
-        messages = []
-        count = self.options.users
-        for place in range(count):
-            turn = wave * count + place
-            user = _FIRST_USER + place
-            if self._questions and place < self.options.asks_per_wave:
-                tokens = self._questions[turn % len(self._questions)]
-                messages.append((user, Message("ask", self._nearest, call_data("ask(bytes)", tokens), _PRICE_WEI)))
-            elif place % 4 == 0:
-                receiver = self._users.addresses[_FIRST_USER + (place + 1) % count]
-                messages.append((user, Message("transfer", receiver, value_wei=_COIN_WEI // 1_000)))
-            elif place % 4 == 1:
-                image = turn % len(self._images)
-                bounty = self._bounties[int(self._digits.labels[image])]
-                data = call_data("claim(bytes)", self._images[image])
-                messages.append((user, Message("claim", bounty, data, _PRICE_WEI)))
-            else:
-                data = call_data(
-                    "infer(bytes32,bytes)", self._digits.file.model.id, self._images[turn % len(self._images)]
-                )
-                messages.append((user, Message("infer", INFERENCE, data, _PRICE_WEI)))
-        return messages
-
-    def _asked(self, message: Message) -> int:
-        return next(
-            place for place, tokens in enumerate(self._questions) if call_data("ask(bytes)", tokens) == message.data
-        )
-
     def _crash(self) -> None:
         self._telling.begin("crash", "The node is killed with -9 while it builds blocks, and started again")
-        raw = self._users.sign(self._messages(self.options.waves), self._limits)
+        raw = self._users.sign(self._errands.of_wave(self.options.waves), self._limits)
         found, self.client = crash(self.node, self.client, raw, self._mined)
         self.results.crash = found
         self._problem(f"{found.lost} reported transactions or blocks were lost", unless=found.lost == 0)
@@ -313,6 +301,42 @@ class Story:
             },
         )
 
+    def _execute_again(self) -> None:
+        self._telling.begin("parallel", "The users' blocks once more: one transaction at a time, and many")
+        found = executed_again(self._settings, self.client, self._crowd_blocks, self._telling.progress)
+        self.results.parallel = found
+        self._telling.done(
+            "transactions that have nothing to do with each other run at once, with the results of their order",
+            {
+                "blocks": f"{found.blocks} with {found.transactions:,} transactions",
+                "one after the other": f"{found.sequential_ms:,.0f} ms",
+                f"{found.workers} at a time": f"{found.parallel_ms:,.0f} ms, {found.speedup:.2f} times as fast",
+            },
+        )
+
+    def _ask_worker(self) -> None:
+        self._telling.begin("receipts", "A worker off the chain: every answer with a receipt that anyone verifies")
+        digits, domain = self._digits, Domain(self.node.started["chain_id"], MODEL_REGISTRY)
+        worker = WorkerProcess("digits", digits.file, domain, self._folder / "worker")
+        try:
+            keys = [self._users.key(_FIRST_USER + place) for place in range(_PAYERS)]
+            samples = [[float(value) for value in image] for image in digits.images[:_ASKED]]
+            found, labels = ask_and_verify(worker, "digits", digits.file, keys, samples)
+        finally:
+            worker.stop()
+        self.results.receipts = found
+        self._problem("receipts that are not valid", unless=found.valid == found.requests)
+        self._problem("a falsified operator was not found", unless=bool(found.pinpointed_operator))
+        seen = digits.answers()[:_ASKED].tolist()
+        self._problem("the worker sees other digits than the chain's model", unless=labels == seen)
+        self._telling.done(
+            "what runs elsewhere is held to the same bits, operator by operator",
+            {
+                "receipts": f"{found.valid} of {found.requests} hold, executed again in {found.verify_ms:,.0f} ms",
+                "a lie signed by the worker": f"found at its {found.pinpointed_operator or 'nothing'}",
+            },
+        )
+
     def _language_model(self) -> None:
         self._telling.begin("language-model", "A language model written in EVM bytecode, interpreted and compiled")
         if self.options.language_model is None:
@@ -330,9 +354,3 @@ class Story:
                 "compiled": f"{found.compiled_ms:,.0f} ms, {found.speedup:.1f} times as fast",
             },
         )
-
-
-def _answered(receipt: Any) -> int:
-    """The place of the answer in the contract's event."""
-    data = bytes.fromhex(receipt["logs"][-1]["data"][2:])
-    return int.from_bytes(data[:32], "big")

@@ -21,37 +21,8 @@ class Table:
 
 def tables(results: Results) -> list[Table]:
     """Those that there is something for."""
-    found = [_models(results)]
-    if results.crowd is not None:
-        found.append(_waves(results))
-    if results.language_model is not None:
-        model = results.language_model
-        rows = (
-            ("interpreted", f"{model.interpreted_ms:,.1f}", f"{model.gas / model.interpreted_ms / 1e6:.2f}", "1.0"),
-            (
-                "compiled",
-                f"{model.compiled_ms:,.1f}",
-                f"{model.gas / model.compiled_ms / 1e6:.2f}",
-                f"{model.speedup:.1f}",
-            ),
-        )
-        found.append(Table("Language model in EVM bytecode", ("", "ms", "Ggas/s", "speed-up"), rows))
-    if results.crash is not None:
-        crash = results.crash
-        row = (f"{crash.reported_transactions:,}", str(crash.lost), f"{crash.sent_again:,}", f"{crash.restart_ms:,.0f}")
-        found.append(Table("Kill -9", ("reported", "lost", "sent again", "back after ms"), (row,), left=0))
-    if results.verdict is not None:
-        verdict = results.verdict
-        said = (
-            f"{verdict.blocks:,}",
-            f"{verdict.transactions:,}",
-            str(verdict.mismatches),
-            f"{verdict.execute_ms:,.0f}",
-            f"{sum(map(bool, verdict.refused.values()))} of {len(verdict.refused)}",
-        )
-        headers = ("blocks", "transactions", "differences", "execution ms", "forgeries refused")
-        found.append(Table("Second node", headers, (said,), left=0))
-    return found
+    made = (_models, _waves, _parallel, _language_model, _crash, _verdict, _receipts)
+    return [table for table in (make(results) for make in made) if table is not None]
 
 
 def _models(results: Results) -> Table:
@@ -70,8 +41,9 @@ def _models(results: Results) -> Table:
     return Table("Models", ("model", "measure", "float", "integer", "MACs", "bytes", "gas"), rows, left=2)
 
 
-def _waves(results: Results) -> Table:
-    assert results.crowd is not None  # noqa: S101 - the caller looked
+def _waves(results: Results) -> Table | None:
+    if results.crowd is None:
+        return None
     rows = tuple(
         (
             str(number),
@@ -100,3 +72,65 @@ def _waves(results: Results) -> Table:
         "inferences/s",
     )
     return Table("Users at once", headers, rows, left=0)
+
+
+def _parallel(results: Results) -> Table | None:
+    if results.parallel is None:
+        return None
+    parallel = results.parallel
+    rows = (
+        ("one at a time", f"{parallel.sequential_ms:,.1f}", "1.00"),
+        (f"{parallel.workers} workers", f"{parallel.parallel_ms:,.1f}", f"{parallel.speedup:.2f}"),
+    )
+    return Table("The users' blocks, executed again", ("transactions", "ms", "speed-up"), rows)
+
+
+def _language_model(results: Results) -> Table | None:
+    if results.language_model is None:
+        return None
+    model = results.language_model
+    times_ms = (("interpreted", model.interpreted_ms, 1.0), ("compiled", model.compiled_ms, model.speedup))
+    rows = tuple(
+        (name, f"{time_ms:,.1f}", f"{model.gas / time_ms / 1e6:.2f}", f"{speedup:.1f}")
+        for name, time_ms, speedup in times_ms
+    )
+    return Table("Language model in EVM bytecode", ("", "ms", "Ggas/s", "speed-up"), rows)
+
+
+def _crash(results: Results) -> Table | None:
+    if results.crash is None:
+        return None
+    crash = results.crash
+    row = (f"{crash.reported_transactions:,}", str(crash.lost), f"{crash.sent_again:,}", f"{crash.restart_ms:,.0f}")
+    return Table("Kill -9", ("reported", "lost", "sent again", "back after ms"), (row,), left=0)
+
+
+def _verdict(results: Results) -> Table | None:
+    if results.verdict is None:
+        return None
+    verdict = results.verdict
+    row = (
+        f"{verdict.blocks:,}",
+        f"{verdict.transactions:,}",
+        str(verdict.mismatches),
+        f"{verdict.execute_ms:,.0f}",
+        f"{sum(map(bool, verdict.refused.values()))} of {len(verdict.refused)}",
+    )
+    headers = ("blocks", "transactions", "differences", "execution ms", "forgeries refused")
+    return Table("Second node", headers, (row,), left=0)
+
+
+def _receipts(results: Results) -> Table | None:
+    if results.receipts is None:
+        return None
+    receipts = results.receipts
+    row = (
+        str(receipts.requests),
+        str(receipts.valid),
+        f"{receipts.cost_wei:,}",
+        f"{receipts.ask_ms:,.0f}",
+        f"{receipts.verify_ms:,.0f}",
+        f"{receipts.falsified_operator}: {'found' if receipts.pinpointed_operator else 'not found'}",
+    )
+    headers = ("requests", "receipts valid", "wei", "asking ms", "verifying ms", "falsified operator")
+    return Table("Worker off the chain", headers, (row,), left=0)

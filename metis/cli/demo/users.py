@@ -20,12 +20,13 @@ _TIP_WEI = _GWEI // 10
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What somebody sends to a contract, or to somebody else."""
+    """What somebody sends to a contract, or to somebody else; ``question`` is the place of what is asked."""
 
     kind: str
     to: Address
     data: bytes = b""
     value_wei: int = 0
+    question: int | None = None
 
 
 class Users:
@@ -49,6 +50,10 @@ class Users:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def key(self, user: int) -> bytes:
+        """A user's private key."""
+        return self._keys[user]
 
     def learn_nonces(self, client: NodeClient) -> None:
         """Ask how many transactions each has sent."""

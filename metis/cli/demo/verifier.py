@@ -7,6 +7,7 @@ It shares nothing with the first but the genesis and the store of models.
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from metis import engine
 from metis.ai import ModelStore
-from metis.cli.demo.results import Verdict
+from metis.cli.demo.results import Parallel, Verdict
 from metis.cli.dev_chain import open_chain
 from metis.cli.node_client import NodeClient
 from metis.node.config import NodeConfig
@@ -36,13 +37,14 @@ class Verifier:
     Parameters
     ----------
     settings : those of the first node, for the genesis and the stores of models.
+    workers : threads for a block's transactions; 1 runs them one after the other, 0 is one for each core.
     """
 
-    def __init__(self, settings: NodeConfig) -> None:
+    def __init__(self, settings: NodeConfig, workers: int = 1) -> None:
         chain = open_chain(settings)
         self._models = ModelService(settings.models, chain.genesis)
         genesis = json.dumps(chain.genesis).encode()
-        self._node = engine.Node.open(genesis, chain.accounts, models=self._models.models)
+        self._node = engine.Node.open(genesis, chain.accounts, models=self._models.models, workers=workers)
 
     def verify(self, client: NodeClient, progress: Callable[[str], None]) -> Verdict:
         """Execute all blocks of a node's chain and compare everything; try forgeries of the last one before it."""
@@ -68,6 +70,12 @@ class Verifier:
             transactions += len(theirs)
         return Verdict(head, transactions, mismatches, execute_s * 1e3, refused)
 
+    def execute(self, raw: bytes) -> float:
+        """Execute a block and keep it; how long that took, in milliseconds."""
+        began_s = time.perf_counter()
+        self._import(raw)
+        return (time.perf_counter() - began_s) * 1e3
+
     def _import(self, raw: bytes) -> None:
         block = engine.decode_block(raw)
         self._models.ask(lambda: self._node.import_block(block))
@@ -89,6 +97,23 @@ class Verifier:
             except MetisError as error:
                 said = said or str(error)
         return said
+
+
+def executed_again(
+    settings: NodeConfig, client: NodeClient, chosen: range, progress: Callable[[str], None]
+) -> Parallel:
+    """Execute blocks one transaction after the other and many at a time, on the states that they stand on."""
+    sequential, parallel = Verifier(settings), Verifier(settings, workers=0)
+    times_ms = [0.0, 0.0]
+    transactions = 0
+    for number in range(1, chosen.stop):
+        progress(f"block {number} of {chosen.stop - 1}")
+        raw = bytes.fromhex(client.ask("debug_getRawBlock", hex(number))[2:])
+        each_ms = [verifier.execute(raw) for verifier in (sequential, parallel)]
+        if number in chosen:
+            times_ms = [total + one for total, one in zip(times_ms, each_ms, strict=True)]
+            transactions += int(client.ask("eth_getBlockTransactionCountByNumber", hex(number)), 16)
+    return Parallel(len(chosen), transactions, os.cpu_count() or 1, *times_ms)
 
 
 def refuses_model(store: ModelStore, model_id: Hash32) -> str:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from metis.cli.demo.results import Crash, Crowd, LanguageModel, PublishedModel, Results, Score, Verdict, Wave
+from metis.cli.demo.results import (
+    Crash,
+    Crowd,
+    LanguageModel,
+    Parallel,
+    PublishedModel,
+    Receipts,
+    Results,
+    Score,
+    Verdict,
+    Wave,
+)
 from metis.types import Hash32
 
 __all__ = ["results"]
@@ -19,5 +30,7 @@ def results() -> Results:
         crowd=Crowd((wave,), 60, 12, 11, 9, 45, 45),
         crash=Crash(79, 0, 46, 47, 30, 400),
         verdict=Verdict(48, 145, 0, 900, {"block": "another root", "model": "another hash"}),
+        parallel=Parallel(3, 480, 2, 300, 170),
+        receipts=Receipts(20, 20, 1_000, 400, 90, "matmul", "matmul"),
         language_model=LanguageModel(456_000_000, 700, 70, 4_000),
     )
