@@ -54,6 +54,7 @@ __all__ = [
     "trace_root",
     "transaction_error_slugs",
     "unsigned_transaction",
+    "verify_multi_proof",
     "verify_proof",
     "write_database",
 ]
@@ -216,6 +217,9 @@ class MemoryStore:
         """Make an older kept block the newest; raises StateUnavailable."""
     def fork(self) -> MemoryStore:
         """An independent store that shares all unchanged state; constant time."""
+
+def verify_multi_proof(state_root: bytes, claims: Sequence[tuple[Any, ...]], nodes: Sequence[bytes]) -> None:
+    """Claims: (address, account tuple | None, [(slot, value)]). Raises DecodeError for what does not hold."""
 
 def verify_proof(state_root: bytes, address: bytes, proof: Mapping[str, Any]) -> None:
     """Check an EIP-1186 proof (shape of MemoryStore.proof) against a root; raises DecodeError naming the first proof that fails."""

@@ -8,7 +8,7 @@ kept before it. Reads and commits may come from any thread; one block is committ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metis.engine import _native
 from metis.types import Address, Hash32, Wei
@@ -17,9 +17,12 @@ __all__ = [
     "AccountProof",
     "AccountState",
     "MemoryStore",
+    "MultiProof",
     "StorageProof",
     "account_state",
+    "merge_proofs",
     "prove",
+    "verify_multi_proof",
     "verify_proof",
 ]
 
@@ -70,6 +73,21 @@ class AccountProof:
     account: AccountState | None
     nodes: tuple[bytes, ...]
     storage_proofs: tuple[StorageProof, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MultiProof:
+    """
+    Evidence of what a state root says about several accounts and slots; each node is there once.
+
+    Attributes
+    ----------
+    claims : proofs without their nodes.
+    nodes : RLP nodes, in no order that matters.
+    """
+
+    claims: tuple[AccountProof, ...]
+    nodes: tuple[bytes, ...]
 
 
 def account_state(store: MemoryStore, address: Address, block_number: int | None = None) -> AccountState | None:
@@ -129,13 +147,46 @@ def verify_proof(state_root: Hash32, proof: AccountProof) -> None:
     ------
     DecodeError : the first part of the proof that does not lead from the root to what it claims.
     """
-    account = proof.account
     fields = {
-        "account": account and (account.nonce, account.balance_wei, account.code_hash, account.storage_root),
+        "account": _account_values(proof.account),
         "account_proof": list(proof.nodes),
         "storage_proofs": [(entry.slot, entry.value, list(entry.nodes)) for entry in proof.storage_proofs],
     }
     _native.verify_proof(state_root, proof.address, fields)
+
+
+def merge_proofs(proofs: Sequence[AccountProof]) -> MultiProof:
+    """Put proofs of one state together, so that nodes which they share are there once."""
+    nodes: dict[bytes, None] = {}
+    claims = []
+    for proof in proofs:
+        nodes.update(dict.fromkeys(proof.nodes))
+        for entry in proof.storage_proofs:
+            nodes.update(dict.fromkeys(entry.nodes))
+        slots = tuple(replace(entry, nodes=()) for entry in proof.storage_proofs)
+        claims.append(replace(proof, nodes=(), storage_proofs=slots))
+    return MultiProof(tuple(claims), tuple(nodes))
+
+
+def verify_multi_proof(state_root: Hash32, proof: MultiProof) -> None:
+    """
+    Check a proof of several accounts and slots against a state root.
+
+    Raises
+    ------
+    DecodeError : a claim that does not hold, or a node that is missing, not needed, or there twice.
+    """
+    claims = [
+        (claim.address, _account_values(claim.account), [(entry.slot, entry.value) for entry in claim.storage_proofs])
+        for claim in proof.claims
+    ]
+    _native.verify_multi_proof(state_root, claims, list(proof.nodes))
+
+
+def _account_values(account: AccountState | None) -> tuple[int, int, bytes, bytes] | None:
+    if account is None:
+        return None
+    return account.nonce, account.balance_wei, account.code_hash, account.storage_root
 
 
 def _account_state(values: tuple[int, int, bytes, bytes] | None) -> AccountState | None:

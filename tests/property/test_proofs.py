@@ -54,6 +54,28 @@ def test_proof__of_any_account_and_slots__holds_and_says_what_is_stored(
     ]
 
 
+@given(example=_proofs(), data=st.data())
+def test_multi_proof__of_several_accounts__holds_as_it_is_and_not_with_a_bit_flipped(
+    example: tuple[Mapping[Address, Account], MemoryStore, AccountProof], data: st.DataObject
+) -> None:
+    state, store, proof = example
+    root = Hash32(store.state_root())
+    others = [engine.prove(store, address) for address in sorted(state)]
+
+    multi = engine.merge_proofs([proof, *others])
+
+    engine.verify_multi_proof(root, multi)
+    assert len(set(multi.nodes)) == len(multi.nodes)
+    assume(multi.nodes)
+    place = data.draw(st.integers(0, len(multi.nodes) - 1))
+    bit = data.draw(st.integers(0, len(multi.nodes[place]) * 8 - 1))
+    node = bytearray(multi.nodes[place])
+    node[bit // 8] ^= 1 << (bit % 8)
+    nodes = (*multi.nodes[:place], bytes(node), *multi.nodes[place + 1 :])
+    with pytest.raises(DecodeError):
+        engine.verify_multi_proof(root, replace(multi, nodes=nodes))
+
+
 @given(example=_proofs())
 def test_proof__its_nodes__are_the_reference_tries(
     example: tuple[Mapping[Address, Account], MemoryStore, AccountProof],

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
-use metis_db::{MissingState, ProofError, StateKey, StoreError};
+use metis_db::{MissingState, MultiProofError, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
 use metis_inference::{InvalidWeights, OpenError};
 use metis_node::{NodeError, SubmitError, TracerError};
@@ -252,6 +252,15 @@ pub fn from_proof(error: &ProofError) -> PyErr {
             decode_error("proof", &format!("storage_proofs[{index}]"), reason, None)
         }
     }
+}
+
+pub fn from_multi_proof(error: &MultiProofError) -> PyErr {
+    let (field, index) = match error {
+        MultiProofError::Account(_) | MultiProofError::Slot { .. } => ("claims", None),
+        MultiProofError::UnneededNode { index } => ("nodes", Some(*index)),
+        MultiProofError::MissingNode(_) | MultiProofError::Malformed(_) => ("nodes", None),
+    };
+    decode_error("proof", field, &error.to_string(), index)
 }
 
 pub fn from_open(error: &OpenError) -> PyErr {

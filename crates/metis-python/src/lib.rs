@@ -48,7 +48,7 @@ mod _native {
         node::{Answerer, Node, address_of, derive_private_key, recover_address, sign_hash, sign_transaction},
         precompiles::ChainPrecompiles,
         rules::{ChainSpec, fork_names},
-        store::{MemoryStore, verify_proof},
+        store::{MemoryStore, verify_multi_proof, verify_proof},
         traced::{ProductCheck, tensor_commitments, trace_root},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
         workload::{Workload, fuzz_executor},

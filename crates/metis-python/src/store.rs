@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use metis_db::{AccountProof, GenesisAccount, MemorySnapshot, StateSnapshot, StateStore, StorageProof, known};
+use metis_db::{
+    AccountProof, GenesisAccount, MemorySnapshot, MultiProof, ProvenAccount, StateSnapshot, StateStore, StorageProof,
+    known,
+};
 use metis_state_transition::{Account, StateView};
 use pyo3::{
     prelude::*,
@@ -12,7 +15,7 @@ use pyo3::{
 
 use crate::{
     convert::{Blob, Fixed, Word, attribute, to_bytes, to_int, word},
-    errors::{decode_error, from_proof, from_store},
+    errors::{decode_error, from_multi_proof, from_proof, from_store},
     guard::{guard, guard_free},
 };
 
@@ -223,4 +226,36 @@ pub fn verify_proof(
             .collect(),
     };
     guard_free(py, || claimed.verify(state_root.0.into()))?.map_err(|error| from_proof(&error))
+}
+
+/// Nonce, balance, code hash and storage root of an account that is claimed.
+type ClaimedAccount = Option<(u64, Word, Fixed<32>, Fixed<32>)>;
+
+/// Checks a proof of many accounts and slots, whose nodes are there once, against a state root.
+#[pyfunction]
+pub fn verify_multi_proof(
+    py: Python<'_>,
+    state_root: Fixed<32>,
+    claims: &Bound<'_, PyAny>,
+    nodes: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let field = |name: &'static str| {
+        move |error: PyErr| decode_error("proof", name, &Python::attach(|py| error.value(py).to_string()), None)
+    };
+    let claims: Vec<(Fixed<20>, ClaimedAccount, Vec<(Word, Word)>)> = claims.extract().map_err(field("claims"))?;
+    let nodes: Vec<Blob> = nodes.extract().map_err(field("nodes"))?;
+    let claimed = MultiProof {
+        accounts: claims
+            .into_iter()
+            .map(|(address, account, slots)| ProvenAccount {
+                address: address.0.into(),
+                account: account.map(|(nonce, balance, code_hash, storage_root)| {
+                    (Account { nonce, balance: balance.0, code_hash: code_hash.0.into() }, storage_root.0.into())
+                }),
+                slots: slots.into_iter().map(|(slot, value)| (slot.0, value.0)).collect(),
+            })
+            .collect(),
+        nodes: nodes.into_iter().map(|Blob(bytes)| bytes).collect(),
+    };
+    guard_free(py, || claimed.verify(state_root.0.into()))?.map_err(|error| from_multi_proof(&error))
 }
