@@ -128,6 +128,8 @@ lint-types: $(ENGINE)
 lint-rust: $(TOOLS)
 	$(call say,"Clippy (the first time it compiles: about 3 minutes on 2 cores)")
 	@cargo clippy --release --locked --workspace --no-default-features --all-targets -- -D warnings
+	@# Alone, so that no other crate asks for std: what will be proven has none.
+	@cargo check --locked --no-default-features --package metis-state-transition
 
 .PHONY: lint-supply
 lint-supply: $(CARGO_DENY)

@@ -94,9 +94,9 @@ pub(super) fn cosine(a: &[u8], b: &[u8], elements: Elements) -> I256 {
     let scale = U512::from(10u64).pow(U512::from(36u64));
     let magnitude = U512::from(product.unsigned_abs());
     // ⌊√⌊p²·10³⁶ / a²b²⌋⌋ = ⌊10¹⁸·|p| / |a||b|⌋: the floor of a root does not change with the floor inside it.
-    let root = (magnitude * magnitude * scale / (squares[0] * squares[1])).root(2);
-    // UNWRAP: at most 10¹⁸, by the inequality of Cauchy and Schwarz.
-    let size = I256::from_raw(U256::from(u64::try_from(root).unwrap()));
+    let square = magnitude * magnitude * scale / (squares[0] * squares[1]);
+    // UNWRAP: at most 10³⁶, by the inequality of Cauchy and Schwarz.
+    let size = I256::from_raw(U256::from(u128::try_from(square).unwrap().isqrt()));
     if product < 0 { -size } else { size }
 }
 
