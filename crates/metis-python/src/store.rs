@@ -231,6 +231,9 @@ pub fn verify_proof(
 /// Nonce, balance, code hash and storage root of an account that is claimed.
 type ClaimedAccount = Option<(u64, Word, Fixed<32>, Fixed<32>)>;
 
+/// What is claimed: an address, its account, and slots with their values.
+type Claim = (Fixed<20>, ClaimedAccount, Vec<(Word, Word)>);
+
 /// Checks a proof of many accounts and slots, whose nodes are there once, against a state root.
 #[pyfunction]
 pub fn verify_multi_proof(
@@ -242,7 +245,7 @@ pub fn verify_multi_proof(
     let field = |name: &'static str| {
         move |error: PyErr| decode_error("proof", name, &Python::attach(|py| error.value(py).to_string()), None)
     };
-    let claims: Vec<(Fixed<20>, ClaimedAccount, Vec<(Word, Word)>)> = claims.extract().map_err(field("claims"))?;
+    let claims: Vec<Claim> = claims.extract().map_err(field("claims"))?;
     let nodes: Vec<Blob> = nodes.extract().map_err(field("nodes"))?;
     let claimed = MultiProof {
         accounts: claims
