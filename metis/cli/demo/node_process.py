@@ -8,15 +8,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from metis.types import UpstreamError
 
-__all__ = ["NodeProcess", "ended"]
+__all__ = ["NodeProcess", "ended", "uninterrupted"]
 
 _STOP_TIMEOUT_S = 20.0
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class NodeProcess:
@@ -49,7 +51,7 @@ class NodeProcess:
         ------
         UpstreamError : it ended before.
         """
-        with self._log.open("a") as log:
+        with self._log.open("a") as log, uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
                 self._command,
                 stdout=subprocess.PIPE,
@@ -76,6 +78,25 @@ class NodeProcess:
     def _end(self, how: signal.Signals) -> int | None:
         process, self._process = self._process, None
         return None if process is None else ended(process, how)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """
+    Hold back Ctrl-C and SIGTERM while a process is started: nobody would end one that has no name yet.
+
+    The process does not inherit this: a handler is gone in a new program.
+    """
+    held: list[int] = []
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _frame: held.append(number)) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def ended(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> int:

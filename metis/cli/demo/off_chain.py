@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import secrets
 import socket
@@ -18,7 +19,7 @@ from metis.ai.receipt import Domain, sign_receipt, traces_root
 from metis.ai.trace import Trace, points_of, step_of
 from metis.ai.verify import ReceiptFile, verify
 from metis.ai.verify.document import receipt_file_of
-from metis.cli.demo.node_process import ended
+from metis.cli.demo.node_process import ended, uninterrupted
 from metis.cli.demo.results import Receipts
 from metis.client import Client
 from metis.engine import keccak256
@@ -54,7 +55,9 @@ class WorkerProcess:
         files = ["--data", str(folder / "data"), "--key-file", str(key_file)]
         served = ["--model", f"{name}={folder / 'model.metis'}"]
         command = [sys.executable, "-m", "metis.cli", "worker", *served, *files, *place, "--port", str(port), "--json"]
-        with (folder / "worker.log").open("a") as log:
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.stop)
+        with (folder / "worker.log").open("a") as log, uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
                 [*command, "--price-wei", str(_PRICE_WEI)], stdout=log, stderr=log, start_new_session=True
             )
@@ -66,7 +69,7 @@ class WorkerProcess:
 
     def _wait(self) -> None:
         deadline_s = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline_s and self._process.poll() is None:
+        while time.monotonic() < deadline_s and self._process is not None and self._process.poll() is None:
             try:
                 if httpx.get(f"{self.url}/health", timeout=1).status_code == 200:
                     return
@@ -76,7 +79,9 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """End it."""
-        ended(self._process)
+        process, self._process = self._process, None
+        if process is not None:
+            ended(process)
 
 
 def ask_and_verify(
