@@ -68,7 +68,7 @@ def test_page__in_a_browser__shows_verdict_charts_and_tables(tmp_path: Path) -> 
     assert seen["bars"][0] == pytest.approx(10 * seen["bars"][1], rel=0.01)
 
 
-@pytest.mark.parametrize("after_s", [1.0, 3.0, 6.0])
+@pytest.mark.parametrize("after_s", [1.0, 2.0, 3.5])
 @pytest.mark.timeout(120)
 def test_demo__interrupted__leaves_no_process_behind(tmp_path: Path, after_s: float) -> None:
     folder = tmp_path / "demo"
@@ -79,7 +79,8 @@ def test_demo__interrupted__leaves_no_process_behind(tmp_path: Path, after_s: fl
     time.sleep(after_s)
     # Whoever runs tests in the background may have them ignore Ctrl-C, and what they start inherits that.
     how = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
+    is_over = process.poll() is not None
     process.send_signal(how)
     # Before Python has come to the program, the signal itself ends it.
-    assert process.wait(PROMPT_S) in {130, -how}
+    assert process.wait(PROMPT_S) in ({0} if is_over else {130, -how})
     assert _nodes_in(folder) == []

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import signal
 import tempfile
-import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,14 +46,14 @@ def demo(
     if prepare:
         _prepare(as_json=as_json)
         return
-    # So that whatever ends the program also ends its node.
-    signal.signal(signal.SIGTERM, _interrupted)
+    # Before what takes long to import.
+    from metis.cli.demo.interruption import InterruptibleTelling
+    from metis.cli.demo.json_lines import JsonTelling
+    from metis.cli.demo.terminal import TerminalTelling
+
+    telling = InterruptibleTelling(JsonTelling() if as_json else TerminalTelling())
     with tempfile.TemporaryDirectory(prefix="metis-demo-") as temporary:
-        _tell(_options(fast=fast), folder or Path(temporary), report, as_json=as_json, serve=serve)
-
-
-def _interrupted(_number: int, _frame: types.FrameType | None) -> None:
-    raise KeyboardInterrupt
+        _tell(_options(fast=fast), folder or Path(temporary), report, telling, serve=serve, is_quiet=as_json)
 
 
 def _prepare(*, as_json: bool) -> None:
@@ -84,18 +83,15 @@ def _fixture(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _tell(options: Options, folder: Path, report: Path, *, as_json: bool, serve: bool) -> None:
-    from metis.cli.demo.json_lines import JsonTelling
+def _tell(options: Options, folder: Path, report: Path, telling: Telling, *, serve: bool, is_quiet: bool) -> None:
     from metis.cli.demo.page import page
     from metis.cli.demo.story import Story
-    from metis.cli.demo.terminal import TerminalTelling
 
     folder.mkdir(parents=True, exist_ok=True)
-    telling: Telling = JsonTelling() if as_json else TerminalTelling()
     with Story(options, folder, telling) as story:
         results = story.run()
         report.write_text(page(results), encoding="utf-8")
-        if not as_json:
+        if not is_quiet:
             typer.echo(f"The report is {report.resolve()}")
         if serve:
             _serve(story)

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from metis.cli.demo.interruption import ENDING
 from metis.types import UpstreamError
 
 __all__ = ["NodeProcess", "ended", "uninterrupted"]
 
 _STOP_TIMEOUT_S = 20.0
-_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class NodeProcess:
@@ -88,7 +88,7 @@ def uninterrupted() -> Iterator[None]:
     The process does not inherit this: a handler is gone in a new program.
     """
     held: list[int] = []
-    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, lambda number, _frame: held.append(number)) for number in heeded}
     try:
         yield
