@@ -7,13 +7,13 @@ use alloy_primitives::B256;
 use metis_db::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
     Ancestors, Block, BlockAttributes, BlockEnvironment, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles,
-    ChainSpec, FrameRunnerFactory, Means, RanTransactions, RecoveredTransaction, Sequentially, StateCommitment,
-    StateView, build_block, run_transactions, verify_block,
+    ChainSpec, FrameRunnerFactory, Means, RanTransactions, RecoveredTransaction, Schedule, Sequentially,
+    StateCommitment, StateView, build_block, run_transactions, verify_block,
 };
 
 use crate::{
     cores::Cores,
-    parallel::{Freely, InParallel},
+    parallel::InParallel,
     recover::{BatchError, recover_block},
 };
 
@@ -65,8 +65,11 @@ pub struct Sealed<'a> {
 
 /// Runs the transactions of blocks. Nothing is committed: what a block changed is in its outcome.
 ///
-/// Every implementation must equal [`SequentialExecutor`].
+/// Implementations differ in their schedule, and every one must equal [`SequentialExecutor`].
 pub trait Executor: Send + Sync {
+    /// Who runs the transactions between a block's beginning and its end.
+    fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V>;
+
     /// Runs transactions as those of one block: no calls of the protocol, no rewards, no roots.
     ///
     /// # Errors
@@ -78,7 +81,10 @@ pub trait Executor: Send + Sync {
         environment: BlockEnvironment,
         transactions: &[&RecoveredTransaction],
         runners: &impl FrameRunnerFactory,
-    ) -> Result<RanTransactions, BlockError<V::Error>>;
+    ) -> Result<RanTransactions, BlockError<V::Error>> {
+        let rules = spec.rules_at(environment.number, environment.timestamp);
+        run_transactions(view, rules, environment, transactions, means(runners, self.schedule(runners)))
+    }
 
     /// Builds the child of `parent` from candidates.
     ///
@@ -92,7 +98,9 @@ pub trait Executor: Send + Sync {
         attributes: BlockAttributes,
         candidates: &[&RecoveredTransaction],
         runners: &impl FrameRunnerFactory,
-    ) -> Result<BuiltBlock, BlockError<V::Error>>;
+    ) -> Result<BuiltBlock, BlockError<V::Error>> {
+        build_block(view, spec, parent, attributes, candidates, means(runners, self.schedule(runners)))
+    }
 
     /// Executes a sealed block and checks everything it claims.
     ///
@@ -104,7 +112,10 @@ pub trait Executor: Send + Sync {
         spec: &ChainSpec,
         sealed: Sealed<'_>,
         runners: &impl FrameRunnerFactory,
-    ) -> Result<BlockOutcome, BlockError<V::Error>>;
+    ) -> Result<BlockOutcome, BlockError<V::Error>> {
+        let Sealed { parent, block, transactions, ancestors } = sealed;
+        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, self.schedule(runners)))
+    }
 }
 
 /// One transaction after the other, on the calling thread; the roots of a large block on two.
@@ -112,39 +123,8 @@ pub trait Executor: Send + Sync {
 pub struct SequentialExecutor;
 
 impl Executor for SequentialExecutor {
-    fn run<V: StateCommitment + Sync>(
-        &self,
-        view: V,
-        spec: &ChainSpec,
-        environment: BlockEnvironment,
-        transactions: &[&RecoveredTransaction],
-        runners: &impl FrameRunnerFactory,
-    ) -> Result<RanTransactions, BlockError<V::Error>> {
-        let rules = spec.rules_at(environment.number, environment.timestamp);
-        run_transactions(view, rules, environment, transactions, means(runners, Sequentially))
-    }
-
-    fn build<V: StateCommitment + Sync>(
-        &self,
-        view: V,
-        spec: &ChainSpec,
-        parent: &Header,
-        attributes: BlockAttributes,
-        candidates: &[&RecoveredTransaction],
-        runners: &impl FrameRunnerFactory,
-    ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, means(runners, Sequentially))
-    }
-
-    fn verify<V: StateCommitment + Sync>(
-        &self,
-        view: V,
-        spec: &ChainSpec,
-        sealed: Sealed<'_>,
-        runners: &impl FrameRunnerFactory,
-    ) -> Result<BlockOutcome, BlockError<V::Error>> {
-        let Sealed { parent, block, transactions, ancestors } = sealed;
-        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, Sequentially))
+    fn schedule<V: StateCommitment + Sync>(&self, _runners: &impl FrameRunnerFactory) -> impl Schedule<V> {
+        Sequentially
     }
 }
 
@@ -167,8 +147,10 @@ impl ParallelExecutor {
     pub const fn forced(self) -> Self {
         Self { is_forced: true, ..self }
     }
+}
 
-    fn schedule<'f, F>(&self, runners: &'f F) -> InParallel<'f, F, Freely> {
+impl Executor for ParallelExecutor {
+    fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V> {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = if self.workers == 0 { cores() } else { self.workers };
         InParallel::new(runners, workers, self.is_forced)
@@ -195,43 +177,6 @@ impl ParallelExecutor {
         let pace = crate::parallel::chosen::Chosen::new(seed, workers);
         let schedule = InParallel { runners, workers, is_forced: true, pace };
         run_transactions(view, rules, environment, transactions, means(runners, schedule))
-    }
-}
-
-impl Executor for ParallelExecutor {
-    fn run<V: StateCommitment + Sync>(
-        &self,
-        view: V,
-        spec: &ChainSpec,
-        environment: BlockEnvironment,
-        transactions: &[&RecoveredTransaction],
-        runners: &impl FrameRunnerFactory,
-    ) -> Result<RanTransactions, BlockError<V::Error>> {
-        let rules = spec.rules_at(environment.number, environment.timestamp);
-        run_transactions(view, rules, environment, transactions, means(runners, self.schedule(runners)))
-    }
-
-    fn build<V: StateCommitment + Sync>(
-        &self,
-        view: V,
-        spec: &ChainSpec,
-        parent: &Header,
-        attributes: BlockAttributes,
-        candidates: &[&RecoveredTransaction],
-        runners: &impl FrameRunnerFactory,
-    ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, means(runners, self.schedule(runners)))
-    }
-
-    fn verify<V: StateCommitment + Sync>(
-        &self,
-        view: V,
-        spec: &ChainSpec,
-        sealed: Sealed<'_>,
-        runners: &impl FrameRunnerFactory,
-    ) -> Result<BlockOutcome, BlockError<V::Error>> {
-        let Sealed { parent, block, transactions, ancestors } = sealed;
-        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, self.schedule(runners)))
     }
 }
 
