@@ -86,7 +86,8 @@ test-long: test clients ## `make test`, then the tests marked long (conformance 
 	@$(BIN)/python -m pytest -m long
 
 .PHONY: bench
-bench: setup ## Measure the engine; prints a table and writes build/bench/*.json
+bench: setup ## Measure everything beside rivals; writes docs/benchmarks.md and build/bench/*.json
+	$(call say,"Measuring (about half an hour on 2 cores that do nothing else)")
 	@$(BIN)/python -m benches
 
 .PHONY: lint

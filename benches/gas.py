@@ -1,15 +1,13 @@
 """
-What a microsecond of this machine costs in gas: calls of models beside what else is heavy, ``python -m benches.gas``.
+What a microsecond of this machine costs in gas: calls of models beside what else is heavy.
 
 A contract does one thing again and again; what twice as many times take more, in time and in gas, is the thing's own.
 Calls of models run on the fastest kernel of the machine, and once more on AVX2, for which they are priced. The language
-model in bytecode (an EVM workload) is measured beside a decoder with as many weights through ``infer``. Writes its
-chapter of docs/benchmarks.md.
+model in bytecode (an EVM workload) is measured beside a decoder with as many weights through ``infer``.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -18,9 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benches.executor import workload_folder
-from benches.harness import CHECKOUT, origin
-from benches.metisvm import MODEL_TOKENS, rewrite
+from benches.chapter import Effort, Measured, NotMeasured, block, workload_folder
+from benches.vm import MODEL_TOKENS
 from examples.decoder.graph import step_graph
 from examples.decoder.make import runs
 from metis import engine
@@ -37,9 +34,6 @@ from metis.types import Account, Address, BlockEnvironment, BlockNumber, Gas, Ha
 from metis.vm import fixture_files
 from metis.vm.bench import bench_file
 
-DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
-BEGIN: Final = "<!-- python -m benches.gas writes from here -->\n"
-END: Final = "<!-- gas ends here -->\n"
 KERNEL: Final = "avx2"
 SENDER: Final = Address(bytes([0x11]) * 20)
 CONTRACT: Final = Address(bytes([0x22]) * 20)
@@ -122,7 +116,7 @@ class World:
             found = engine.bench_transaction(store, self.spec, environment, transaction, "tier0", 1)
             outcome = found["outcome"]
             if outcome["status"] != "success":
-                raise SystemExit(f"a measured call failed: {outcome}")
+                raise NotMeasured(f"a measured call failed: {outcome}")
             return min(found["times_ns"]), int(outcome["gas_used"])
 
         return run
@@ -306,12 +300,10 @@ def _shortest_s(handle: engine.InferenceModel, given: list[bytes | None], kernel
 
 
 def language_models(found: list[Row]) -> str:
-    """The language model in bytecode, beside the decoder; "" where the workload is not there."""
-    folder = workload_folder()
-    files = [file for file in fixture_files([folder]) if "onchain-lm" in str(file.path)] if folder.is_dir() else []
+    """The language model in bytecode, beside the decoder; a token costs either as much as a step."""
+    files = [file for file in fixture_files([workload_folder()]) if "onchain-lm" in str(file.path)]
     if not files:
-        print(f"skipped: no language model in {folder} (set METIS_FIXTURES)")
-        return ""
+        raise NotMeasured(f"no language model in {workload_folder()}")
     measured = bench_file(files[0], 3)[0]
     step = next(row for row in found if row.name.startswith("infer: a decoder"))
     # Its prompt's eight tokens are steps, too.
@@ -337,30 +329,14 @@ def language_models(found: list[Row]) -> str:
     return columns(("language model", "ms a token", "gas a token", "times faster", "times cheaper"), lines, left=1)
 
 
-def chapter(found: list[Row], language: str) -> str:
-    """The chapter's tables as Markdown."""
+def measure(_effort: Effort) -> Measured:
+    """Measure everything; there is no quicker way."""
+    found = rows()
     heavy = statistics.median(row.gas_per_us for row in found if not row.name.startswith(("infer", "  on")))
     lines = [
         (row.name, f"{row.time_us:,.2f}", f"{row.gas:,.0f}", f"{row.gas_per_us:,.0f}", f"{row.gas_per_us / heavy:.2f}")
         for row in found
     ]
     table = columns(("operation", "µs", "gas", "gas/µs", "of the median"), lines, left=1)
-    source = origin()
-    text = f"```text\n{table}\n```\n\n{source['machine']}; commit {source['commit']}.\n\n"
-    return text + (f"### A language model: bytecode and infer\n\n```text\n{language}\n```\n" if language else "")
-
-
-def main() -> None:
-    """Measure, print, and rewrite the chapter."""
-    parser = argparse.ArgumentParser(prog="python -m benches.gas", description=__doc__)
-    parser.add_argument("--dry", action="store_true", help="only print")
-    given = parser.parse_args()
-    found = rows()
-    text = chapter(found, language_models(found))
-    print(text)
-    if not given.dry:
-        rewrite(DOCUMENT, text, BEGIN, END)
-
-
-if __name__ == "__main__":
-    main()
+    text = f"{block(table)}\n### A language model: bytecode and infer\n\n{block(language_models(found))}"
+    return Measured(text, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benches.harness import Reading, reading
+from benches.chapter import Effort, Measured, NotMeasured, block
+from benches.tables import as_table
 
 START_MS_MAX = 300
 """A node must have answered its first request so soon."""
@@ -21,7 +23,7 @@ IDLE_MEMORY_MB_MAX = 120
 
 IDLE_AFTER_S = 1.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-ROUNDS_MIN, ROUNDS_MAX = 5, 50
+ROUNDS = 10
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def ask_once(first_line: bytes) -> None:
     body = '{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
     connection.request("POST", "/", body, {"Content-Type": "application/json"})
     if "result" not in json.loads(connection.getresponse().read()):
-        raise SystemExit("metis dev did not answer eth_chainId")
+        raise NotMeasured("metis dev did not answer eth_chainId")
     connection.close()
 
 
@@ -60,13 +62,12 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def run(budget_s: float) -> list[Reading]:
-    """Start nodes until the time is spent; the first one, which may compile modules, does not count."""
+def measure(effort: Effort) -> Measured:
+    """Start nodes; the first one, which may compile modules, does not count."""
     start_ms: list[float] = []
     processor_ms: list[float] = []
     memory_mb: list[float] = []
-    began = time.perf_counter()
-    while len(start_ms) <= ROUNDS_MIN or (time.perf_counter() - began < budget_s and len(start_ms) < ROUNDS_MAX):
+    for _ in range((2 if effort is Effort.QUICK else ROUNDS) + 1):
         at = time.perf_counter()
         with started_node() as (pid, first_line):
             ask_once(first_line)
@@ -74,8 +75,20 @@ def run(budget_s: float) -> list[Reading]:
             processor_ms.append(processor_s(pid) * 1e3)
             time.sleep(IDLE_AFTER_S)
             memory_mb.append(resident_mb(pid))
-    return [
-        reading("metis dev, start to first answer", "ms", start_ms[1:], START_MS_MAX),
-        reading("metis dev, processor time of that", "ms", processor_ms[1:], None),
-        reading("metis dev, memory when idle", "MB", memory_mb[1:], IDLE_MEMORY_MB_MAX),
+    rows = [
+        _row("metis dev, start to first answer", "ms", start_ms[1:], START_MS_MAX),
+        _row("metis dev, processor time of that", "ms", processor_ms[1:], None),
+        _row("metis dev, memory when idle", "MB", memory_mb[1:], IDLE_MEMORY_MB_MAX),
     ]
+    return Measured(block(as_table(rows)), rows)
+
+
+def _row(name: str, unit: str, values: list[float], limit: int | None) -> dict[str, str | int | float | None]:
+    return {
+        "what": name,
+        "unit": unit,
+        "least": min(values),
+        "median": statistics.median(values),
+        "most": max(values),
+        "limit": limit,
+    }
