@@ -40,9 +40,20 @@ def _nodes_in(folder: Path) -> list[int]:
     return found
 
 
+def _cut_off() -> list[str]:
+    """What runs a command with no network but its own loopback; nothing where the system does not let us."""
+    inside = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    try:
+        allowed = subprocess.run([*inside, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        allowed = False
+    return inside if allowed else []
+
+
 @pytest.mark.timeout(240)
-def test_demo__without_what_must_be_downloaded__shows_the_rest(tmp_path: Path) -> None:
-    command = [*COMMAND, "--json", "--folder", str(tmp_path / "demo"), "--report", str(tmp_path / "report.html")]
+def test_demo__no_network_and_nothing_downloaded__shows_the_rest(tmp_path: Path) -> None:
+    files = ["--folder", str(tmp_path / "demo"), "--report", str(tmp_path / "report.html")]
+    command = [*_cut_off(), *COMMAND, "--json", *files]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(tmp_path), timeout=200, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     *steps, said = map(json.loads, done.stdout.splitlines())
