@@ -70,6 +70,11 @@ pub trait Executor: Send + Sync {
     /// Who runs the transactions between a block's beginning and its end.
     fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V>;
 
+    /// Whether outcomes say what each step of the block accessed and changed.
+    fn keeps_record(&self) -> bool {
+        false
+    }
+
     /// Runs transactions as those of one block: no calls of the protocol, no rewards, no roots.
     ///
     /// # Errors
@@ -83,7 +88,7 @@ pub trait Executor: Send + Sync {
         runners: &impl FrameRunnerFactory,
     ) -> Result<RanTransactions, BlockError<V::Error>> {
         let rules = spec.rules_at(environment.number, environment.timestamp);
-        run_transactions(view, rules, environment, transactions, means(runners, self.schedule(runners)))
+        run_transactions(view, rules, environment, transactions, means(runners, self.schedule(runners), self.keeps_record()))
     }
 
     /// Builds the child of `parent` from candidates.
@@ -99,7 +104,7 @@ pub trait Executor: Send + Sync {
         candidates: &[&RecoveredTransaction],
         runners: &impl FrameRunnerFactory,
     ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, means(runners, self.schedule(runners)))
+        build_block(view, spec, parent, attributes, candidates, means(runners, self.schedule(runners), self.keeps_record()))
     }
 
     /// Executes a sealed block and checks everything it claims.
@@ -114,7 +119,21 @@ pub trait Executor: Send + Sync {
         runners: &impl FrameRunnerFactory,
     ) -> Result<BlockOutcome, BlockError<V::Error>> {
         let Sealed { parent, block, transactions, ancestors } = sealed;
-        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, self.schedule(runners)))
+        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, self.schedule(runners), self.keeps_record()))
+    }
+}
+
+/// An executor whose outcomes say what each step of the block accessed and changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recording<E>(pub E);
+
+impl<E: Executor> Executor for Recording<E> {
+    fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V> {
+        self.0.schedule(runners)
+    }
+
+    fn keeps_record(&self) -> bool {
+        true
     }
 }
 
@@ -176,7 +195,7 @@ impl ParallelExecutor {
         let rules = spec.rules_at(environment.number, environment.timestamp);
         let pace = crate::parallel::chosen::Chosen::new(seed, workers);
         let schedule = InParallel { runners, workers, is_forced: true, pace };
-        run_transactions(view, rules, environment, transactions, means(runners, schedule))
+        run_transactions(view, rules, environment, transactions, means(runners, schedule, false))
     }
 }
 
@@ -184,8 +203,10 @@ impl ParallelExecutor {
 pub(crate) fn means<F: FrameRunnerFactory, S>(
     runners: &F,
     schedule: S,
+    keeps_record: bool,
 ) -> Means<F::Runner, ChainPrecompiles, S, Cores> {
-    Means { runner: runners.runner(), precompiles: ChainPrecompiles::default(), schedule, join: Cores }
+    let precompiles = ChainPrecompiles::default();
+    Means { runner: runners.runner(), precompiles, schedule, join: Cores, keeps_record }
 }
 
 /// Builds the child of `parent`, the newest block of the store, and commits it.

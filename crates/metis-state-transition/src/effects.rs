@@ -6,10 +6,11 @@
 
 use alloc::vec::Vec;
 
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256, map::B256Map};
 use revm::{bytecode::opcode, state::EvmState};
 
-use crate::{Accesses, Account, AccountChange, ChangeSet, Code};
+use crate::{Accesses, Account, AccountChange, ChangeSet, Code, RecoveredTransaction};
 
 /// The change of one account by one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,60 @@ impl BalanceUse {
     pub fn is_observed(&self, address: &Address) -> bool {
         self.is_any_observed || self.payers.contains(address)
     }
+
+    /// What `transaction` needed to know of an account that it accessed.
+    pub fn of_account(&self, transaction: &RecoveredTransaction, address: &Address) -> AccountUse {
+        if self.is_observed(address) {
+            return AccountUse::Exact;
+        }
+        let is_sender = transaction.sender == *address;
+        AccountUse::Part {
+            balance_min_wei: if is_sender { transaction.cost_max_wei() } else { U256::ZERO },
+            // Who delegates is not looked into.
+            is_nonce_used: is_sender || transaction.envelope.authorization_list().is_some(),
+        }
+    }
+}
+
+/// What a transaction needed to know of an account: as long as this stays the same, it does the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountUse {
+    /// Perhaps anything.
+    Exact,
+    /// Its code, whether its balance and its nonce are zero (EIP-161), and this.
+    Part {
+        /// Whether the balance was at least so much.
+        balance_min_wei: U256,
+        /// The nonce itself.
+        is_nonce_used: bool,
+    },
+}
+
+impl AccountUse {
+    /// Whether two states of the account are the same for this use.
+    pub fn is_same(&self, one: Option<&Account>, other: Option<&Account>) -> bool {
+        match (self, one, other) {
+            (&Self::Part { balance_min_wei, is_nonce_used }, Some(one), Some(other)) => {
+                one.code_hash == other.code_hash
+                    && (one.nonce == other.nonce || !(is_nonce_used || one.nonce == 0 || other.nonce == 0))
+                    && one.balance.is_zero() == other.balance.is_zero()
+                    && (one.balance >= balance_min_wei) == (other.balance >= balance_min_wei)
+            }
+            (_, one, other) => one == other,
+        }
+    }
+}
+
+/// An account to which a fee is paid that was owed to it, and whether it is removed; `None` where nothing changes.
+pub fn pay_fee(before: Option<Account>, fee_wei: U256) -> Option<(Option<Account>, bool)> {
+    let mut account = before.unwrap_or_default();
+    // SPEC: revm adds what fits.
+    account.balance = account.balance.checked_add(fee_wei).unwrap_or(account.balance);
+    if account.is_empty() {
+        // EIP-161: touched, and empty still.
+        return Some((None, true));
+    }
+    (before != Some(account)).then_some((Some(account), false))
 }
 
 /// Watches what the transaction under way does with balances.

@@ -34,14 +34,15 @@ mod transaction;
 mod view;
 
 pub use block::{
-    Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome, BuiltBlock, Ledger, Means,
-    RanTransactions, ReceiptDetails, Schedule, Sequentially, SkippedTransaction, build_block, genesis_header,
-    receipts_root, run_transactions, seal_block, verify_block,
+    AccountTransition, Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
+    BlockRecord, BuiltBlock, Chain, Conflict, Dependency, Ledger, Location, Means, RanTransactions, ReceiptDetails,
+    Rerun, Schedule, Sequentially, SkippedTransaction, Step, build_block, genesis_header, receipts_root,
+    run_transactions, seal_block, verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use database::{ViewDatabase, ViewError};
 pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decode_header, decode_transaction};
-pub use effects::{AccountEffect, BalanceUse, Effects};
+pub use effects::{AccountEffect, AccountUse, BalanceUse, Effects, pay_fee};
 pub use evm::{BlockContext, Evm, EvmContext, context_over, execution_context};
 pub use fork::{Fork, UnknownFork};
 pub use frame::{

@@ -7,9 +7,9 @@ use std::{
 
 use alloy_consensus::Header;
 use metis_db::{MemorySnapshot, MissingState, StateStore};
-use metis_executor::{Executor, ParallelExecutor, Sealed, SequentialExecutor};
+use metis_executor::{Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor};
 use metis_state_transition::{
-    Ancestors, BlockError, BuiltBlock, InterpreterRunner, RanTransactions, RecoveredTransaction, StateCommitment,
+    Ancestors, BlockError, BlockRecord, BuiltBlock, InterpreterRunner, RanTransactions, RecoveredTransaction, StateCommitment,
 };
 use metis_vm::run_plain_revm;
 
@@ -137,6 +137,19 @@ impl Contest {
         let verified = verified.map(|outcome| format!("{:?}{:?}", outcome.changes, outcome.receipts));
         let expected = format!("{:?}{:?}", ours.changes, ours.receipts);
         differs("verified", expected, verified.unwrap_or_else(|error| error.to_string()))
+    }
+
+    /// Runs the transactions on so many threads, however few, and keeps a record of it.
+    ///
+    /// # Errors
+    /// [`BlockError`].
+    pub fn record(&self, workers: usize) -> Result<Box<BlockRecord>, BlockError<MissingState>> {
+        let (spec, environment) = (self.workload.spec(), self.workload.environment(&self.parent));
+        let transactions: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
+        let executor = Recording(ParallelExecutor::new(workers).forced());
+        let ran = executor.run(&*self.snapshot, &spec, environment, &transactions, &InterpreterRunner)?;
+        // UNWRAP: it was asked for.
+        Ok(ran.record.unwrap())
     }
 
     fn build(&self, executor: &impl Executor) -> Result<BuiltBlock, BlockError<MissingState>> {

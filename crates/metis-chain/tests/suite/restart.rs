@@ -103,7 +103,7 @@ fn build(store: &MemoryStore, parent: &Header, candidates: &[RecoveredTransactio
     let snapshot = store.latest();
     let (spec, order) = (spec(), candidates.iter().collect::<Vec<_>>());
     let (runner, precompiles) = (InterpreterRunner, ChainPrecompiles::default());
-    let means = Means { runner, precompiles, schedule: Sequentially, join: InOrder };
+    let means = Means { runner, precompiles, schedule: Sequentially, join: InOrder, keeps_record: false };
     let built = build_block(&*snapshot, &spec, parent, attributes, &order, means).unwrap();
     assert!(built.skipped.is_empty(), "{:?}", built.skipped);
     NewBlock {

@@ -1,15 +1,13 @@
 //! One run of a transaction ahead of its turn: what it read, what came of it, what it writes.
 
-use alloy_consensus::Transaction as _;
-use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
 use alloy_primitives::{Address, B256, U256, uint};
 use metis_state_transition::{
-    Account, AccountEffect, Code, Effects, ReceiptDetails, RecoveredTransaction, TransactionError,
+    AccountEffect, AccountUse, Code, Effects, ReceiptDetails, RecoveredTransaction, Step, TransactionError,
 };
 
 use super::{
-    memory::{AccountCell, AccountVersion, Index, Memory, SlotCell},
-    view::{AccountRead, BalanceRead, Reads},
+    memory::{AccountCell, AccountVersion, Index, Memory, Move, SlotCell},
+    view::{AccountRead, Reads},
 };
 
 /// Where balances are below this, no sum of them overflows: a chain's whole supply fits many times.
@@ -40,6 +38,8 @@ pub(super) enum End {
 
 /// What a run did besides writing.
 pub(super) struct Ran {
+    /// What it loaded, and what it needed of that; where a record is kept.
+    pub(super) step: Option<Box<Step>>,
     /// The receipt, but for what came before it.
     pub(super) draft: ReceiptDetails,
     pub(super) macs: u64,
@@ -47,11 +47,26 @@ pub(super) struct Ran {
     pub(super) fees: [Option<(Address, U256)>; 2],
 }
 
+impl Ran {
+    /// What came of a run, without what it writes.
+    pub(super) fn of(
+        transaction: &RecoveredTransaction,
+        draft: ReceiptDetails,
+        macs: u64,
+        effects: &mut Effects,
+        keeps_record: bool,
+    ) -> Self {
+        let accesses = std::mem::take(&mut effects.accesses);
+        let step = keeps_record.then(|| Box::new(Step::of_transaction(transaction, accesses, &effects.balances)));
+        Self { step, draft, macs, codes: std::mem::take(&mut effects.codes), fees: effects.fees }
+    }
+}
+
 /// What a run writes, by cell. Accounts come first: they clear storage.
 #[derive(Default)]
 pub(super) struct Writes<'m> {
-    accounts: Vec<(&'m AccountCell, AccountVersion)>,
-    slots: Vec<(&'m SlotCell<'m>, U256)>,
+    pub(super) accounts: Vec<(&'m AccountCell, AccountVersion)>,
+    pub(super) slots: Vec<(&'m SlotCell<'m>, U256)>,
 }
 
 impl<'m> Writes<'m> {
@@ -130,24 +145,19 @@ impl<'m> Attempt<'m> {
     pub(super) fn fill(
         &mut self,
         transaction: &RecoveredTransaction,
-        draft: ReceiptDetails,
-        macs: u64,
+        ran: Ran,
         effects: Effects,
         memory: &'m Memory<'_>,
     ) {
-        let Effects { accounts, codes, fees, balances, .. } = effects;
-        for (hash, code) in &codes {
+        let Effects { accounts, balances, .. } = effects;
+        for (hash, code) in &ran.codes {
             memory.add_code(*hash, code);
         }
         let reads = &mut self.reads.accounts;
         let is_plain = |read: &AccountRead<'_>| read.seen.is_none_or(|account| account.balance < PLAIN_BALANCE_MAX);
         if !balances.is_any_observed && reads.iter().all(is_plain) {
             for read in &mut *reads {
-                if !balances.payers.contains(&read.cell.address) {
-                    let is_sender = read.cell.address == transaction.sender;
-                    let least = if is_sender { cost_max(transaction) } else { U256::ZERO };
-                    read.balance = BalanceRead::AtLeast(least);
-                }
+                read.used = balances.of_account(transaction, &read.cell.address);
             }
         }
         self.writes.fill(accounts, memory);
@@ -165,22 +175,15 @@ impl<'m> Attempt<'m> {
                 *version = moved;
             }
         }
-        self.end = End::Ran(Ran { draft, macs, codes, fees });
+        self.end = End::Ran(ran);
     }
 }
 
 /// A write of a whole account as a difference of balances, where its balance was not looked at.
 fn difference(read: &AccountRead<'_>, version: &AccountVersion) -> Option<AccountVersion> {
-    let (BalanceRead::AtLeast(_), Some(before)) = (&read.balance, read.seen) else { return None };
+    let (AccountUse::Part { is_nonce_used, .. }, Some(before)) = (&read.used, read.seen) else { return None };
     let AccountVersion::Whole { account: Some(after), clears_storage: false } = version else { return None };
-    Some(AccountVersion::Moved(Account { balance: after.balance.wrapping_sub(before.balance), ..*after }))
-}
-
-/// What the sender must have for the transaction to be valid (Yellow Paper (65), EIP-1559, EIP-4844).
-fn cost_max(transaction: &RecoveredTransaction) -> U256 {
-    let envelope = &transaction.envelope;
-    let gas = U256::from(envelope.gas_limit()) * U256::from(envelope.max_fee_per_gas());
-    let blob_gas = U256::from(envelope.blob_count().unwrap_or(0)) * U256::from(DATA_GAS_PER_BLOB);
-    let blobs = blob_gas * U256::from(envelope.max_fee_per_blob_gas().unwrap_or(0));
-    envelope.value().saturating_add(gas).saturating_add(blobs)
+    let balance = after.balance.wrapping_sub(before.balance);
+    let nonce = is_nonce_used.then_some(after.nonce);
+    Some(AccountVersion::Moved(Move { balance, nonce, code_hash: after.code_hash }))
 }

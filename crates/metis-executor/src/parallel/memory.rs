@@ -16,7 +16,7 @@ use std::sync::{
 };
 
 use alloy_primitives::{Address, B256, U256, map::B256Map};
-use metis_state_transition::{Account, Code};
+use metis_state_transition::{Account, Code, pay_fee};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
@@ -34,10 +34,20 @@ pub(super) enum AccountVersion {
         /// Its slots are zero where no version of them is as new.
         clears_storage: bool,
     },
-    /// Its balance moves by a difference, which is the balance given here, modulo 2²⁵⁶.
-    Moved(Account),
+    /// Its balance moves by a difference.
+    Moved(Move),
     /// The transaction is being run again: what it will write is not known.
     Unknown,
+}
+
+/// What a transaction does to an account whose balance it does not look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Move {
+    /// What the balance moves by, modulo 2²⁵⁶.
+    pub(super) balance: U256,
+    /// The nonce afterwards, where it mattered; else it stays what it is.
+    pub(super) nonce: Option<u64>,
+    pub(super) code_hash: B256,
 }
 
 /// Versions of one thing, in the order of transactions. Of most there is one at a time.
@@ -180,19 +190,8 @@ impl<'a> Memory<'a> {
     /// Pays a fee to an account as it is by now; says whether that is the block's first change of the account. The state
     /// before the block is known.
     pub(super) fn commit_fee(&self, cell: &AccountCell, index: Index, fee: U256) -> bool {
-        let before = cell.committed().unwrap_or_else(|| cell.known_base());
-        let mut account = before.unwrap_or_default();
-        // SPEC: revm adds what fits.
-        account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
-        let version = if account.is_empty() {
-            // EIP-161: touched, and empty still.
-            AccountVersion::Whole { account: None, clears_storage: true }
-        } else if before == Some(account) {
-            return false;
-        } else {
-            AccountVersion::Whole { account: Some(account), clears_storage: false }
-        };
-        self.commit_account(cell, index, version)
+        let Some((account, clears_storage)) = pay_fee(cell.now(), fee) else { return false };
+        self.commit_account(cell, index, AccountVersion::Whole { account, clears_storage })
     }
 }
 
@@ -204,7 +203,7 @@ impl AccountCell {
         }
         let state = self.state.lock();
         let older = state.pending.partition_point(|(at, _)| *at < index);
-        let mut by: Option<Account> = None;
+        let mut by: Option<Move> = None;
         let mut start = state.committed;
         for (at, version) in state.pending[..older].iter().rev() {
             match version {
@@ -214,7 +213,10 @@ impl AccountCell {
                     break;
                 }
                 AccountVersion::Moved(older) => match &mut by {
-                    Some(by) => by.balance = by.balance.wrapping_add(older.balance),
+                    Some(by) => {
+                        by.balance = by.balance.wrapping_add(older.balance);
+                        by.nonce = by.nonce.or(older.nonce);
+                    }
                     None => by = Some(*older),
                 },
             }
@@ -239,6 +241,11 @@ impl AccountCell {
             return None;
         }
         self.state.lock().committed
+    }
+
+    /// What is committed of the account, or else as it is before the block; read before.
+    pub(super) fn now(&self) -> Option<Account> {
+        self.committed().unwrap_or_else(|| self.known_base())
     }
 
     /// Whether the storage was cleared for a transaction, and by which: `None` for those that are committed.
@@ -309,6 +316,11 @@ impl SlotCell<'_> {
         self.state.lock().committed
     }
 
+    /// What is committed of the slot, or else as it is before the block; read before.
+    pub(super) fn now(&self) -> U256 {
+        self.committed().or_else(|| self.base.get().copied()).unwrap_or_default()
+    }
+
     pub(super) fn publish(&self, index: Index, value: Option<U256>) {
         put(&mut self.state.lock().pending, index, value);
         self.is_written.store(true, Release);
@@ -336,9 +348,10 @@ impl SlotCell<'_> {
 }
 
 /// An account whose balance moves. Of balances that are not committed nobody knows that they suffice: the commit does.
-fn moved(account: Option<Account>, by: Account) -> Option<Account> {
-    let balance = account.unwrap_or_default().balance.wrapping_add(by.balance);
-    Some(Account { balance, ..by })
+fn moved(account: Option<Account>, by: Move) -> Option<Account> {
+    let account = account.unwrap_or_default();
+    let (balance, nonce) = (account.balance.wrapping_add(by.balance), by.nonce.unwrap_or(account.nonce));
+    Some(Account { nonce, balance, code_hash: by.code_hash })
 }
 
 fn put<T>(pending: &mut Pending<T>, index: Index, version: T) {

@@ -25,6 +25,7 @@ pub(crate) mod chosen;
 mod collect;
 mod hints;
 mod memory;
+mod note;
 mod order;
 mod pace;
 mod sync;
@@ -95,6 +96,7 @@ where
             let accounts = Table::new(cell_count);
             let memory = Memory::new(&accounts, cell_count);
             let (lists, codes) = (Vec::new(), Vec::new());
+            let keeps_record = ledger.keeps_record();
             let gas_left = AtomicU64::new(ledger.gas_left());
             let desk = Desk { ledger, verdict, error: None, accounts: lists, slots: Vec::new(), codes };
             // BOUND: a transaction takes 100 bytes and more; a block's do not reach 2³².
@@ -111,6 +113,7 @@ where
                 gas_left,
                 desk: Mutex::new(desk),
                 pace: &self.pace,
+                keeps_record,
             };
             let work = |number: usize| {
                 self.pace.begin(number);

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 
 use alloy_primitives::{Address, B256, U256, map::B256Map};
-use metis_state_transition::{Account, Code, StateView};
+use metis_state_transition::{Account, AccountUse, Code, StateView};
 
 use super::{
+    attempt::PLAIN_BALANCE_MAX,
     memory::{AccountCell, Found, Index, Memory, SlotCell},
     pace::Pace,
 };
@@ -41,15 +42,7 @@ impl Reads<'_> {
 pub(super) struct AccountRead<'m> {
     pub(super) cell: &'m AccountCell,
     pub(super) seen: Option<Account>,
-    pub(super) balance: BalanceRead,
-}
-
-/// What the balance that was read decided.
-pub(super) enum BalanceRead {
-    /// Perhaps anything.
-    Exact,
-    /// Whether it was zero, and that it was at least this much.
-    AtLeast(U256),
+    pub(super) used: AccountUse,
 }
 
 /// The view that a worker's machine runs on, transaction after transaction.
@@ -148,6 +141,31 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         self.base.has_storage(&cell.address).map_err(Interruption::State)
     }
 
+    /// Whether an account that was read would lead to the same if it were read now, all ahead being committed.
+    pub(super) fn account_holds(&self, read: &AccountRead<'_>) -> bool {
+        let now = match read.cell.committed() {
+            Some(account) => Ok(account),
+            None => self.base_account(read.cell),
+        };
+        now.is_ok_and(|now| {
+            let is_plain = read.used == AccountUse::Exact || now.is_none_or(|now| now.balance < PLAIN_BALANCE_MAX);
+            is_plain && read.used.is_same(read.seen.as_ref(), now.as_ref())
+        })
+    }
+
+    /// Whether a slot that was read is the same now.
+    pub(super) fn slot_holds(&self, (cell, seen): &(&SlotCell<'_>, U256)) -> bool {
+        match cell.committed() {
+            Some(value) => value == *seen,
+            None => self.base_slot(cell).is_ok_and(|value| value == *seen),
+        }
+    }
+
+    /// Whether an account still has storage, or none, as it was read.
+    pub(super) fn storage_holds(&self, (cell, seen): &(&AccountCell, bool), index: Index) -> bool {
+        self.has_storage_at(cell, index).is_ok_and(|now| now == *seen)
+    }
+
     fn logged<T>(
         &self,
         read: impl FnOnce(Index) -> Result<T, Interruption<V::Error>>,
@@ -175,7 +193,7 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
         let cell = self.memory.account(*address);
         self.logged(
             |index| self.account_at(cell, index),
-            |reads, seen| reads.accounts.push(AccountRead { cell, seen: *seen, balance: BalanceRead::Exact }),
+            |reads, seen| reads.accounts.push(AccountRead { cell, seen: *seen, used: AccountUse::Exact }),
         )
     }
 

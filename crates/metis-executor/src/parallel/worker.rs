@@ -8,18 +8,19 @@ use std::{
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
 use metis_state_transition::{
-    BlockEnvironment, BlockError, ChainPrecompiles, Code, Evm, FrameRunner, Ledger, RecoveredTransaction, Rules,
-    StateView, TransactionError, TransactionFault, ViewError,
+    BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, FrameRunner, Ledger, RecoveredTransaction,
+    Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
 };
 use parking_lot::Mutex;
 
 use super::{
-    attempt::{Attempt, End, PLAIN_BALANCE_MAX, Ran, Writes},
+    attempt::{Attempt, End, Ran, Writes},
     hints::Hints,
     memory::{AccountCell, Index, Memory, SlotCell},
+    note::{self, Note},
     order::{AHEAD_MAX, Order},
     pace::Pace,
-    view::{AccountRead, BalanceRead, Interruption, Reads, VersionedView},
+    view::{Interruption, Reads, VersionedView},
 };
 
 /// A block under way, as all workers see it.
@@ -37,6 +38,8 @@ pub(super) struct Block<'m, 'a, V, P, E: std::error::Error, F> {
     pub(super) gas_left: AtomicU64,
     pub(super) desk: Mutex<Desk<'m, E, F>>,
     pub(super) pace: &'m P,
+    /// Whether the books say what each transaction accessed and changed.
+    pub(super) keeps_record: bool,
 }
 
 /// Where transactions are committed, in order, by one worker at a time.
@@ -146,21 +149,26 @@ where
             return Ok(());
         }
         self.evm.view().begin(index, false);
-        let ran = self.evm.execute_to_order(transaction, false);
+        let ran = self.evm.execute_to_order(transaction, self.block.keeps_record);
         if let Some(on) = self.evm.view().blocked_on() {
             return Err(on);
         }
         self.evm.view().swap_reads(&mut attempt.reads);
         match ran {
-            Ok((outcome, effects)) => {
-                let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
-                attempt.fill(transaction, draft, self.evm.macs(), effects, self.block.memory);
+            Ok((outcome, mut effects)) => {
+                let ran = self.ran(transaction, outcome, &mut effects);
+                attempt.fill(transaction, ran, effects, self.block.memory);
             }
             Err(TransactionFault::Invalid(error)) => attempt.end = End::Invalid(error),
             // Whether the same happens when its turn comes is seen then.
             Err(_) => {}
         }
         Ok(())
+    }
+
+    fn ran(&self, transaction: &RecoveredTransaction, outcome: TransactionOutcome, effects: &mut Effects) -> Ran {
+        let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
+        Ran::of(transaction, draft, self.evm.macs(), effects, self.block.keeps_record)
     }
 
     /// Commits what has run, as far as the order goes; gives a transaction that waited for one of them.
@@ -203,6 +211,9 @@ where
             end => {
                 if matches!(end, End::Ran(_)) && admitted.is_ok() {
                     block.hints.learn(index);
+                    if let Some(record) = desk.ledger.record_mut() {
+                        record.push_rerun(note::differences(self.evm.view(), reads, index));
+                    }
                 }
                 block.order.run_again(index);
                 writes.cover(index);
@@ -222,17 +233,16 @@ where
         let transaction = self.block.transactions[index as usize];
         let ran = admitted.map_err(Fault::<V::Error>::Invalid).and_then(|()| {
             self.evm.view().begin(index, true);
-            self.evm.execute_to_order(transaction, false)
+            self.evm.execute_to_order(transaction, self.block.keeps_record)
         });
         match ran {
-            Ok((outcome, effects)) => {
-                let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
+            Ok((outcome, mut effects)) => {
+                let ran = self.ran(transaction, outcome, &mut effects);
                 let mut writes = std::mem::take(&mut self.writes);
                 writes.fill(effects.accounts, self.block.memory);
-                for (hash, code) in &effects.codes {
+                for (hash, code) in &ran.codes {
                     self.block.memory.add_code(*hash, code);
                 }
-                let ran = Ran { draft, macs: self.evm.macs(), codes: effects.codes, fees: effects.fees };
                 self.enter(desk, index, ran, &writes);
                 self.writes = writes;
             }
@@ -260,12 +270,16 @@ where
             return false;
         }
         self.block.gas_left.store(desk.ledger.gas_left(), Relaxed);
+        let note = ran.step.map(|step| Note::before(*step, writes, &ran.fees, memory));
         writes.commit(index, memory, &mut desk.accounts, &mut desk.slots);
         for (recipient, fee) in ran.fees.into_iter().flatten() {
             let cell = memory.account(recipient);
             if memory.commit_fee(cell, index, fee) {
                 desk.accounts.push(cell);
             }
+        }
+        if let (Some(note), Some(record)) = (note, desk.ledger.record_mut()) {
+            record.push(note.after(&ran.draft, &ran.codes));
         }
         desk.codes.extend(ran.codes);
         desk.ledger.file(ran.draft, None);
@@ -287,42 +301,15 @@ where
     /// Whether all that a run read is what is committed now, so that it would do the same again.
     fn holds(&self, reads: &Reads<'m>, index: Index) -> bool {
         let view = self.evm.view();
-        let accounts = reads.accounts.iter().all(|read| {
-            let now = match read.cell.committed() {
-                Some(account) => Ok(account),
-                None => view.base_account(read.cell),
-            };
-            now.is_ok_and(|now| still_holds(read, now))
-        });
-        let slots = || {
-            reads.slots.iter().all(|(cell, seen)| match cell.committed() {
-                Some(value) => value == *seen,
-                None => view.base_slot(cell).is_ok_and(|value| value == *seen),
-            })
-        };
-        let storages =
-            || reads.storages.iter().all(|(cell, seen)| view.has_storage_at(cell, index).is_ok_and(|now| now == *seen));
-        accounts && slots() && storages()
+        reads.accounts.iter().all(|read| view.account_holds(read))
+            && reads.slots.iter().all(|read| view.slot_holds(read))
+            && reads.storages.iter().all(|read| view.storage_holds(read, index))
     }
 }
 
 /// Where the attempt at a transaction lies: those that are under way at the same time lie in different places.
 const fn slot_of(index: Index) -> usize {
     (index % AHEAD_MAX) as usize
-}
-
-/// Whether an account that was read would lead to the same if it were read now.
-fn still_holds(read: &AccountRead<'_>, now: Option<metis_state_transition::Account>) -> bool {
-    match (&read.balance, read.seen, now) {
-        (BalanceRead::AtLeast(least), Some(seen), Some(now)) => {
-            seen.nonce == now.nonce
-                && seen.code_hash == now.code_hash
-                && seen.balance.is_zero() == now.balance.is_zero()
-                && now.balance >= *least
-                && now.balance < PLAIN_BALANCE_MAX
-        }
-        (_, seen, now) => seen == now,
-    }
 }
 
 fn view_error<E: std::error::Error + Send + Sync + 'static>(error: ViewError<Interruption<E>>) -> BlockError<E> {

@@ -4,6 +4,7 @@
 
 mod code;
 mod dice;
+mod record;
 mod world;
 
 use metis_executor::{Executor, ParallelExecutor, Sealed, SequentialExecutor};

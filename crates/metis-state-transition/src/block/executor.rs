@@ -1,16 +1,22 @@
 //! One block in the making: the protocol's calls, the transactions, rewards.
 
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
+use core::mem;
 
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, U256};
 
-use super::{BlockEnvironment, BlockError, BlockOutcome, Ledger, ReceiptDetails, system};
+use super::{
+    BlockEnvironment, BlockError, BlockOutcome, BlockRecord, Ledger, ReceiptDetails, Step,
+    record::access_of,
+    system::{self, Protocol},
+};
 use crate::{
-    Account, ChangeSet, Evm, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules, StateCommitment,
+    Accesses, Account, ChangeSet, Evm, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules, StateCommitment,
     StateView, TransactionFault, TransactionOutcome, ViewError,
     changes::AccountChange,
+    effects::pay_fee,
     inference::{INFERENCE, earnings},
 };
 
@@ -56,19 +62,25 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         parent_beacon_block_root: Option<B256>,
     ) -> Result<(), BlockError<V::Error>> {
         if self.ledger.rules().fork >= Fork::Prague {
-            system::store_parent_hash(&mut self.evm, parent_hash)?;
+            system::store_parent_hash(&mut self.protocol(), parent_hash)?;
         }
         if self.ledger.rules().fork >= Fork::Cancun
             && let Some(root) = parent_beacon_block_root
         {
-            system::store_beacon_root(&mut self.evm, root)?;
+            system::store_beacon_root(&mut self.protocol(), root)?;
         }
         Ok(())
     }
 
     /// What the transactions so far changed, and their receipts.
-    pub(super) fn into_parts(self) -> (ChangeSet, Vec<ReceiptDetails>) {
-        (self.evm.into_view().into_parts().1, self.ledger.into_receipts())
+    pub(super) fn into_parts(self) -> (ChangeSet, Vec<ReceiptDetails>, Option<Box<BlockRecord>>) {
+        let (receipts, record) = self.ledger.into_receipts();
+        (self.evm.into_view().into_parts().1, receipts, record)
+    }
+
+    /// Keeps a record of what each step accesses and changes. Said before the block begins.
+    pub(super) fn keep_record(&mut self) {
+        self.ledger.keep_record();
     }
 
     /// The books of the block.
@@ -108,7 +120,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         // EIP-658: until Byzantium a receipt commits to the state after its transaction.
         let state_root = if self.rules().fork < Fork::Byzantium {
             let root = self.base().state_root_after(self.changes());
-            Some(root.map_err(|error| TransactionFault::View(ViewError::State(error)))?)
+            Some(root.map_err(state_fault)?)
         } else {
             None
         };
@@ -127,10 +139,45 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         transaction: &RecoveredTransaction,
     ) -> Result<TransactionOutcome, TransactionFault<V::Error>> {
         self.ledger.admit(transaction)?;
+        if self.ledger.keeps_record() {
+            return self.try_execute_recorded(transaction);
+        }
         let (outcome, changes) = self.evm.execute(transaction)?;
         self.ledger.book(transaction, outcome.gas_used, self.evm.macs())?;
         self.evm.view_mut().apply(changes);
         Ok(outcome)
+    }
+
+    fn try_execute_recorded(
+        &mut self,
+        transaction: &RecoveredTransaction,
+    ) -> Result<TransactionOutcome, TransactionFault<V::Error>> {
+        let (outcome, mut effects) = self.evm.execute_to_order(transaction, true)?;
+        self.ledger.book(transaction, outcome.gas_used, self.evm.macs())?;
+        let mut step = Step::of_transaction(transaction, mem::take(&mut effects.accesses), &effects.balances);
+        step.gas_used = outcome.gas_used;
+        let fees = effects.fees;
+        self.enter(&mut step, effects.into())?;
+        for (recipient, fee) in fees.into_iter().flatten() {
+            step.access(access_of(recipient));
+            let before = self.evm.view().account(&recipient).map_err(state_fault)?;
+            if let Some((account, storage_cleared)) = pay_fee(before, fee) {
+                let change = AccountChange { account, storage_cleared, ..AccountChange::default() };
+                self.enter(&mut step, ChangeSet { accounts: [(recipient, change)].into(), ..ChangeSet::default() })?;
+            }
+        }
+        if let Some(record) = self.ledger.record_mut() {
+            record.push(step);
+        }
+        Ok(outcome)
+    }
+
+    /// Keeps changes, and notes them.
+    fn enter(&mut self, step: &mut Step, changes: ChangeSet) -> Result<(), TransactionFault<V::Error>> {
+        let overlay = self.evm.view_mut();
+        step.add(overlay, &changes).map_err(state_fault)?;
+        overlay.apply(changes);
+        Ok(())
     }
 
     /// Pays model owners, withdrawals or rewards, collects requests, and ends the block; gives back the view
@@ -143,23 +190,23 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         withdrawals: &[Withdrawal],
         ommers: &[Header],
     ) -> Result<(BlockOutcome, V), BlockError<V::Error>> {
+        if let Some(record) = self.ledger.record_mut() {
+            record.end();
+        }
         self.pay_model_owners()?;
         // SPEC: execution-specs apply_body: withdrawals first, then the request system calls.
         self.pay_withdrawals(withdrawals)?;
         self.pay_rewards(ommers)?;
         let requests = if self.ledger.rules().fork >= Fork::Prague {
-            Some(system::collect_requests(&mut self.evm, self.ledger.rules().deposit_contract, self.ledger.receipts())?)
+            let deposits = system::deposits(self.ledger.rules().deposit_contract, self.ledger.receipts())?;
+            Some(system::collect_requests(&mut self.protocol(), &deposits)?)
         } else {
             None
         };
         let (view, changes) = self.evm.into_view().into_parts();
-        let outcome = BlockOutcome {
-            changes,
-            gas_used: self.ledger.gas_used(),
-            blob_gas_used: self.ledger.blob_gas_used(),
-            receipts: self.ledger.into_receipts(),
-            requests,
-        };
+        let (gas_used, blob_gas_used) = (self.ledger.gas_used(), self.ledger.blob_gas_used());
+        let (receipts, record) = self.ledger.into_receipts();
+        let outcome = BlockOutcome { changes, gas_used, blob_gas_used, receipts, requests, record };
         Ok((outcome, view))
     }
 
@@ -183,15 +230,23 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
 
     /// Takes from a balance outside any transaction what is known to be there.
     fn debit(&mut self, address: Address, amount: U256) -> Result<(), BlockError<V::Error>> {
-        let overlay = self.evm.view_mut();
+        let overlay = self.evm.view();
         let mut account = overlay.account(&address).map_err(BlockError::state)?.unwrap_or_default();
         let rest = account.balance.checked_sub(amount);
         account.balance =
             rest.ok_or_else(|| BlockError::Engine(format!("{address} paid out more than it was paid")))?;
-        let mut changes = ChangeSet::default();
-        changes.accounts.insert(address, AccountChange { account: Some(account), ..AccountChange::default() });
-        overlay.apply(changes);
-        Ok(())
+        self.write(address, AccountChange { account: Some(account), ..AccountChange::default() })
+    }
+
+    /// Changes an account outside any transaction.
+    fn write(&mut self, address: Address, change: AccountChange) -> Result<(), BlockError<V::Error>> {
+        let changes = ChangeSet { accounts: [(address, change)].into(), ..ChangeSet::default() };
+        self.protocol().apply(Accesses::new(), changes)
+    }
+
+    /// What the protocol's own changes are made with.
+    fn protocol(&mut self) -> Protocol<'_, V, R, P> {
+        Protocol { evm: &mut self.evm, record: self.ledger.record_mut() }
     }
 
     fn pay_withdrawals(&mut self, withdrawals: &[Withdrawal]) -> Result<(), BlockError<V::Error>> {
@@ -216,23 +271,27 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
 
     /// Adds to a balance outside any transaction. Touches the account even for zero (EIP-161).
     fn credit(&mut self, address: Address, amount: U256) -> Result<(), BlockError<V::Error>> {
-        let overlay = self.evm.view_mut();
+        let overlay = self.evm.view();
         let before = overlay.account(&address).map_err(BlockError::state)?;
         let mut account = before.unwrap_or_default();
         // BOUND: the supply of native token fits 256 bits by many orders of magnitude.
         account.balance = account.balance.saturating_add(amount);
         let account = if account.is_empty() && self.ledger.rules().fork >= Fork::SpuriousDragon {
             if before.is_none() {
+                if let Some(record) = self.ledger.record_mut() {
+                    record.last_mut().access(access_of(address));
+                }
                 return Ok(());
             }
             None
         } else {
             Some::<Account>(account)
         };
-        let mut changes = ChangeSet::default();
         let storage_cleared = account.is_none();
-        changes.accounts.insert(address, AccountChange { account, storage_cleared, ..AccountChange::default() });
-        overlay.apply(changes);
-        Ok(())
+        self.write(address, AccountChange { account, storage_cleared, ..AccountChange::default() })
     }
+}
+
+fn state_fault<E: core::error::Error>(error: E) -> TransactionFault<E> {
+    TransactionFault::View(ViewError::State(error))
 }

@@ -1,12 +1,12 @@
 //! The books of a block: what its transactions may still use, what they have used, and their receipts.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use alloy_consensus::{EthereumReceipt, Transaction as _};
 use alloy_eips::{eip2718::Encodable2718, eip4844::DATA_GAS_PER_BLOB};
 use alloy_primitives::B256;
 
-use super::{BlockEnvironment, ReceiptDetails, header::BLOCK_SIZE_BYTES_MAX};
+use super::{BlockEnvironment, BlockRecord, ReceiptDetails, header::BLOCK_SIZE_BYTES_MAX};
 use crate::{ExecutionStatus, Fork, RecoveredTransaction, Rules, TransactionError, TransactionOutcome};
 
 /// The books of a block. A transaction is admitted, run by whoever, and entered, in the order of the block.
@@ -20,12 +20,13 @@ pub struct Ledger {
     macs: u64,
     /// Of header and body so far, where the block is being built.
     size_bytes: Option<usize>,
+    record: Option<Box<BlockRecord>>,
 }
 
 impl Ledger {
     pub(super) const fn new(rules: Rules, environment: BlockEnvironment) -> Self {
         let receipts = Vec::new();
-        Self { rules, environment, receipts, gas_used: 0, blob_gas_used: 0, macs: 0, size_bytes: None }
+        Self { rules, environment, receipts, gas_used: 0, blob_gas_used: 0, macs: 0, size_bytes: None, record: None }
     }
 
     /// Makes room for the receipts of so many transactions.
@@ -36,6 +37,21 @@ impl Ledger {
     /// Holds the block to the limit on its size (EIP-7934): `size_bytes` is there besides the transactions.
     pub(super) fn limit_size(&mut self, size_bytes: usize) {
         self.size_bytes = (self.rules.fork >= Fork::Osaka).then_some(size_bytes);
+    }
+
+    /// Keeps a record of what follows.
+    pub(super) fn keep_record(&mut self) {
+        self.record = Some(Box::new(BlockRecord::new()));
+    }
+
+    /// What each step accessed and changed, where that is kept: whoever enters a transaction adds it.
+    pub fn record_mut(&mut self) -> Option<&mut BlockRecord> {
+        self.record.as_deref_mut()
+    }
+
+    /// Whether [`Self::record_mut`] is there.
+    pub const fn keeps_record(&self) -> bool {
+        self.record.is_some()
     }
 
     /// The rules of the block.
@@ -66,8 +82,8 @@ impl Ledger {
         self.blob_gas_used
     }
 
-    pub(super) fn into_receipts(self) -> Vec<ReceiptDetails> {
-        self.receipts
+    pub(super) fn into_receipts(self) -> (Vec<ReceiptDetails>, Option<Box<BlockRecord>>) {
+        (self.receipts, self.record)
     }
 
     /// Whether the next transaction may be tried: what the block has left, and nothing about the state.

@@ -5,21 +5,26 @@
 //! left, receipts) → `schedule` (who runs the transactions) → `outcome` → `seal` (the header of a new
 //! block) or `verify` (the header of a given one).
 
+mod access_list;
+mod dependencies;
 mod environment;
 mod executor;
 mod header;
 mod ledger;
 mod outcome;
+mod record;
 mod schedule;
 mod seal;
 mod system;
 mod verify;
 
+pub use dependencies::{Chain, Conflict, Dependency};
 pub use environment::{Ancestors, BlockEnvironment};
 pub use executor::BlockExecutor;
 pub use header::{genesis_header, receipts_root};
 pub use ledger::Ledger;
 pub use outcome::{BlockError, BlockOutcome, ReceiptDetails};
+pub use record::{AccountTransition, BlockRecord, Location, Rerun, Step};
 pub use schedule::{Means, RanTransactions, Schedule, Sequentially, run_transactions};
 pub use seal::{BlockAttributes, BuiltBlock, SkippedTransaction, build_block, seal_block};
 pub use verify::verify_block;

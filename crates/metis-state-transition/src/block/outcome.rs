@@ -7,6 +7,7 @@ use alloy_consensus::{
 };
 use alloy_primitives::{Address, B256, Bloom, Bytes};
 
+use super::BlockRecord;
 use crate::{ChangeSet, TransactionError, TransactionFault, ViewError};
 
 /// A receipt and what it leaves out but users ask for.
@@ -120,6 +121,8 @@ pub struct BlockOutcome {
     pub blob_gas_used: u64,
     /// Requests to the consensus layer, from Prague on (EIP-7685).
     pub requests: Option<Vec<Bytes>>,
+    /// What each step accessed and changed, where that was asked for.
+    pub record: Option<Box<BlockRecord>>,
 }
 
 impl BlockOutcome {

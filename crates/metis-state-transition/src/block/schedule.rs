@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::ops::ControlFlow;
 
 use super::{
-    BlockEnvironment, BlockError, BlockExecutor, ReceiptDetails, SkippedTransaction, outcome::invalid_or_error,
+    BlockEnvironment, BlockError, BlockExecutor, BlockRecord, ReceiptDetails, SkippedTransaction, outcome::invalid_or_error,
 };
 use crate::{
     ChangeSet, FrameRunner, Join, PrecompileSet, RecoveredTransaction, Rules, StateCommitment, TransactionError,
@@ -68,6 +68,8 @@ pub struct RanTransactions {
     pub receipts: Vec<ReceiptDetails>,
     /// The others, in order.
     pub skipped: Vec<SkippedTransaction>,
+    /// What each of the first accessed and changed, where that was asked for.
+    pub record: Option<Box<BlockRecord>>,
 }
 
 /// Runs transactions as those of one block: no calls of the protocol, no rewards, no roots.
@@ -82,6 +84,9 @@ pub fn run_transactions<V: StateCommitment>(
     means: Means<impl FrameRunner, impl PrecompileSet, impl Schedule<V>, impl Join>,
 ) -> Result<RanTransactions, BlockError<V::Error>> {
     let mut block = BlockExecutor::new(view, rules, environment, means.runner, means.precompiles);
+    if means.keeps_record {
+        block.keep_record();
+    }
     let mut skipped = Vec::new();
     means.schedule.run(&mut block, transactions, |index, ran| {
         if let Err(error) = ran {
@@ -89,8 +94,8 @@ pub fn run_transactions<V: StateCommitment>(
         }
         ControlFlow::Continue(())
     })?;
-    let (changes, receipts) = block.into_parts();
-    Ok(RanTransactions { changes, receipts, skipped })
+    let (changes, receipts, record) = block.into_parts();
+    Ok(RanTransactions { changes, receipts, skipped, record })
 }
 
 /// With what a block is run; all of it may change how fast, none of it may change what.
@@ -104,4 +109,6 @@ pub struct Means<R, P, S, J> {
     pub schedule: S,
     /// Who computes the roots.
     pub join: J,
+    /// Whether the outcome says what each step accessed and changed.
+    pub keeps_record: bool,
 }

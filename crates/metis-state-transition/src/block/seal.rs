@@ -79,7 +79,7 @@ pub fn build_block<V: StateCommitment>(
     candidates: &[&RecoveredTransaction],
     means: Means<impl FrameRunner, impl PrecompileSet, impl Schedule<V>, impl Join>,
 ) -> Result<BuiltBlock, BlockError<V::Error>> {
-    let Means { runner, precompiles, schedule, join } = means;
+    let Means { runner, precompiles, schedule, join, keeps_record } = means;
     let parent_hash = parent.hash_slow();
     let rules = spec.rules_at(parent.number + 1, attributes.timestamp);
     let fork = rules.fork;
@@ -89,6 +89,9 @@ pub fn build_block<V: StateCommitment>(
     let environment = BlockEnvironment::of(&header, attributes.ancestors);
     let withdrawals = (fork >= Fork::Shanghai).then_some(attributes.withdrawals);
     let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
+    if keeps_record {
+        executor.keep_record();
+    }
     executor.begin(parent_hash, header.parent_beacon_block_root)?;
     let size_bytes = header.length() + withdrawals.as_ref().map_or(0, Encodable::length) + 64;
     executor.ledger_mut().limit_size(size_bytes);

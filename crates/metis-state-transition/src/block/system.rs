@@ -9,8 +9,10 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, b256};
 use revm::context_interface::result::{EVMError, ExecutionResult};
 
-use super::{BlockError, ReceiptDetails};
-use crate::{ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView};
+use super::{BlockError, BlockRecord, ReceiptDetails};
+use crate::{
+    Accesses, ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView, transaction::accesses_of,
+};
 
 /// Sender of system calls.
 const SYSTEM_ADDRESS: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
@@ -28,29 +30,48 @@ const DEPOSIT_REQUEST_SIZE_BYTES: usize = 48 + 32 + 8 + 96 + 8;
 /// `DepositEvent(bytes,bytes,bytes,bytes,bytes)` (EIP-6110).
 const DEPOSIT_EVENT_TOPIC: B256 = b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");
 
+/// What the protocol's own changes are made with.
+pub(super) struct Protocol<'a, V: StateView, R, P> {
+    pub(super) evm: &'a mut Evm<Overlay<V>, R, P>,
+    pub(super) record: Option<&'a mut BlockRecord>,
+}
+
+impl<V: StateView, R: FrameRunner, P: PrecompileSet> Protocol<'_, V, R, P> {
+    /// Makes changes, and notes them with what was loaded for them.
+    pub(super) fn apply(&mut self, accesses: Accesses, changes: ChangeSet) -> SystemResult<(), V> {
+        let overlay = self.evm.view_mut();
+        if let Some(record) = &mut self.record {
+            let step = record.last_mut();
+            step.access(accesses);
+            step.add(overlay, &changes).map_err(BlockError::state)?;
+        }
+        overlay.apply(changes);
+        Ok(())
+    }
+}
+
 type SystemResult<T, V> = Result<T, BlockError<<V as StateView>::Error>>;
 
 /// EIP-4788: stores the parent beacon block root where contracts can read it.
 pub(super) fn store_beacon_root<V: StateView, R: FrameRunner, P: PrecompileSet>(
-    evm: &mut Evm<Overlay<V>, R, P>,
+    protocol: &mut Protocol<'_, V, R, P>,
     root: B256,
 ) -> SystemResult<(), V> {
-    call_if_deployed(evm, BEACON_ROOTS_ADDRESS, root.0.into())
+    call_if_deployed(protocol, BEACON_ROOTS_ADDRESS, root.0.into())
 }
 
 /// EIP-2935: stores the parent's hash where contracts can read it.
 pub(super) fn store_parent_hash<V: StateView, R: FrameRunner, P: PrecompileSet>(
-    evm: &mut Evm<Overlay<V>, R, P>,
+    protocol: &mut Protocol<'_, V, R, P>,
     parent_hash: B256,
 ) -> SystemResult<(), V> {
-    call_if_deployed(evm, HISTORY_STORAGE_ADDRESS, parent_hash.0.into())
+    call_if_deployed(protocol, HISTORY_STORAGE_ADDRESS, parent_hash.0.into())
 }
 
 /// EIP-7685: the block's requests in type order, empty ones left out.
 pub(super) fn collect_requests<V: StateView, R: FrameRunner, P: PrecompileSet>(
-    evm: &mut Evm<Overlay<V>, R, P>,
-    deposit_contract: Address,
-    receipts: &[ReceiptDetails],
+    protocol: &mut Protocol<'_, V, R, P>,
+    deposits: &[u8],
 ) -> SystemResult<Vec<Bytes>, V> {
     let mut requests = Vec::new();
     let mut push = |kind: u8, data: &[u8]| {
@@ -58,13 +79,14 @@ pub(super) fn collect_requests<V: StateView, R: FrameRunner, P: PrecompileSet>(
             requests.push([&[kind], data].concat().into());
         }
     };
-    push(DEPOSIT_REQUEST_TYPE, &deposits::<V::Error>(deposit_contract, receipts)?);
-    push(WITHDRAWAL_REQUEST_TYPE, &call_required(evm, WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS)?);
-    push(CONSOLIDATION_REQUEST_TYPE, &call_required(evm, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS)?);
+    push(DEPOSIT_REQUEST_TYPE, deposits);
+    push(WITHDRAWAL_REQUEST_TYPE, &call_required(protocol, WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS)?);
+    push(CONSOLIDATION_REQUEST_TYPE, &call_required(protocol, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS)?);
     Ok(requests)
 }
 
-fn deposits<E: core::error::Error>(contract: Address, receipts: &[ReceiptDetails]) -> Result<Vec<u8>, BlockError<E>> {
+/// The requests of deposits, one after the other, from the events that ask for them (EIP-6110).
+pub(super) fn deposits<E: core::error::Error>(contract: Address, receipts: &[ReceiptDetails]) -> Result<Vec<u8>, BlockError<E>> {
     let mut data = Vec::new();
     for log in receipts.iter().flat_map(|details| &details.receipt.logs) {
         if log.address == contract && log.topics().first() == Some(&DEPOSIT_EVENT_TOPIC) {
@@ -102,25 +124,25 @@ fn deposit_request(data: &[u8]) -> Option<Vec<u8>> {
 
 /// A call whose contract a chain may lack, and whose failure is ignored (EIP-4788, EIP-2935).
 fn call_if_deployed<V: StateView, R: FrameRunner, P: PrecompileSet>(
-    evm: &mut Evm<Overlay<V>, R, P>,
+    protocol: &mut Protocol<'_, V, R, P>,
     contract: Address,
     data: Bytes,
 ) -> SystemResult<(), V> {
-    if has_code(evm, contract)? {
-        call(evm, contract, data)?;
+    if has_code(protocol.evm, contract)? {
+        call(protocol, contract, data)?;
     }
     Ok(())
 }
 
 /// A call whose absence or failure makes the block invalid (EIP-7002, EIP-7251).
 fn call_required<V: StateView, R: FrameRunner, P: PrecompileSet>(
-    evm: &mut Evm<Overlay<V>, R, P>,
+    protocol: &mut Protocol<'_, V, R, P>,
     contract: Address,
 ) -> SystemResult<Bytes, V> {
-    if !has_code(evm, contract)? {
+    if !has_code(protocol.evm, contract)? {
         return Err(BlockError::SystemContractMissing { contract });
     }
-    match call(evm, contract, Bytes::new())? {
+    match call(protocol, contract, Bytes::new())? {
         ExecutionResult::Success { output, .. } => Ok(output.into_data()),
         _ => Err(BlockError::SystemCallFailed { contract }),
     }
@@ -136,16 +158,20 @@ where
 }
 
 fn call<V: StateView, R: FrameRunner, P: PrecompileSet>(
-    evm: &mut Evm<Overlay<V>, R, P>,
+    protocol: &mut Protocol<'_, V, R, P>,
     contract: Address,
     data: Bytes,
 ) -> SystemResult<ExecutionResult, V> {
-    let (result, state) = evm
+    let (result, state) = protocol
+        .evm
         .protocol_call(SYSTEM_ADDRESS, contract, data, U256::ZERO, SYSTEM_CALL_GAS_LIMIT)
         .map_err(|error| match error {
             EVMError::Database(error) => BlockError::View(error),
             other => BlockError::Engine(alloc::format!("system call to {contract}: {other}")),
         })?;
-    evm.view_mut().apply(ChangeSet::from_journal(state));
+    let mut accesses = if protocol.record.is_some() { accesses_of(&state) } else { Accesses::new() };
+    // SPEC: EIP-7928: who calls for the protocol is not mentioned for that.
+    accesses.remove(&SYSTEM_ADDRESS);
+    protocol.apply(accesses, ChangeSet::from_journal(state))?;
     Ok(result)
 }

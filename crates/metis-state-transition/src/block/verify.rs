@@ -34,7 +34,7 @@ pub fn verify_block<V: StateCommitment>(
     ancestors: Ancestors,
     means: Means<impl FrameRunner, impl PrecompileSet, impl Schedule<V>, impl Join>,
 ) -> Result<BlockOutcome, BlockError<V::Error>> {
-    let Means { runner, precompiles, schedule, join } = means;
+    let Means { runner, precompiles, schedule, join, keeps_record } = means;
     let header = &block.header;
     validate_header(spec, parent.hash_slow(), parent, header)?;
     validate_body(spec, block)?;
@@ -42,6 +42,9 @@ pub fn verify_block<V: StateCommitment>(
     let rules = spec.rules_at(header.number, header.timestamp);
     let environment = BlockEnvironment::of(header, ancestors);
     let mut executor = BlockExecutor::new(view, rules, environment, runner, precompiles);
+    if keeps_record {
+        executor.keep_record();
+    }
     executor.begin(header.parent_hash, header.parent_beacon_block_root)?;
     let in_order: Vec<&RecoveredTransaction> = transactions.iter().collect();
     let mut refused = None;

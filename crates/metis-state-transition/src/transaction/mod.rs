@@ -7,6 +7,7 @@ mod outcome;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, Typed2718};
+use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use revm::{
     context::TxEnv,
@@ -39,6 +40,15 @@ impl RecoveredTransaction {
     /// hash differ by sender, and no signature that recovers to the sender is like it.
     pub fn stand_in_signature(sender: Address) -> Signature {
         Signature::new(U256::from_be_slice(sender.as_slice()), U256::ONE, false)
+    }
+
+    /// What the sender must have for the transaction to be valid, in wei (Yellow Paper (65), EIP-1559, EIP-4844).
+    pub fn cost_max_wei(&self) -> U256 {
+        let envelope = &self.envelope;
+        let gas = U256::from(envelope.gas_limit()) * U256::from(envelope.max_fee_per_gas());
+        let blob_gas = U256::from(envelope.blob_count().unwrap_or(0)) * U256::from(DATA_GAS_PER_BLOB);
+        let blobs = blob_gas * U256::from(envelope.max_fee_per_blob_gas().unwrap_or(0));
+        envelope.value().saturating_add(gas).saturating_add(blobs)
     }
 
     /// Whether it carries the stand-in: nobody signed it.
@@ -144,7 +154,8 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
     }
 }
 
-fn accesses_of(state: &EvmState) -> Accesses {
+/// What a journal has loaded.
+pub(crate) fn accesses_of(state: &EvmState) -> Accesses {
     state.iter().map(|(address, account)| (*address, account.storage.keys().copied().collect())).collect()
 }
 
