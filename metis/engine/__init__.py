@@ -19,6 +19,7 @@ Source: the Rust crates under ``crates/``; Yellow Paper and the EIPs they name.
     execution.py     running transactions and code without sealing a block
     inference.py     models that run
     blocks.py        building, importing and reading blocks
+    records.py       which transactions of a block depend on which, and its access list
     database.py      MetisDB's files: looking at them, and torturing them
     workloads.py     generated blocks, for measuring and fuzzing executors
 """
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         sign_hash,
         sign_transaction,
     )
+    from metis.engine.records import BlockRecord, Conflict, Dependency, explain_block
     from metis.engine.rules import ChainSpec, build_info, fork_names
     from metis.engine.state import (
         AccountProof,
@@ -96,10 +98,13 @@ __all__ = [
     "AccountState",
     "BatchOutcome",
     "BlockHandle",
+    "BlockRecord",
     "BuiltBlock",
     "ChainPrecompiles",
     "ChainSpec",
     "CodeRegistry",
+    "Conflict",
+    "Dependency",
     "InferenceModel",
     "MemoryStore",
     "ModelSet",
@@ -126,6 +131,7 @@ __all__ = [
     "describe_transaction",
     "execute_transaction",
     "execute_transactions",
+    "explain_block",
     "fork_names",
     "fuzz_executor",
     "genesis_block",
@@ -193,6 +199,7 @@ __getattr__ = lazy_names(
             "sign_hash",
             "sign_transaction",
         ),
+        "records": ("BlockRecord", "Conflict", "Dependency", "explain_block"),
         "rules": ("ChainSpec", "build_info", "fork_names"),
         "state": (
             "AccountProof",

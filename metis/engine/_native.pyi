@@ -249,12 +249,13 @@ def execute_transactions(
     commit: bool = False,
     registry: CodeRegistry | None = None,
     workers: int | None = None,
+    keeps_record: bool = False,
 ) -> dict[str, Any]:
     """
     [GIL free] Run transactions as one block without sealing it: in order, or in parallel, forced (0: on all cores).
 
     Returns {"receipts": list[dict], "state_root", "receipts_root", "transactions_root", "logs_bloom", "logs_hash",
-    "gas_used"}. With ``commit`` the state becomes block ``environment.number``. Raises InvalidTransaction with index.
+    "gas_used", "record": keyword arguments of metis.engine.BlockRecord or None}. With ``commit`` the state becomes block ``environment.number``. Raises InvalidTransaction with index.
     """
 
 def run_code(
@@ -331,6 +332,22 @@ def import_block(
     [GIL free] Execute a block, check every field and root, commit it; returns the receipts.
 
     Raises InvalidBlock (store unchanged).
+    """
+
+def explain_block(
+    store: MemoryStore,
+    spec: ChainSpec,
+    parent: Block,
+    block: Block,
+    registry: CodeRegistry | None = None,
+    workers: int = 0,
+) -> dict[str, Any]:
+    """
+    [GIL free] Execute and check a block on ``workers`` threads (0: all cores), however few; nothing is committed.
+
+    Returns keyword arguments of metis.engine.BlockRecord: access_list, access_list_hash, transaction_count, gas_used,
+    dependencies and conflicts (lists of (transaction, on, address, slot); slot is None for the account itself), chain
+    (a list), chain_gas, rerun_count. Raises InvalidBlock.
     """
 
 # A block reference is a block number (int) or a block hash (32 bytes). "json" results are encoded
@@ -837,6 +854,8 @@ class Workload:
         for each core), scheduled whatever the block's size. With ``latency_us`` each first read of an account or a
         slot takes so long.
         """
+    def record(self, workers: int = 0) -> dict[str, Any]:
+        """[GIL free] Run the transactions on so many threads and say what they accessed, as explain_block does."""
     def difference(self, workers: int) -> str | None:
         """[GIL free] Build and verify the block with so many workers; where that differs from one after the other."""
 

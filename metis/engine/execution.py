@@ -13,6 +13,7 @@ from typing import Any
 
 from metis.engine import _native
 from metis.engine.compiled import CodeRegistry
+from metis.engine.records import BlockRecord, record_from
 from metis.engine.results import outcome_from, receipt_from
 from metis.engine.rules import ChainSpec
 from metis.engine.state import MemoryStore
@@ -42,6 +43,7 @@ class BatchOutcome:
     logs_bloom : 256 bytes (Yellow Paper §4.3.1).
     logs_hash : Keccak-256 of the RLP of all logs, as state tests record it.
     gas_used : by all transactions together.
+    record : what they accessed, where that was asked for.
     """
 
     receipts: tuple[Receipt, ...]
@@ -51,6 +53,7 @@ class BatchOutcome:
     logs_bloom: bytes
     logs_hash: Hash32
     gas_used: Gas
+    record: BlockRecord | None
 
 
 def execute_transaction(
@@ -91,6 +94,7 @@ def execute_transactions(
     commit: bool = False,
     registry: CodeRegistry | None = None,
     workers: int | None = None,
+    keeps_record: bool = False,
 ) -> BatchOutcome:
     """
     Run transactions, each on what the ones before it left, as one block.
@@ -102,6 +106,7 @@ def execute_transactions(
     registry : as for :func:`execute_transaction`.
     workers : threads of the parallel executor, also where fewer would do; 0 is one for each core. None runs one
         transaction after the other. The outcome is the same.
+    keeps_record : say also what the transactions accessed, and which depends on which.
 
     Raises
     ------
@@ -110,8 +115,9 @@ def execute_transactions(
     Cost: releases the interpreter lock.
     """
     fields: dict[str, Any] = _native.execute_transactions(
-        store, spec, environment, transactions, commit, registry, workers
+        store, spec, environment, transactions, commit, registry, workers, keeps_record
     )
+    fields["record"] = None if fields["record"] is None else record_from(fields["record"])
     fields["receipts"] = tuple(receipt_from(receipt) for receipt in fields["receipts"])
     return BatchOutcome(**fields)
 

@@ -88,7 +88,13 @@ pub trait Executor: Send + Sync {
         runners: &impl FrameRunnerFactory,
     ) -> Result<RanTransactions, BlockError<V::Error>> {
         let rules = spec.rules_at(environment.number, environment.timestamp);
-        run_transactions(view, rules, environment, transactions, means(runners, self.schedule(runners), self.keeps_record()))
+        run_transactions(
+            view,
+            rules,
+            environment,
+            transactions,
+            means(runners, self.schedule(runners), self.keeps_record()),
+        )
     }
 
     /// Builds the child of `parent` from candidates.
@@ -104,7 +110,14 @@ pub trait Executor: Send + Sync {
         candidates: &[&RecoveredTransaction],
         runners: &impl FrameRunnerFactory,
     ) -> Result<BuiltBlock, BlockError<V::Error>> {
-        build_block(view, spec, parent, attributes, candidates, means(runners, self.schedule(runners), self.keeps_record()))
+        build_block(
+            view,
+            spec,
+            parent,
+            attributes,
+            candidates,
+            means(runners, self.schedule(runners), self.keeps_record()),
+        )
     }
 
     /// Executes a sealed block and checks everything it claims.
@@ -119,7 +132,15 @@ pub trait Executor: Send + Sync {
         runners: &impl FrameRunnerFactory,
     ) -> Result<BlockOutcome, BlockError<V::Error>> {
         let Sealed { parent, block, transactions, ancestors } = sealed;
-        verify_block(view, spec, parent, block, transactions, ancestors, means(runners, self.schedule(runners), self.keeps_record()))
+        verify_block(
+            view,
+            spec,
+            parent,
+            block,
+            transactions,
+            ancestors,
+            means(runners, self.schedule(runners), self.keeps_record()),
+        )
     }
 }
 

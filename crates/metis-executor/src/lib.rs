@@ -13,7 +13,8 @@ mod recover;
 mod simulate;
 
 pub use executor::{
-    Built, ExecuteError, Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor, build_and_commit, import_and_commit,
+    Built, ExecuteError, Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor, build_and_commit,
+    import_and_commit,
 };
 pub use models::ModelSet;
 pub use recover::{

@@ -5,7 +5,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, address};
 use metis_db::{CommittedBlock, GenesisAccount, MemorySnapshot, MissingState, StateStore, known};
 use metis_executor::{
-    ExecuteError, Executor, ParallelExecutor, SequentialExecutor, build_and_commit, import_and_commit,
+    ExecuteError, Executor, ParallelExecutor, Recording, SequentialExecutor, build_and_commit, import_and_commit,
 };
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Evm, ExecutionStatus,
@@ -24,6 +24,7 @@ use crate::{
     convert::{Blob, Fixed, Word, address, attribute, hash, to_bytes, to_logs, word},
     errors::{decode_error, engine_fault, from_execute, from_fault, from_store, from_transaction},
     guard::{guard, guard_free},
+    record::record_fields,
     rules::ChainSpec,
     store::MemoryStore,
     trace::PythonTrace,
@@ -165,7 +166,7 @@ fn execute_one(
 
 /// Runs transactions in order as one block without sealing it.
 #[pyfunction]
-#[pyo3(signature = (store, spec, environment, transactions, commit=false, registry=None, workers=None))]
+#[pyo3(signature = (store, spec, environment, transactions, commit=false, registry=None, workers=None, keeps_record=false))]
 #[allow(clippy::too_many_arguments)] // the Python signature
 pub fn execute_transactions<'py>(
     py: Python<'py>,
@@ -176,6 +177,7 @@ pub fn execute_transactions<'py>(
     commit: bool,
     registry: Option<&CodeRegistry>,
     workers: Option<usize>,
+    keeps_record: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     let environment = block_environment(environment)?;
     let transactions: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
@@ -184,11 +186,13 @@ pub fn execute_transactions<'py>(
         let snapshot = store.latest();
         let number = environment.number;
         let in_order: Vec<&RecoveredTransaction> = transactions.iter().collect();
-        let ran = match workers {
-            None => SequentialExecutor.run(&*snapshot, spec, environment, &in_order, &machine),
-            Some(workers) => {
-                ParallelExecutor::new(workers).forced().run(&*snapshot, spec, environment, &in_order, &machine)
-            }
+        let (view, machine) = (&*snapshot, &machine);
+        let parallel = ParallelExecutor::new(workers.unwrap_or(1)).forced();
+        let ran = match (workers.is_some(), keeps_record) {
+            (false, false) => SequentialExecutor.run(view, spec, environment, &in_order, machine),
+            (false, true) => Recording(SequentialExecutor).run(view, spec, environment, &in_order, machine),
+            (true, false) => parallel.run(view, spec, environment, &in_order, machine),
+            (true, true) => Recording(parallel).run(view, spec, environment, &in_order, machine),
         };
         let ran = ran.map_err(|error| from_execute(&ExecuteError::Block(error)))?;
         if let Some(refused) = ran.skipped.first() {
@@ -200,9 +204,9 @@ pub fn execute_transactions<'py>(
                 CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
             store.commit(&snapshot, block, &ran.changes).map_err(|error| from_store(&error))?;
         }
-        Ok::<_, PyErr>((ran.receipts, state_root))
+        Ok::<_, PyErr>((ran.receipts, ran.record, state_root))
     })?;
-    let (receipts, state_root) = ran?;
+    let (receipts, record, state_root) = ran?;
     let envelopes: Vec<_> = transactions.into_iter().map(|transaction| transaction.envelope).collect();
     let fields = PyDict::new(py);
     fields.set_item("receipts", receipt_list(py, &receipts)?)?;
@@ -216,6 +220,8 @@ pub fn execute_transactions<'py>(
     alloy_rlp::encode_list::<_, alloy_primitives::Log>(&logs, &mut encoded);
     fields.set_item("logs_hash", to_bytes(py, alloy_primitives::keccak256(encoded)))?;
     fields.set_item("gas_used", receipts.last().map_or(0, |details| details.receipt.cumulative_gas_used))?;
+    let record = record.map(|record| record_fields(py, &record)).transpose()?;
+    fields.set_item("record", record)?;
     Ok(fields)
 }
 

@@ -19,6 +19,7 @@ mod inference;
 mod models;
 mod node;
 mod precompiles;
+mod record;
 mod rules;
 mod store;
 mod trace;
@@ -47,6 +48,7 @@ mod _native {
         models::ModelSet,
         node::{Answerer, Node, address_of, derive_private_key, recover_address, sign_hash, sign_transaction},
         precompiles::ChainPrecompiles,
+        record::explain_block,
         rules::{ChainSpec, fork_names},
         store::{MemoryStore, verify_multi_proof, verify_proof},
         traced::{ProductCheck, tensor_commitments, trace_root},

@@ -3,11 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use metis_workloads::{Contest, Contestant, Contracts, Mismatch};
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
     errors::{decode_error, from_block},
     guard::guard_free,
+    record::record_fields,
 };
 
 /// A generated block and the state before it.
@@ -47,6 +48,12 @@ impl Workload {
         let ran = guard_free(py, || self.inner.run(by, Duration::from_micros(latency_us)))?;
         let (elapsed, gas) = ran.map_err(|error| from_block(&error))?;
         Ok((u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), gas))
+    }
+
+    #[pyo3(signature = (workers=0))]
+    fn record<'py>(&self, py: Python<'py>, workers: usize) -> PyResult<Bound<'py, PyDict>> {
+        let record = guard_free(py, || self.inner.record(workers))?.map_err(|error| from_block(&error))?;
+        record_fields(py, &record)
     }
 
     fn difference(&self, py: Python<'_>, workers: usize) -> PyResult<Option<String>> {

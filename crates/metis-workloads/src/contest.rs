@@ -9,7 +9,8 @@ use alloy_consensus::Header;
 use metis_db::{MemorySnapshot, MissingState, StateStore};
 use metis_executor::{Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor};
 use metis_state_transition::{
-    Ancestors, BlockError, BlockRecord, BuiltBlock, InterpreterRunner, RanTransactions, RecoveredTransaction, StateCommitment,
+    Ancestors, BlockError, BlockRecord, BuiltBlock, InterpreterRunner, RanTransactions, RecoveredTransaction,
+    StateCommitment,
 };
 use metis_vm::run_plain_revm;
 

@@ -24,6 +24,11 @@ const SELECTOR_SIZE_BYTES: usize = 4;
 /// Transactions of a kind that were under way when it was found to collide may still have to be run again.
 const PATIENCE: u32 = 64;
 
+/// Calls of a kind wait for each other as long as that is trusted to help. A collision makes it so, and each call shows
+/// whether it would have been needed: after the first payment to an account, say, they soon run freely again.
+const TRUST_MAX: u32 = 16;
+const TRUST_GAIN: u32 = 4;
+
 /// Predictions. A wrong one costs time only.
 pub(super) struct Hints {
     /// The transaction before it of the same sender.
@@ -38,8 +43,16 @@ struct Kinds {
     first: Vec<Index>,
     /// The transaction before it of the same kind.
     before: Vec<Index>,
-    /// How often one of the kind had to be run again, by the first of it.
-    repeats: Box<[AtomicU32]>,
+    /// What is known of a kind, by the first of it.
+    known: Box<[Kind]>,
+}
+
+#[derive(Default)]
+struct Kind {
+    /// How often one of the kind had to be run again.
+    repeats: AtomicU32,
+    /// Above zero, each waits for the one before it.
+    trust: AtomicU32,
 }
 
 impl Kinds {
@@ -63,19 +76,40 @@ impl Kinds {
                 }
             }
         }
-        Self { first, before, repeats: (0..count).map(|_| AtomicU32::new(0)).collect() }
+        Self { first, before, known: (0..count).map(|_| Kind::default()).collect() }
+    }
+
+    /// The transaction before one of the same kind, and what is known of the kind.
+    fn ahead(&self, index: Index) -> Option<(Index, &Kind)> {
+        let before = self.before[index as usize];
+        (before != NONE).then(|| (before, &self.known[self.first[index as usize] as usize]))
     }
 
     /// A transaction of the kind had to be run again. Says whether others of the kind explain it: one is ahead of it, and
     /// it did not go on long after they began to wait for each other.
     fn learn(&self, index: Index) -> bool {
-        self.before[index as usize] != NONE
-            && self.repeats[self.first[index as usize] as usize].fetch_add(1, Relaxed) < PATIENCE
+        let Some((_, kind)) = self.ahead(index) else { return false };
+        if kind.repeats.fetch_add(1, Relaxed) >= PATIENCE {
+            return false;
+        }
+        // What another worker learns in between may be lost.
+        kind.trust.store((kind.trust.load(Relaxed) + TRUST_GAIN).min(TRUST_MAX), Relaxed);
+        true
     }
 
     fn ahead_of(&self, index: Index) -> Option<Index> {
-        let before = self.before[index as usize];
-        (before != NONE && self.repeats[self.first[index as usize] as usize].load(Relaxed) > 0).then_some(before)
+        self.ahead(index).filter(|(_, kind)| kind.trust.load(Relaxed) > 0).map(|(before, _)| before)
+    }
+
+    /// A transaction has run: `writer` is the last one ahead of it that gave something it read a value. Where that is
+    /// not at or behind the one before of its kind, waiting for that was in vain.
+    fn judge(&self, index: Index, writer: Option<Index>) {
+        let Some((before, kind)) = self.ahead(index) else { return };
+        let trust = kind.trust.load(Relaxed);
+        if trust > 0 {
+            let is_useful = writer.is_some_and(|writer| writer >= before);
+            kind.trust.store(if is_useful { (trust + 1).min(TRUST_MAX) } else { trust - 1 }, Relaxed);
+        }
     }
 }
 
@@ -106,5 +140,11 @@ impl Hints {
         if !self.by_subject.learn(index) {
             self.by_function.learn(index);
         }
+    }
+
+    /// A transaction has run ahead of its turn; `writer` is the last one ahead of it that gave something it read a value.
+    pub(super) fn judge(&self, index: Index, writer: Option<Index>) {
+        self.by_subject.judge(index, writer);
+        self.by_function.judge(index, writer);
     }
 }

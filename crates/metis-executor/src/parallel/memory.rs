@@ -55,7 +55,8 @@ type Pending<T> = SmallVec<[(Index, T); 1]>;
 
 /// What a read found.
 pub(super) enum Found<T> {
-    Value(T),
+    /// With the last transaction that gave it a value, other than by adding to it.
+    Value(T, Option<Index>),
     /// No version in the block: as in the state before it.
     Base,
     /// Depends on a transaction that is being run again.
@@ -76,6 +77,8 @@ pub(super) struct AccountCell {
 #[derive(Default)]
 struct AccountState {
     committed: Option<Option<Account>>,
+    /// The transaction that gave it a value last, other than by adding to it.
+    writer: Option<Index>,
     /// A committed transaction cleared the storage.
     clears_storage: bool,
     is_listed: bool,
@@ -97,6 +100,7 @@ pub(super) struct SlotCell<'a> {
 #[derive(Default)]
 struct SlotState {
     committed: Option<U256>,
+    writer: Option<Index>,
     /// The committed value was written since the storage was cleared last.
     is_change: bool,
     is_listed: bool,
@@ -163,6 +167,7 @@ impl<'a> Memory<'a> {
             match version {
                 AccountVersion::Whole { account, clears_storage } => {
                     state.committed = Some(account);
+                    state.writer = Some(index);
                     if clears_storage {
                         cell.is_cleared.store(true, Release);
                         state.clears_storage = true;
@@ -204,12 +209,12 @@ impl AccountCell {
         let state = self.state.lock();
         let older = state.pending.partition_point(|(at, _)| *at < index);
         let mut by: Option<Move> = None;
-        let mut start = state.committed;
+        let (mut start, mut writer) = (state.committed, state.writer);
         for (at, version) in state.pending[..older].iter().rev() {
             match version {
                 AccountVersion::Unknown => return Found::Blocked(*at),
                 AccountVersion::Whole { account, .. } => {
-                    start = Some(*account);
+                    (start, writer) = (Some(*account), Some(*at));
                     break;
                 }
                 AccountVersion::Moved(older) => match &mut by {
@@ -222,13 +227,13 @@ impl AccountCell {
             }
         }
         let Some(by) = by else {
-            return start.map_or(Found::Base, Found::Value);
+            return start.map_or(Found::Base, |account| Found::Value(account, writer));
         };
         let Some(start) = start.or_else(|| self.base.get().copied()) else {
             // Whoever moves a balance has read the account. Only a commit asks for the state before the block then.
             return Found::Base;
         };
-        Found::Value(moved(start, by))
+        Found::Value(moved(start, by), writer)
     }
 
     fn known_base(&self) -> Option<Account> {
@@ -301,10 +306,10 @@ impl SlotCell<'_> {
         let newest = state.pending[..older].last();
         match (newest, cleared) {
             (Some((at, value)), cleared) if cleared.flatten().is_none_or(|clear| clear <= *at) => {
-                value.map_or(Found::Blocked(*at), Found::Value)
+                value.map_or(Found::Blocked(*at), |value| Found::Value(value, Some(*at)))
             }
-            (_, Some(Some(_))) => Found::Value(U256::ZERO),
-            _ => state.committed.map_or(Found::Base, Found::Value),
+            (_, Some(clear @ Some(_))) => Found::Value(U256::ZERO, clear),
+            _ => state.committed.map_or(Found::Base, |value| Found::Value(value, state.writer)),
         }
     }
 
@@ -336,6 +341,7 @@ impl SlotCell<'_> {
         let mut state = self.state.lock();
         remove(&mut state.pending, index);
         state.committed = Some(value);
+        state.writer = Some(index);
         state.is_change = true;
         !std::mem::replace(&mut state.is_listed, true)
     }

@@ -62,7 +62,12 @@ struct Log<'m> {
     is_final: bool,
     reads: Reads<'m>,
     blocked_on: Option<Index>,
+    /// The last transaction that gave something that was read its value.
+    writer: Option<Index>,
 }
+
+/// A value, and the last transaction that gave it.
+type Written<T> = (T, Option<Index>);
 
 impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     pub(super) fn new(memory: &'m Memory<'a>, base: &'m V, pace: &'m P) -> Self {
@@ -75,6 +80,7 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         log.index = index;
         log.is_final = is_final;
         log.blocked_on = None;
+        log.writer = None;
         log.reads.clear();
     }
 
@@ -86,6 +92,11 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     /// The transaction that a read had to wait for.
     pub(super) fn blocked_on(&self) -> Option<Index> {
         self.log.borrow().blocked_on
+    }
+
+    /// The last transaction ahead that gave something that was read its value.
+    pub(super) fn writer(&self) -> Option<Index> {
+        self.log.borrow().writer
     }
 
     pub(super) fn base_account(&self, cell: &AccountCell) -> Result<Option<Account>, V::Error> {
@@ -104,26 +115,26 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         Ok(*cell.base.get_or_init(|| value))
     }
 
-    fn account_at(&self, cell: &AccountCell, index: Index) -> Result<Option<Account>, Interruption<V::Error>> {
+    fn account_at(&self, cell: &AccountCell, index: Index) -> Result<Written<Option<Account>>, Interruption<V::Error>> {
         loop {
             match cell.read(index) {
-                Found::Value(account) => return Ok(account),
+                Found::Value(account, writer) => return Ok((account, writer)),
                 Found::Blocked(on) => return Err(Interruption::Blocked(on)),
                 Found::Base => {}
             }
             if let Some(account) = cell.base.get() {
-                return Ok(*account);
+                return Ok((*account, None));
             }
             // Once more: what moves the balance was waiting for it.
             self.base_account(cell).map_err(Interruption::State)?;
         }
     }
 
-    fn slot_at(&self, cell: &SlotCell<'_>, index: Index) -> Result<U256, Interruption<V::Error>> {
+    fn slot_at(&self, cell: &SlotCell<'_>, index: Index) -> Result<Written<U256>, Interruption<V::Error>> {
         match cell.read(index) {
-            Found::Value(value) => Ok(value),
+            Found::Value(value, writer) => Ok((value, writer)),
             Found::Blocked(on) => Err(Interruption::Blocked(on)),
-            Found::Base => self.base_slot(cell).map_err(Interruption::State),
+            Found::Base => Ok((self.base_slot(cell).map_err(Interruption::State)?, None)),
         }
     }
 
@@ -131,7 +142,7 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     pub(super) fn has_storage_at(&self, cell: &AccountCell, index: Index) -> Result<bool, Interruption<V::Error>> {
         let (slots, is_cleared) = cell.storage_for(index);
         for slot in slots {
-            if !self.slot_at(self.memory.slot(cell.address, slot), index)?.is_zero() {
+            if !self.slot_at(self.memory.slot(cell.address, slot), index)?.0.is_zero() {
                 return Ok(true);
             }
         }
@@ -168,7 +179,7 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
 
     fn logged<T>(
         &self,
-        read: impl FnOnce(Index) -> Result<T, Interruption<V::Error>>,
+        read: impl FnOnce(Index) -> Result<Written<T>, Interruption<V::Error>>,
         note: impl FnOnce(&mut Reads<'m>, &T),
     ) -> Result<T, Interruption<V::Error>> {
         self.pace.pause();
@@ -178,11 +189,15 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         };
         let result = read(index);
         match &result {
-            Ok(value) if !is_final => note(&mut self.log.borrow_mut().reads, value),
+            Ok((value, writer)) if !is_final => {
+                let mut log = self.log.borrow_mut();
+                log.writer = log.writer.max(*writer);
+                note(&mut log.reads, value);
+            }
             Err(Interruption::Blocked(on)) => self.log.borrow_mut().blocked_on = Some(*on),
             _ => {}
         }
-        result
+        result.map(|(value, _)| value)
     }
 }
 
@@ -216,6 +231,9 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
 
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
         let cell = self.memory.account(*address);
-        self.logged(|index| self.has_storage_at(cell, index), |reads, seen| reads.storages.push((cell, *seen)))
+        self.logged(
+            |index| Ok((self.has_storage_at(cell, index)?, None)),
+            |reads, seen| reads.storages.push((cell, *seen)),
+        )
     }
 }

@@ -153,6 +153,7 @@ where
         if let Some(on) = self.evm.view().blocked_on() {
             return Err(on);
         }
+        self.block.hints.judge(index, self.evm.view().writer());
         self.evm.view().swap_reads(&mut attempt.reads);
         match ran {
             Ok((outcome, mut effects)) => {

@@ -13,8 +13,8 @@ use super::{
     system::{self, Protocol},
 };
 use crate::{
-    Accesses, Account, ChangeSet, Evm, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules, StateCommitment,
-    StateView, TransactionFault, TransactionOutcome, ViewError,
+    Accesses, Account, ChangeSet, Evm, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules,
+    StateCommitment, StateView, TransactionFault, TransactionOutcome, ViewError,
     changes::AccountChange,
     effects::pay_fee,
     inference::{INFERENCE, earnings},

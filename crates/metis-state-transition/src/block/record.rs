@@ -97,7 +97,8 @@ impl Step {
             let AccountChange { account, storage_cleared, storage } = change;
             self.accesses.entry(*address).or_default();
             let first = before.account(address)?;
-            let transition = self.accounts.entry(*address).or_insert(AccountTransition { before: first, ..Default::default() });
+            let transition =
+                self.accounts.entry(*address).or_insert(AccountTransition { before: first, ..Default::default() });
             transition.after = *account;
             transition.is_cleared |= storage_cleared;
             for (slot, value) in storage {

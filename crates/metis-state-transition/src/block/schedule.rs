@@ -4,7 +4,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::ops::ControlFlow;
 
 use super::{
-    BlockEnvironment, BlockError, BlockExecutor, BlockRecord, ReceiptDetails, SkippedTransaction, outcome::invalid_or_error,
+    BlockEnvironment, BlockError, BlockExecutor, BlockRecord, ReceiptDetails, SkippedTransaction,
+    outcome::invalid_or_error,
 };
 use crate::{
     ChangeSet, FrameRunner, Join, PrecompileSet, RecoveredTransaction, Rules, StateCommitment, TransactionError,

@@ -10,9 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, b25
 use revm::context_interface::result::{EVMError, ExecutionResult};
 
 use super::{BlockError, BlockRecord, ReceiptDetails};
-use crate::{
-    Accesses, ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView, transaction::accesses_of,
-};
+use crate::{Accesses, ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView, transaction::accesses_of};
 
 /// Sender of system calls.
 const SYSTEM_ADDRESS: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
@@ -86,7 +84,10 @@ pub(super) fn collect_requests<V: StateView, R: FrameRunner, P: PrecompileSet>(
 }
 
 /// The requests of deposits, one after the other, from the events that ask for them (EIP-6110).
-pub(super) fn deposits<E: core::error::Error>(contract: Address, receipts: &[ReceiptDetails]) -> Result<Vec<u8>, BlockError<E>> {
+pub(super) fn deposits<E: core::error::Error>(
+    contract: Address,
+    receipts: &[ReceiptDetails],
+) -> Result<Vec<u8>, BlockError<E>> {
     let mut data = Vec::new();
     for log in receipts.iter().flat_map(|details| &details.receipt.logs) {
         if log.address == contract && log.topics().first() == Some(&DEPOSIT_EVENT_TOPIC) {
