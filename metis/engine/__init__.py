@@ -91,7 +91,7 @@ if TYPE_CHECKING:
         describe_transaction,
         unsigned_transaction,
     )
-    from metis.engine.workloads import Workload, fuzz_executor
+    from metis.engine.workloads import Workload, compare_executors, fuzz_executor
 
 __all__ = [
     "AccountProof",
@@ -121,6 +121,7 @@ __all__ = [
     "build_block",
     "build_info",
     "check_database",
+    "compare_executors",
     "compare_tiers",
     "compiled_code_abi",
     "decode_block",
@@ -220,6 +221,6 @@ __getattr__ = lazy_names(
             "describe_transaction",
             "unsigned_transaction",
         ),
-        "workloads": ("Workload", "fuzz_executor"),
+        "workloads": ("Workload", "compare_executors", "fuzz_executor"),
     },
 )

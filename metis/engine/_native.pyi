@@ -28,6 +28,7 @@ __all__ = [
     "build_block",
     "build_info",
     "check_database",
+    "compare_executors",
     "compare_tiers",
     "compiled_code_abi",
     "decode_transaction",
@@ -859,11 +860,30 @@ class Workload:
     def difference(self, workers: int) -> str | None:
         """[GIL free] Build and verify the block with so many workers; where that differs from one after the other."""
 
-def fuzz_executor(seed: int, block_count: int, workers: Sequence[int]) -> list[tuple[int, str]]:
+def fuzz_executor(
+    seed: int, block_count: int, workers: Sequence[int], registry: CodeRegistry | None = None
+) -> list[tuple[int, str]]:
     """
     [GIL free] Build random blocks one after the other and with each number of workers, and verify them.
 
     Blocks are those of ``seed``, ``seed + 1``, …; returns the seeds of blocks that differ, with the first difference.
+    With ``registry`` the workers run its compiled code; one after the other is always interpreted.
+    """
+
+def compare_executors(
+    store: MemoryStore,
+    spec: ChainSpec,
+    environment: Any,
+    transactions: Sequence[Transaction],
+    workers: Sequence[int],
+    registry: CodeRegistry | None = None,
+) -> dict[str, Any]:
+    """
+    [GIL free] Run transactions as those of one block, one after the other and with each number of workers.
+
+    included (transactions that ran), failed (those of them that reverted or halted), skipped (those that may not be in
+    the block), gas_used; difference (the first, as a text, or None; the counts are 0 where there is one). ``registry``
+    as for :func:`fuzz_executor`. Nothing is committed.
     """
 
 def inspect_database(path: str, verify: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Generated blocks, run by plain revm and by the engine's executors."""
+"""Generated blocks, run by plain revm and by the engine's executors; executors beside each other."""
 
 from __future__ import annotations
 
-from metis.engine._native import Workload, fuzz_executor
+from metis.engine._native import Workload, compare_executors, fuzz_executor
 
-__all__ = ["Workload", "fuzz_executor"]
+__all__ = ["Workload", "compare_executors", "fuzz_executor"]

@@ -19,6 +19,7 @@ docs/metisvm.md; ethereum/tests and execution-spec-tests, "State Tests".
     forks.py          forks as the fixtures name them, and their rules
     case.py           one case against the engine
     conformance.py    many files on threads → one report
+    shuffle.py        many cases in one block, for comparing executors
 
 A node needs the tiering alone, so the names below are imported when they are first used.
 """
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from metis.vm.fixtures import FixtureFile, fixture_files, read_fixture
     from metis.vm.forks import canonical_fork
     from metis.vm.refusals import is_expected, refusal_name
+    from metis.vm.shuffle import ShuffledBlock, shuffled_blocks
     from metis.vm.statetest import StateCase, StateTest, parse_state_tests
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ForkCount",
     "Machine",
     "Report",
+    "ShuffledBlock",
     "StateCase",
     "StateTest",
     "canonical_fork",
@@ -56,6 +59,7 @@ __all__ = [
     "refusal_name",
     "run_case",
     "run_state_tests",
+    "shuffled_blocks",
 ]
 
 __getattr__ = lazy_names(
@@ -66,6 +70,7 @@ __getattr__ = lazy_names(
         "fixtures": ("FixtureFile", "fixture_files", "read_fixture"),
         "forks": ("canonical_fork",),
         "refusals": ("is_expected", "refusal_name"),
+        "shuffle": ("ShuffledBlock", "shuffled_blocks"),
         "statetest": ("StateCase", "StateTest", "parse_state_tests"),
     },
 )

@@ -208,7 +208,7 @@ class CaseRunner:
         if not transaction_gas_cap:
             spec = spec.without_transaction_gas_limit_cap()
         transaction = self._transaction(case)
-        return Prepared(self._store, spec, self._environment(fork), transaction)
+        return Prepared(self._store, spec, self.environment(fork), transaction)
 
     def _transaction(self, case: StateCase) -> engine.TransactionHandle:
         if case.transaction_rlp is None:
@@ -219,7 +219,8 @@ class CaseRunner:
             raise _WrongSender(f"recovered sender 0x{transaction.sender.hex()} instead of 0x{sender.hex()}")
         return transaction
 
-    def _environment(self, fork: str) -> BlockEnvironment:
+    def environment(self, fork: str) -> BlockEnvironment:
+        """The block of the test, as a fork (the engine's name) has it."""
         has_base_fee, has_blobs = fork_reached(fork, "London"), fork_reached(fork, "Cancun")
         environment = self._environments.get((has_base_fee, has_blobs))
         if environment is None:

@@ -53,6 +53,6 @@ mod _native {
         store::{MemoryStore, verify_multi_proof, verify_proof},
         traced::{ProductCheck, tensor_commitments, trace_root},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
-        workload::{Workload, fuzz_executor},
+        workload::{Workload, compare_executors, fuzz_executor},
     };
 }

@@ -2,13 +2,21 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use metis_workloads::{Contest, Contestant, Contracts, Mismatch};
+use metis_db::StateStore;
+use metis_state_transition::RecoveredTransaction;
+use metis_vm::VirtualMachine;
+use metis_workloads::{Contest, Contestant, Contracts, Tally, compare_runs};
 use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
+    code_registry::{CodeRegistry, virtual_machine},
     errors::{decode_error, from_block},
+    execution::block_environment,
     guard::guard_free,
     record::record_fields,
+    rules::ChainSpec,
+    store::MemoryStore,
+    transaction::Transaction,
 };
 
 /// A generated block and the state before it.
@@ -57,7 +65,7 @@ impl Workload {
     }
 
     fn difference(&self, py: Python<'_>, workers: usize) -> PyResult<Option<String>> {
-        let compared = guard_free(py, || self.inner.compare(workers))?;
+        let compared = guard_free(py, || self.inner.compare(workers, &VirtualMachine::Interpreter))?;
         Ok(compared.err().map(|mismatch| mismatch.to_string()))
     }
 }
@@ -89,16 +97,56 @@ fn workload(kind: &str, count: usize, contracts_path: Option<PathBuf>) -> Result
 
 /// Random blocks from the seed on, sequentially and with so many workers; the seeds that differ, and how.
 #[pyfunction]
-pub fn fuzz_executor(py: Python<'_>, seed: u64, block_count: u64, workers: Vec<usize>) -> PyResult<Vec<(u64, String)>> {
+#[pyo3(signature = (seed, block_count, workers, registry=None))]
+pub fn fuzz_executor(
+    py: Python<'_>,
+    seed: u64,
+    block_count: u64,
+    workers: Vec<usize>,
+    registry: Option<&CodeRegistry>,
+) -> PyResult<Vec<(u64, String)>> {
+    let machine = virtual_machine(registry);
     guard_free(py, || {
         let mut mismatches = Vec::new();
         for seed in (0..block_count).map(|number| seed.wrapping_add(number)) {
             let contest = Contest::new(metis_workloads::random(seed));
-            let compared: Result<(), Mismatch> = workers.iter().try_for_each(|workers| contest.compare(*workers));
+            let compared = workers.iter().try_for_each(|workers| contest.compare(*workers, &machine));
             if let Err(mismatch) = compared {
                 mismatches.push((seed, mismatch.to_string()));
             }
         }
         mismatches
     })
+}
+
+/// Transactions as those of one block, sequentially and with so many workers: what became of them, and how that differs.
+#[pyfunction]
+#[pyo3(signature = (store, spec, environment, transactions, workers, registry=None))]
+pub fn compare_executors<'py>(
+    py: Python<'py>,
+    store: &MemoryStore,
+    spec: &ChainSpec,
+    environment: &Bound<'py, PyAny>,
+    transactions: Vec<PyRef<'py, Transaction>>,
+    workers: Vec<usize>,
+    registry: Option<&CodeRegistry>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let environment = block_environment(environment)?;
+    let in_order: Vec<&RecoveredTransaction> = transactions.iter().map(|entry| &entry.inner).collect();
+    let (store, spec, machine) = (&store.inner, &spec.inner, virtual_machine(registry));
+    let compared = guard_free(py, || {
+        compare_runs(&&*store.latest(), spec, &environment, &in_order, &workers, &machine)
+            .map_err(|error| from_block(&error))
+    })??;
+    let fields = PyDict::new(py);
+    let (tally, difference) = match compared {
+        Ok(tally) => (tally, None),
+        Err(mismatch) => (Tally::default(), Some(mismatch.to_string())),
+    };
+    fields.set_item("included", tally.included)?;
+    fields.set_item("failed", tally.failed)?;
+    fields.set_item("skipped", tally.skipped)?;
+    fields.set_item("gas_used", tally.gas_used)?;
+    fields.set_item("difference", difference)?;
+    Ok(fields)
 }

@@ -1,6 +1,7 @@
 //! The same transactions by different executors: how long they take, and whether they agree.
 
 use std::{
+    fmt::Debug,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,8 +10,8 @@ use alloy_consensus::Header;
 use metis_db::{MemorySnapshot, MissingState, StateStore};
 use metis_executor::{Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor};
 use metis_state_transition::{
-    Ancestors, BlockError, BlockRecord, BuiltBlock, InterpreterRunner, RanTransactions, RecoveredTransaction,
-    StateCommitment,
+    Ancestors, BlockEnvironment, BlockError, BlockRecord, BuiltBlock, ChainSpec, FrameRunnerFactory, InterpreterRunner,
+    RanTransactions, RecoveredTransaction, SkippedTransaction, StateCommitment,
 };
 use metis_vm::run_plain_revm;
 
@@ -47,6 +48,79 @@ pub struct Mismatch {
     pub sequential: String,
     /// What the other one says.
     pub parallel: String,
+}
+
+/// What became of a block's transactions: a comparison of blocks that hold nothing proves nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Transactions that ran.
+    pub included: usize,
+    /// Those of them that reverted or halted.
+    pub failed: usize,
+    /// Transactions that may not be in the block.
+    pub skipped: usize,
+    /// By all that ran.
+    pub gas_used: u64,
+}
+
+impl Tally {
+    fn of(ran: &RanTransactions) -> Self {
+        Self {
+            included: ran.receipts.len(),
+            failed: ran.receipts.iter().filter(|details| !details.receipt.success).count(),
+            skipped: ran.skipped.len(),
+            gas_used: ran.receipts.last().map_or(0, |details| details.receipt.cumulative_gas_used),
+        }
+    }
+}
+
+fn same<T: PartialEq + Debug>(what: &'static str, workers: usize, ours: &T, theirs: &T) -> Result<(), Mismatch> {
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(Mismatch { what, workers, sequential: format!("{ours:?}"), parallel: format!("{theirs:?}") })
+}
+
+/// Whom a block leaves out, and why.
+fn reasons(skipped: &[SkippedTransaction]) -> String {
+    format!("{skipped:?}")
+}
+
+/// Runs transactions as those of one block: in order, by the interpreter, and then on each number of threads, by a
+/// machine of the caller's; what became of them, or the first difference.
+///
+/// # Errors
+/// [`BlockError`], where running them in order fails.
+pub fn compare_runs<V: StateCommitment + Sync>(
+    view: &V,
+    spec: &ChainSpec,
+    environment: &BlockEnvironment,
+    transactions: &[&RecoveredTransaction],
+    workers: &[usize],
+    runners: &impl FrameRunnerFactory,
+) -> Result<Result<Tally, Mismatch>, BlockError<V::Error>> {
+    let in_order = Recording(SequentialExecutor);
+    let expected = in_order.run(view, spec, environment.clone(), transactions, &InterpreterRunner)?;
+    let compare = |workers: usize| {
+        let parallel = ParallelExecutor::new(workers).forced();
+        let environment = || environment.clone();
+        let plain = parallel.run(view, spec, environment(), transactions, runners);
+        for found in [plain, Recording(parallel).run(view, spec, environment(), transactions, runners)] {
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return same("error", workers, &None, &Some(error.to_string())),
+            };
+            same("skipped", workers, &reasons(&expected.skipped), &reasons(&found.skipped))?;
+            same("receipts", workers, &expected.receipts, &found.receipts)?;
+            same("changes", workers, &expected.changes, &found.changes)?;
+            if let (Some(ours), Some(theirs)) = (&expected.record, &found.record) {
+                // The access list, and who depends on whom, follow from these.
+                same("record", workers, &ours.steps(), &theirs.steps())?;
+            }
+        }
+        Ok(())
+    };
+    Ok(workers.iter().try_for_each(|count| compare(*count)).map(|()| Tally::of(&expected)))
 }
 
 impl Contest {
@@ -101,30 +175,28 @@ impl Contest {
         Ok((elapsed, ran.receipts.iter().map(|details| details.gas_used).sum()))
     }
 
-    /// Builds the block sequentially, then builds and verifies it on so many threads; the first difference.
+    /// Builds the block in order, by the interpreter, then builds and verifies it on so many threads, by a machine of the
+    /// caller's; the first difference. Blocks are compared byte by byte.
     ///
     /// # Errors
     /// [`Mismatch`].
-    pub fn compare(&self, workers: usize) -> Result<(), Mismatch> {
-        let differs = |what, sequential: String, parallel: String| {
-            if sequential == parallel { Ok(()) } else { Err(Mismatch { what, workers, sequential, parallel }) }
-        };
+    pub fn compare(&self, workers: usize, runners: &impl FrameRunnerFactory) -> Result<(), Mismatch> {
         let parallel = ParallelExecutor::new(workers).forced();
-        let (expected, found) = (self.build(&SequentialExecutor), self.build(&parallel));
+        let (expected, found) = (self.build(&SequentialExecutor, &InterpreterRunner), self.build(&parallel, runners));
         let (expected, found) = match (expected, found) {
             (Ok(expected), Ok(found)) => (expected, found),
             (expected, found) => {
-                return differs("error", format!("{:?}", expected.err()), format!("{:?}", found.err()));
+                let text = |ended: Result<BuiltBlock, BlockError<_>>| ended.err().map(|error| error.to_string());
+                return same("error", workers, &text(expected), &text(found));
             }
         };
-        differs("included", format!("{:?}", expected.included), format!("{:?}", found.included))?;
-        differs("skipped", format!("{:?}", expected.skipped), format!("{:?}", found.skipped))?;
+        same("included", workers, &expected.included, &found.included)?;
+        same("skipped", workers, &reasons(&expected.skipped), &reasons(&found.skipped))?;
         let (ours, theirs) = (&expected.outcome, &found.outcome);
-        differs("receipts", format!("{:?}", ours.receipts), format!("{:?}", theirs.receipts))?;
-        differs("changes", format!("{:?}", ours.changes), format!("{:?}", theirs.changes))?;
-        differs("requests", format!("{:?}", ours.requests), format!("{:?}", theirs.requests))?;
-        let hash = |built: &BuiltBlock| built.block.header.hash_slow().to_string();
-        differs("block hash", hash(&expected), hash(&found))?;
+        same("receipts", workers, &ours.receipts, &theirs.receipts)?;
+        same("changes", workers, &ours.changes, &theirs.changes)?;
+        same("requests", workers, &ours.requests, &theirs.requests)?;
+        same("block", workers, &alloy_rlp::encode(&expected.block), &alloy_rlp::encode(&found.block))?;
 
         let transactions: Vec<RecoveredTransaction> =
             expected.included.iter().map(|index| self.workload.candidates[*index].clone()).collect();
@@ -134,10 +206,12 @@ impl Contest {
             transactions: &transactions,
             ancestors: self.ancestors(),
         };
-        let verified = parallel.verify(&*self.snapshot, &self.workload.spec(), sealed, &InterpreterRunner);
-        let verified = verified.map(|outcome| format!("{:?}{:?}", outcome.changes, outcome.receipts));
-        let expected = format!("{:?}{:?}", ours.changes, ours.receipts);
-        differs("verified", expected, verified.unwrap_or_else(|error| error.to_string()))
+        let verified = match parallel.verify(&*self.snapshot, &self.workload.spec(), sealed, runners) {
+            Ok(verified) => verified,
+            Err(error) => return same("refusal", workers, &None, &Some(error.to_string())),
+        };
+        same("verified changes", workers, &ours.changes, &verified.changes)?;
+        same("verified receipts", workers, &ours.receipts, &verified.receipts)
     }
 
     /// Runs the transactions on so many threads, however few, and keeps a record of it.
@@ -153,12 +227,16 @@ impl Contest {
         Ok(ran.record.unwrap())
     }
 
-    fn build(&self, executor: &impl Executor) -> Result<BuiltBlock, BlockError<MissingState>> {
+    fn build(
+        &self,
+        executor: &impl Executor,
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<BuiltBlock, BlockError<MissingState>> {
         let candidates: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let mut attributes = self.workload.attributes();
         attributes.ancestors = self.ancestors();
         let (view, spec) = (&*self.snapshot, self.workload.spec());
-        executor.build(view, &spec, &self.parent, attributes, &candidates, &InterpreterRunner)
+        executor.build(view, &spec, &self.parent, attributes, &candidates, runners)
     }
 
     fn ancestors(&self) -> Ancestors {

@@ -27,7 +27,7 @@ use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, ChainSpec, Fork, RecoveredTransaction, genesis_header,
 };
 
-pub use contest::{Contest, Contestant, Mismatch};
+pub use contest::{Contest, Contestant, Mismatch, Tally, compare_runs};
 pub use contracts::{Contracts, ContractsError};
 pub use latency::{Latency, LatentView};
 pub use mixed::mixed;

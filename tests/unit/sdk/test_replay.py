@@ -31,6 +31,17 @@ def test_replay__mainnet_block_18920116__logs_what_was_recorded(recorded_path: P
     assert [receipt.logs for receipt in replay.outcome.receipts] == list(recorded.logs)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 4, 8, 16])
+def test_replay__mainnet_block_in_parallel__is_the_same(recorded_path: Path, workers: int) -> None:
+    recorded = load_recorded_block(recorded_path)
+
+    replay = replay_block(recorded, fork="Shanghai", workers=workers)
+
+    assert replay.differences == ()
+    # Receipts with their gas, and the roots of receipts and state.
+    assert replay.outcome == replay_block(recorded, fork="Shanghai").outcome
+
+
 def test_replay__a_recording_with_another_log__reports_that_log(recorded_path: Path) -> None:
     recorded = load_recorded_block(recorded_path)
     index = next(position for position, logs in enumerate(recorded.logs) if logs)

@@ -1,9 +1,6 @@
 //! Which transactions probably depend on which, known or learned before they run.
 
-use std::{
-    collections::hash_map::Entry,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
-};
+use std::collections::hash_map::Entry;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{
@@ -12,7 +9,10 @@ use alloy_primitives::{
 };
 use metis_state_transition::RecoveredTransaction;
 
-use super::memory::Index;
+use super::{
+    memory::Index,
+    sync::{AtomicU32, Ordering::Relaxed},
+};
 
 const NONE: Index = Index::MAX;
 

@@ -10,17 +10,14 @@
 //! A transaction reads the newest version below it. Nothing here has to be right for the result to be: a commit
 //! compares what was read with what is committed by then, by value.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, Ordering::*},
-};
-
 use alloy_primitives::{Address, B256, U256, map::B256Map};
 use metis_state_transition::{Account, Code, pay_fee};
-use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
-use super::table::Table;
+use super::{
+    sync::{AtomicBool, Mutex, OnceLock, Ordering::*, RwLock},
+    table::Table,
+};
 
 /// Position of a transaction in the block.
 pub(super) type Index = u32;

@@ -25,6 +25,8 @@ pub(crate) mod chosen;
 mod collect;
 mod hints;
 mod memory;
+#[cfg(test)]
+mod model;
 mod note;
 mod order;
 mod pace;
@@ -33,13 +35,12 @@ mod table;
 mod view;
 mod worker;
 
-use std::{ops::ControlFlow, sync::atomic::AtomicU64};
+use std::ops::ControlFlow;
 
 use metis_state_transition::{
     BlockError, BlockExecutor, Fork, FrameRunner, FrameRunnerFactory, PrecompileSet, RecoveredTransaction, Schedule,
     Sequentially, StateCommitment, TransactionError,
 };
-use parking_lot::Mutex;
 
 use attempt::Attempt;
 use hints::Hints;
@@ -47,6 +48,7 @@ use memory::Memory;
 use order::{AHEAD_MAX, Order};
 pub(crate) use pace::Freely;
 use pace::Pace;
+use sync::{AtomicU64, Mutex};
 use table::Table;
 use worker::{Block, Desk, Worker};
 
@@ -120,7 +122,7 @@ where
                 Worker::new(&shared, self.runners.runner()).work();
                 self.pace.end();
             };
-            std::thread::scope(|scope| {
+            sync::scope(|scope| {
                 let work = &work;
                 for number in 1..self.workers.max(1) {
                     scope.spawn(move || work(number));

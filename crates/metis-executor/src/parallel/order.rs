@@ -15,7 +15,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use super::{
     memory::Index,
     pace::Pace,
-    sync::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Condvar, Mutex, Ordering::*, lock, wait},
+    sync::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Condvar, Mutex, Ordering::*, wait},
 };
 
 /// BOUND: transactions that are run ahead of the next one to be committed. It caps the versions that a read walks over,
@@ -107,7 +107,7 @@ impl Order {
 
     fn try_take(&self) -> Option<Index> {
         if self.ready_count.load(SeqCst) > 0 {
-            let mut ready = lock(&self.ready);
+            let mut ready = self.ready.lock();
             if let Some(Reverse(index)) = ready.pop() {
                 self.ready_count.store(ready.len(), SeqCst);
                 return Some(self.start(index));
@@ -135,7 +135,7 @@ impl Order {
         if pauses(pace) {
             return;
         }
-        let mut bed = lock(&self.bed);
+        let mut bed = self.bed.lock();
         self.sleepers.fetch_add(1, SeqCst);
         // Looked at once more: who makes work sees the sleeper from now on, and has to wait for the lock.
         let is_idle =
@@ -149,14 +149,14 @@ impl Order {
 
     fn wake(&self) {
         if self.sleepers.load(SeqCst) > 0 {
-            drop(lock(&self.bed));
+            drop(self.bed.lock());
             self.alarm.notify_all();
         }
     }
 
     /// Makes a transaction that the caller has taken wait for another one ahead of it; `false` where that has run.
     pub(super) fn wait_for(&self, index: Index, ahead: Index) -> bool {
-        let mut followers = lock(&self.followers[ahead as usize]);
+        let mut followers = self.followers[ahead as usize].lock();
         if self.stage(ahead).load(SeqCst) >= RAN {
             return false;
         }
@@ -173,7 +173,7 @@ impl Order {
     }
 
     fn release(&self, index: Index) -> Option<Index> {
-        let mut followers = std::mem::take(&mut *lock(&self.followers[index as usize]));
+        let mut followers = std::mem::take(&mut *self.followers[index as usize].lock());
         if followers.is_empty() {
             return None;
         }
@@ -187,7 +187,7 @@ impl Order {
         if indices.is_empty() {
             return;
         }
-        let mut ready = lock(&self.ready);
+        let mut ready = self.ready.lock();
         ready.extend(indices.iter().map(|index| Reverse(*index)));
         self.ready_count.store(ready.len(), SeqCst);
         drop(ready);

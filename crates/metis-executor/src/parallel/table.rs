@@ -1,11 +1,10 @@
 //! A hash table that threads fill together and that never loses an entry while it is shared.
 
-use std::{
-    hash::{BuildHasher, Hash},
-    sync::OnceLock,
-};
+use std::hash::{BuildHasher, Hash};
 
 use alloy_primitives::map::DefaultHashBuilder;
+
+use super::sync::OnceLock;
 
 /// BOUND: buckets, 16 bytes each. Chains grow beyond it.
 const BUCKET_COUNT_MAX: usize = 1 << 20;

@@ -1,9 +1,6 @@
 //! What each worker does: takes a transaction, runs it, and commits what is due.
 
-use std::{
-    ops::ControlFlow,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::ops::ControlFlow;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
@@ -11,7 +8,6 @@ use metis_state_transition::{
     BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, FrameRunner, Ledger, RecoveredTransaction,
     Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
 };
-use parking_lot::Mutex;
 
 use super::{
     attempt::{Attempt, End, Ran, Writes},
@@ -20,6 +16,7 @@ use super::{
     note::{self, Note},
     order::{AHEAD_MAX, Order},
     pace::Pace,
+    sync::{AtomicU64, Mutex, Ordering::Relaxed},
     view::{Interruption, Reads, VersionedView},
 };
 

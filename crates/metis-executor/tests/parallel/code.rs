@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use metis_state_transition::Fork;
 
-use crate::dice::Dice;
+use super::dice::Dice;
 
 const SLOTS: u64 = 4;
 

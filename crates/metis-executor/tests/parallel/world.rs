@@ -16,7 +16,7 @@ use metis_state_transition::{
     Ancestors, BlockAttributes, ChainSpec, Fork, RecoveredTransaction, StateCommitment, genesis_header,
 };
 
-use crate::{code, dice::Dice};
+use super::{code, dice::Dice};
 
 const CHAIN_ID: u64 = 1;
 
