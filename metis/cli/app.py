@@ -41,7 +41,7 @@ class _RootGroup(LazyGroup):
             "metis.cli.dev_command:app",
             "Run one node for development: JSON-RPC, funded accounts, instant blocks.",
         ),
-        "executor": ("metis.cli.executor:app", "Check parallel execution of blocks against one after the other."),
+        "executor": ("metis.cli.executor:app", "Explain parallel execution of blocks, and check it."),
         "rpc": ("metis.cli.rpc:app", "Check the JSON-RPC interface against Ethereum's cases."),
         "vm": (
             "metis.cli.vm:app",

@@ -11,6 +11,10 @@ __all__ = ["app"]
 
 class _ExecutorGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
+        "explain": (
+            "metis.cli.executor_explain:explain_block",
+            "Say which transactions of a block wait for which, and what would help.",
+        ),
         "fuzz": ("metis.cli.executor_fuzz:fuzz", "Run random blocks in parallel and compare with one after the other."),
     }
 
@@ -20,4 +24,4 @@ app = new_group(_ExecutorGroup)
 
 @app.callback(no_args_is_help=True)
 def _executor() -> None:
-    """Check parallel execution of blocks against one after the other."""
+    """Explain parallel execution of blocks, and check it against one after the other."""

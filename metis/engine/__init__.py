@@ -70,7 +70,7 @@ if TYPE_CHECKING:
         sign_hash,
         sign_transaction,
     )
-    from metis.engine.records import BlockRecord, Conflict, Dependency, explain_block
+    from metis.engine.records import BlockRecord, Conflict, Dependency, block_record, explain_block
     from metis.engine.rules import ChainSpec, build_info, fork_names
     from metis.engine.state import (
         AccountProof,
@@ -118,6 +118,7 @@ __all__ = [
     "account_state",
     "address_of",
     "bench_transaction",
+    "block_record",
     "build_block",
     "build_info",
     "check_database",
@@ -200,7 +201,7 @@ __getattr__ = lazy_names(
             "sign_hash",
             "sign_transaction",
         ),
-        "records": ("BlockRecord", "Conflict", "Dependency", "explain_block"),
+        "records": ("BlockRecord", "Conflict", "Dependency", "block_record", "explain_block"),
         "rules": ("ChainSpec", "build_info", "fork_names"),
         "state": (
             "AccountProof",

@@ -36,6 +36,7 @@ __all__ = [
     "derive_private_key",
     "execute_transaction",
     "execute_transactions",
+    "explain_block",
     "fork_names",
     "fuzz_executor",
     "import_block",
@@ -592,6 +593,13 @@ class Node:
         state (as ``overrides``) and calls (message, has_nonce, has_gas_limit). Returns per block {"block_json", "calls":
         [{"status", "halt_reason", "output", "gas_used", "gas_used_max", "logs_json"}]}. Raises InvalidTransaction,
         DecodeError (a precompile that may not be moved), StateUnavailable.
+        """
+    def block_record(self, block: int | bytes, workers: int) -> dict[str, Any] | None:
+        """
+        [GIL free] Run a block's transactions once more on ``workers`` threads (0: all cores), however few they are.
+
+        Returns keyword arguments of metis.engine.BlockRecord; None where the block is not known. Raises as
+        trace_block_json.
         """
     def trace_block_json(self, block: int | bytes, options_json: bytes, size_bytes_max: int) -> bytes | None:
         """

@@ -18,7 +18,7 @@ from metis.engine.rules import ChainSpec
 from metis.engine.state import MemoryStore
 from metis.types import Address, Gas, Hash32
 
-__all__ = ["BlockRecord", "Conflict", "Dependency", "explain_block", "record_from"]
+__all__ = ["BlockRecord", "Conflict", "Dependency", "block_record", "explain_block", "record_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,24 @@ def record_from(fields: dict[str, Any]) -> BlockRecord:
     fields["conflicts"] = tuple(Conflict(*row) for row in fields["conflicts"])
     fields["chain"] = tuple(fields["chain"])
     return BlockRecord(**fields)
+
+
+def block_record(node: _native.Node, block: int | bytes, *, workers: int = 0) -> BlockRecord | None:
+    """
+    Run the transactions of a node's block once more in parallel, and say what happened; None for an unknown block.
+
+    Parameters
+    ----------
+    block : height or hash. workers : as for :func:`explain_block`.
+
+    Raises
+    ------
+    InvalidBlock : it is the first. StateUnavailable : the state before it is no longer kept.
+
+    Cost: releases the interpreter lock.
+    """
+    fields = node.block_record(block, workers)
+    return None if fields is None else record_from(fields)
 
 
 def explain_block(

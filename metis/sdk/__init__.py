@@ -17,6 +17,7 @@ from metis.lazy_names import lazy_names
 if TYPE_CHECKING:
     from metis.sdk.chain import Chain
     from metis.sdk.chain_constants import BlobLimits, ChainConstants, InferenceConstants
+    from metis.sdk.explanation import Explanation, Obstacle, explain, function_name
     from metis.sdk.inference import INFERENCE, MODEL_REGISTRY, VECTORS
     from metis.sdk.network import Network, preset_names
     from metis.sdk.parts import (
@@ -40,16 +41,20 @@ __all__ = [
     "ChainConstants",
     "CollectedFees",
     "EthereumFees",
+    "Explanation",
     "InferenceConstants",
     "Interpreter",
     "MemoryStateStore",
     "MetisVm",
     "Network",
+    "Obstacle",
     "ParallelExecutor",
     "RecordedBlock",
     "Replay",
     "SequentialExecutor",
     "available_parts",
+    "explain",
+    "function_name",
     "load_recorded_block",
     "preset_names",
     "replay_block",
@@ -60,6 +65,7 @@ __getattr__ = lazy_names(
     {
         "chain": ("Chain",),
         "chain_constants": ("BlobLimits", "ChainConstants", "InferenceConstants"),
+        "explanation": ("Explanation", "Obstacle", "explain", "function_name"),
         "inference": ("INFERENCE", "MODEL_REGISTRY", "VECTORS"),
         "network": ("Network", "preset_names"),
         "parts": (

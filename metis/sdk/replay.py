@@ -101,7 +101,14 @@ def load_recorded_block(path: str | PathLike[str]) -> RecordedBlock:
         raise FixtureError(str(path), "", f"is not a recorded block: {error!r}") from error
 
 
-def replay_block(recorded: RecordedBlock, *, fork: str, chain_id: int = 1, workers: int | None = None) -> Replay:
+def replay_block(
+    recorded: RecordedBlock,
+    *,
+    fork: str,
+    chain_id: int = 1,
+    workers: int | None = None,
+    keeps_record: bool = False,
+) -> Replay:
     """
     Execute a recorded block on a fresh store and compare the logs.
 
@@ -109,6 +116,7 @@ def replay_block(recorded: RecordedBlock, *, fork: str, chain_id: int = 1, worke
     ----------
     fork : the rules the block ran under, such as "Shanghai".
     workers : threads of the parallel executor; None runs one transaction after the other. The outcome is the same.
+    keeps_record : the outcome says also which transaction depends on which.
 
     Raises
     ------
@@ -117,7 +125,9 @@ def replay_block(recorded: RecordedBlock, *, fork: str, chain_id: int = 1, worke
     spec = engine.ChainSpec.at_fork(fork, chain_id)
     store = MemoryStateStore().open(recorded.accounts)
     handles = [engine.unsigned_transaction(transaction) for transaction in recorded.transactions]
-    outcome = engine.execute_transactions(store, spec, recorded.environment, handles, workers=workers)
+    outcome = engine.execute_transactions(
+        store, spec, recorded.environment, handles, workers=workers, keeps_record=keeps_record
+    )
     return Replay(outcome, tuple(_differences(recorded, outcome)))
 
 

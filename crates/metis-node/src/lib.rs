@@ -11,6 +11,7 @@ mod answer;
 mod control;
 mod dump;
 mod error;
+mod explain;
 mod fork;
 mod keys;
 mod node;

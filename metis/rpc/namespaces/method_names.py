@@ -71,6 +71,9 @@ PUBLIC_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType({
         "debug_getRawBlock", "debug_getRawHeader", "debug_getRawReceipts", "debug_getRawTransaction",
         "debug_getRawTransactions",
     ),
+    "debug_blocks.register_debug_blocks": (
+        "debug_getBlockAccessList", "metis_explainBlock",
+    ),
     "debug_state.register_debug_state": (
         "debug_codeByHash", "debug_dbGet", "debug_accountInfoAt",
     ),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from metis.types import DecodeError
 
-__all__ = ["encode_bytes", "encode_list", "encode_number", "first_item", "items_of_stream"]
+__all__ = ["decoded", "encode_bytes", "encode_list", "encode_number", "first_item", "items_of_stream"]
 
 _SHORT_MAX = 55
 
@@ -34,6 +35,23 @@ def _prefix(size_bytes: int, base: int) -> bytes:
         return bytes([base + size_bytes])
     size = size_bytes.to_bytes((size_bytes.bit_length() + 7) // 8, "big")
     return bytes([base + _SHORT_MAX + len(size)]) + size
+
+
+def decoded(encoded: bytes) -> Any:
+    """Decode one item: strings as bytes, lists as lists."""
+    start, end = _span(encoded, 0, "item")
+    return _payload(encoded, 0, start, end)
+
+
+def _payload(content: bytes, position: int, start: int, end: int) -> Any:
+    if content[position] < 0xC0:
+        return content[start:end]
+    items = []
+    while start < end:
+        begin, after = _span(content, start, "item")
+        items.append(_payload(content, start, begin, after))
+        start = after
+    return items
 
 
 def first_item(encoded_list: bytes) -> bytes:

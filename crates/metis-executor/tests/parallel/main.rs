@@ -5,6 +5,7 @@
 mod code;
 mod dice;
 mod record;
+mod refusals;
 mod world;
 
 use metis_executor::{Executor, ParallelExecutor, Sealed, SequentialExecutor};

@@ -4,6 +4,7 @@ mod answer;
 mod answers;
 mod arguments;
 mod control;
+mod explain;
 mod fork;
 mod heads;
 mod keys;

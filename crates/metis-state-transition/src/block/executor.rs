@@ -79,7 +79,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     }
 
     /// Keeps a record of what each step accesses and changes. Said before the block begins.
-    pub(super) fn keep_record(&mut self) {
+    pub fn keep_record(&mut self) {
         self.ledger.keep_record();
     }
 
