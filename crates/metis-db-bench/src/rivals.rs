@@ -2,37 +2,51 @@
 
 use std::{path::Path, time::Instant};
 
+use alloy_primitives::Address;
 use heed::{Database, Env, EnvOpenOptions, types::Bytes};
 use redb::{ReadableDatabase, TableDefinition};
 
 use crate::{
-    BLOCK_CHANGES, BLOCK_COUNT, median, reads,
+    commits::{BLOCK_CHANGES, BLOCK_COUNT},
+    timing::Spread,
     workload::{address, changes},
 };
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("accounts");
 /// BOUND: bytes that LMDB may map.
-const MAP_BYTES: usize = 16 << 30;
+const MAP_BYTES: usize = 64 << 30;
+/// What an account takes: nonce, balance and code hash.
+const VALUE_BYTES: usize = 72;
 
-fn value(nonce: u64) -> [u8; 72] {
-    let mut bytes = [7; 72];
+fn value(nonce: u64) -> [u8; VALUE_BYTES] {
+    let mut bytes = [7; VALUE_BYTES];
     bytes[..8].copy_from_slice(&nonce.to_le_bytes());
     bytes
 }
 
+/// The nonce, after all of the value was copied, as an account's is.
+#[inline(always)]
 fn nonce(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    let copy: Option<[u8; VALUE_BYTES]> = std::hint::black_box(bytes.first_chunk().copied());
+    copy.and_then(|copy| copy.first_chunk().copied()).map_or(0, u64::from_le_bytes)
 }
 
-fn timed_commits(account_count: u64, mut commit: impl FnMut(&[(Vec<u8>, [u8; 72])])) -> f64 {
+/// Keys in order, as both load fastest, with their nonces.
+fn sorted(account_count: u64) -> Vec<(Address, u64)> {
+    let mut keys: Vec<_> = (0..account_count).map(|index| (address(index), index + 1)).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn timed_commits(account_count: u64, mut commit: impl FnMut(&[(Vec<u8>, [u8; VALUE_BYTES])])) -> Spread {
     let times = (1..=BLOCK_COUNT).map(|number| {
-        let changes = changes(number, BLOCK_CHANGES, account_count);
+        let changes = changes(1_000_000 + number, BLOCK_CHANGES, account_count);
         let pairs: Vec<_> = changes.accounts.keys().map(|address| (address.to_vec(), value(number))).collect();
         let start = Instant::now();
         commit(&pairs);
-        start.elapsed().as_nanos() as f64 / 1e3
+        start.elapsed().as_secs_f64() * 1e6
     });
-    median(times.collect())
+    Spread::new(times.collect())
 }
 
 pub struct Lmdb {
@@ -41,27 +55,33 @@ pub struct Lmdb {
 }
 
 impl Lmdb {
-    pub fn new(path: &Path, account_count: u64) -> Self {
+    pub fn create(path: &Path, account_count: u64) -> Self {
         std::fs::create_dir_all(path).expect("a directory");
+        let lmdb = Self::open(path);
+        let mut write = lmdb.env.write_txn().expect("a transaction");
+        for (key, number) in sorted(account_count) {
+            lmdb.accounts.put(&mut write, &key[..], &value(number)[..]).expect("written");
+        }
+        write.commit().expect("committed");
+        lmdb
+    }
+
+    pub fn open(path: &Path) -> Self {
         // SAFETY: nobody else opens or changes the file, which is in a directory of this run.
         let env = unsafe { EnvOpenOptions::new().map_size(MAP_BYTES).open(path) }.expect("an environment");
         let mut write = env.write_txn().expect("a transaction");
         let accounts = env.create_database(&mut write, None).expect("a database");
-        let mut keys: Vec<_> = (0..account_count).map(|index| (address(index), index + 1)).collect();
-        keys.sort_unstable();
-        for (key, number) in keys {
-            accounts.put(&mut write, &key[..], &value(number)[..]).expect("written");
-        }
         write.commit().expect("committed");
         Self { env, accounts }
     }
 
-    pub fn reads(&self, key_count: u64) -> [f64; 2] {
+    /// Does something with a reader whose transaction is open.
+    pub fn with_reader<T>(&self, act: impl FnOnce(&dyn Fn(&Address) -> u64) -> T) -> T {
         let read = self.env.read_txn().expect("a transaction");
-        reads(key_count, |index| self.accounts.get(&read, &address(index)[..]).expect("readable").map_or(0, nonce))
+        act(&|address: &Address| self.accounts.get(&read, &address[..]).expect("readable").map_or(0, nonce))
     }
 
-    pub fn commits(&self, account_count: u64) -> f64 {
+    pub fn commits(&self, account_count: u64) -> Spread {
         timed_commits(account_count, |pairs| {
             let mut write = self.env.write_txn().expect("a transaction");
             for (key, value) in pairs {
@@ -77,14 +97,12 @@ pub struct Redb {
 }
 
 impl Redb {
-    pub fn new(path: &Path, account_count: u64) -> Self {
+    pub fn create(path: &Path, account_count: u64) -> Self {
         let database = redb::Database::create(path).expect("a database");
         let write = database.begin_write().expect("a transaction");
         {
             let mut table = write.open_table(TABLE).expect("a table");
-            let mut keys: Vec<_> = (0..account_count).map(|index| (address(index), index + 1)).collect();
-            keys.sort_unstable();
-            for (key, number) in keys {
+            for (key, number) in sorted(account_count) {
                 table.insert(&key[..], &value(number)[..]).expect("written");
             }
         }
@@ -92,15 +110,18 @@ impl Redb {
         Self { database }
     }
 
-    pub fn reads(&self, key_count: u64) -> [f64; 2] {
-        let read = self.database.begin_read().expect("a transaction");
-        let table = read.open_table(TABLE).expect("a table");
-        reads(key_count, |index| {
-            table.get(&address(index)[..]).expect("readable").map_or(0, |found| nonce(found.value()))
-        })
+    pub fn open(path: &Path) -> Self {
+        Self { database: redb::Database::open(path).expect("a database") }
     }
 
-    pub fn commits(&self, account_count: u64) -> f64 {
+    /// Does something with a reader whose transaction is open.
+    pub fn with_reader<T>(&self, act: impl FnOnce(&dyn Fn(&Address) -> u64) -> T) -> T {
+        let read = self.database.begin_read().expect("a transaction");
+        let table = read.open_table(TABLE).expect("a table");
+        act(&|address: &Address| table.get(&address[..]).expect("readable").map_or(0, |found| nonce(found.value())))
+    }
+
+    pub fn commits(&self, account_count: u64) -> Spread {
         timed_commits(account_count, |pairs| {
             let write = self.database.begin_write().expect("a transaction");
             {

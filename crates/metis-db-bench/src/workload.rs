@@ -1,9 +1,6 @@
 //! The same state and changes for every store.
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::{Address, U256};
-use metis_db::GenesisAccount;
 use metis_state_transition::{Account, AccountChange, ChangeSet};
 
 /// SplitMix64.
@@ -14,6 +11,10 @@ impl Random {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
+
+    pub const fn below(&mut self, end: u64) -> u64 {
+        ((self.next() as u128 * end as u128) >> 64) as u64
+    }
 }
 
 const fn mix(mut value: u64) -> u64 {
@@ -22,7 +23,7 @@ const fn mix(mut value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// The address of an account: as spread as hashes are, and cheap to make.
+/// The address of an account: as spread as hashes are.
 pub fn address(index: u64) -> Address {
     let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&mix(index).to_le_bytes());
@@ -31,23 +32,34 @@ pub fn address(index: u64) -> Address {
 }
 
 /// Accounts, a hundredth of them contracts that share the slots.
-pub fn alloc(account_count: u64, slot_count: u64) -> impl Iterator<Item = (Address, GenesisAccount)> {
-    let contract_count = (account_count / 100).max(1);
-    (0..account_count).map(move |index| {
-        let count = if index < contract_count { slot_count / contract_count } else { 0 };
-        let storage: BTreeMap<U256, U256> =
-            (0..count).map(|slot| (U256::from(mix(slot)) << 190, U256::from(index + slot + 1))).collect();
-        let account = GenesisAccount { nonce: index + 1, balance: U256::from(index), storage, ..Default::default() };
-        (address(index), account)
-    })
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    pub account_count: u64,
+    pub slot_count: u64,
 }
 
-/// A block's worth of changed balances.
-pub fn changes(number: u64, count: u64, account_count: u64) -> ChangeSet {
-    let mut random = Random(number);
+impl State {
+    /// A part of the state, as changes to what has none of it.
+    pub fn part(&self, accounts: core::ops::Range<u64>) -> ChangeSet {
+        let contract_count = (self.account_count / 100).max(1);
+        let mut changes = ChangeSet::default();
+        for index in accounts {
+            let count = if index < contract_count { self.slot_count / contract_count } else { 0 };
+            let storage = (0..count).map(|slot| (U256::from(mix(slot)) << 190, U256::from(index + slot + 1))).collect();
+            let account = Account { nonce: index + 1, balance: U256::from(index) << 40, ..Account::default() };
+            let change = AccountChange { account: Some(account), storage, ..AccountChange::default() };
+            changes.accounts.insert(address(index), change);
+        }
+        changes
+    }
+}
+
+/// A block's worth of changed balances, of as many accounts that differ.
+pub fn changes(number: u64, count: usize, account_count: u64) -> ChangeSet {
+    let mut random = Random(number << 32);
     let mut changes = ChangeSet::default();
-    for _ in 0..count {
-        let index = random.next() % account_count;
+    while changes.accounts.len() < count {
+        let index = random.below(account_count);
         let account = Account { nonce: number, balance: U256::from(random.next()), ..Account::default() };
         let change = AccountChange { account: Some(account), ..AccountChange::default() };
         changes.accounts.insert(address(index), change);

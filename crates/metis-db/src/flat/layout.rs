@@ -45,6 +45,7 @@ pub(crate) trait Layout {
     const KEY_WORDS: usize;
 
     fn key_words(key: &Self::Key) -> [u64; 5];
+    fn hash(seed: &Seed, words: &[u64; 5]) -> u64;
     fn key(words: &[u64; 5]) -> Self::Key;
     fn load(word: impl Fn(usize) -> u64) -> Self::Value;
     fn store(value: &Self::Value, write: impl FnMut(usize, u64));
@@ -66,11 +67,17 @@ pub(crate) struct AccountLayout;
 #[derive(Debug)]
 pub(crate) struct SlotLayout;
 
-fn word_of(bytes: &[u8], index: usize) -> u64 {
-    let mut word = [0; 8];
-    let part = &bytes[index * 8..bytes.len().min(index * 8 + 8)];
-    word[..part.len()].copy_from_slice(part);
-    u64::from_le_bytes(word)
+impl AccountLayout {
+    /// Words of a hash, and a hash of words. As numbers: bytes one by one are slow here.
+    #[inline(always)]
+    fn hash_words(hash: &B256) -> [u64; 4] {
+        *U256::from_le_bytes(hash.0).as_limbs()
+    }
+
+    #[inline(always)]
+    fn hash_of(words: [u64; 4]) -> B256 {
+        B256::from(U256::from_limbs(words).to_le_bytes::<32>())
+    }
 }
 
 impl Layout for AccountLayout {
@@ -79,9 +86,17 @@ impl Layout for AccountLayout {
 
     const KEY_WORDS: usize = 3;
 
-    #[inline]
+    #[inline(always)]
     fn key_words(key: &Address) -> [u64; 5] {
-        [word_of(&key[..], 0), word_of(&key[..], 1), word_of(&key[..], 2), 0, 0]
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = key.0.0;
+        let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let second = u64::from_le_bytes([i, j, k, l, m, n, o, p]);
+        [first, second, u64::from(u32::from_le_bytes([q, r, s, t])), 0, 0]
+    }
+
+    #[inline(always)]
+    fn hash(seed: &Seed, words: &[u64; 5]) -> u64 {
+        seed.hash_account(words)
     }
 
     fn key(words: &[u64; 5]) -> Address {
@@ -92,17 +107,13 @@ impl Layout for AccountLayout {
         Address::from_slice(&bytes[..20])
     }
 
-    #[inline]
+    #[inline(always)]
     fn load(word: impl Fn(usize) -> u64) -> AccountRecord {
         let counts = word(6);
-        let mut code_hash = [0; 32];
-        for (index, part) in code_hash.chunks_exact_mut(8).enumerate() {
-            part.copy_from_slice(&word(12 + index).to_le_bytes());
-        }
         let account = Account {
             nonce: word(5),
             balance: U256::from_limbs([word(8), word(9), word(10), word(11)]),
-            code_hash: B256::from(code_hash),
+            code_hash: Self::hash_of([word(12), word(13), word(14), word(15)]),
         };
         AccountRecord { account, storage_id: counts as u32, slot_count: (counts >> 32) as u32 }
     }
@@ -113,8 +124,8 @@ impl Layout for AccountLayout {
         for (index, limb) in value.account.balance.as_limbs().iter().enumerate() {
             write(8 + index, *limb);
         }
-        for index in 0..4 {
-            write(12 + index, word_of(&value.account.code_hash[..], index));
+        for (index, word) in Self::hash_words(&value.account.code_hash).into_iter().enumerate() {
+            write(12 + index, word);
         }
     }
 }
@@ -125,17 +136,22 @@ impl Layout for SlotLayout {
 
     const KEY_WORDS: usize = 5;
 
-    #[inline]
+    #[inline(always)]
     fn key_words((storage_id, slot): &(u32, U256)) -> [u64; 5] {
         let [a, b, c, d] = *slot.as_limbs();
         [u64::from(*storage_id), a, b, c, d]
+    }
+
+    #[inline(always)]
+    fn hash(seed: &Seed, words: &[u64; 5]) -> u64 {
+        seed.hash_slot(words)
     }
 
     fn key(words: &[u64; 5]) -> (u32, U256) {
         (words[0] as u32, U256::from_limbs([words[1], words[2], words[3], words[4]]))
     }
 
-    #[inline]
+    #[inline(always)]
     fn load(word: impl Fn(usize) -> u64) -> U256 {
         U256::from_limbs([word(8), word(9), word(10), word(11)])
     }
@@ -172,20 +188,26 @@ impl Seed {
         Self(self.0.map(u64::swap_bytes))
     }
 
-    /// Of all words of a key. Part of the format: it never changes.
-    #[inline]
-    pub(crate) fn hash<const KEY_WORDS: usize>(&self, words: &[u64; 5]) -> u64 {
+    /// Of the words of an account's key. Part of the format: it never changes.
+    ///
+    /// A read waits for it, so the products are as few after each other as can be.
+    #[inline(always)]
+    pub(crate) const fn hash_account(&self, words: &[u64; 5]) -> u64 {
         let [a, b, c, d] = self.0;
-        let mut state = a;
-        for word in &words[..KEY_WORDS] {
-            state = fold(state ^ word, b) ^ c;
-        }
-        fold(state, d)
+        fold(fold(words[0] ^ a, words[1] ^ b) ^ c, words[2] ^ d)
+    }
+
+    /// Of the words of a slot's key. Part of the format, as above.
+    #[inline(always)]
+    pub(crate) const fn hash_slot(&self, words: &[u64; 5]) -> u64 {
+        let [a, b, c, d] = self.0;
+        let slot = fold(words[1] ^ a, words[2] ^ b) ^ fold(words[3] ^ c, words[4] ^ d);
+        fold(slot, words[0] ^ b ^ c.rotate_left(32))
     }
 }
 
 /// Both halves of the product, mixed.
-#[inline]
+#[inline(always)]
 const fn fold(left: u64, right: u64) -> u64 {
     let product = left as u128 * right as u128;
     product as u64 ^ (product >> 64) as u64

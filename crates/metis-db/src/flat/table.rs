@@ -57,30 +57,29 @@ impl<L: Layout> Table<L> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, words: &[u64; 5]) -> u64 {
-        // The count is a constant per layout, so this is one of two straight lines.
-        if L::KEY_WORDS == 3 { self.seed.hash::<3>(words) } else { self.seed.hash::<5>(words) }
+        L::hash(&self.seed, words)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn directory_index(hash: u64, depth: u32) -> usize {
         (hash >> 1 >> (63 - depth)) as usize
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn segment_of(&self, hash: u64) -> usize {
         // ORDER: acquires what was written into a segment before the directory named it.
         self.directory.words()[Self::directory_index(hash, self.depth.load(Acquire))].load(Acquire) as usize
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn first_word(&self, segment: usize, position: usize) -> usize {
         ((segment << self.segment_log2) + position) * ENTRY_WORDS
     }
 
     /// Brings what a later [`Self::get`] reads nearer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prefetch(&self, key: &L::Key) {
         let hash = self.hash(&L::key_words(key));
         let mask = (1usize << self.segment_log2) - 1;
@@ -90,16 +89,42 @@ impl<L: Layout> Table<L> {
     }
 
     /// What the newest entry of a key says; `None` where there is none.
-    #[inline]
+    // Always a part of who calls it: the value then goes to where it is wanted word by word. As a
+    // function it would be copied twice on its way there, and each copy waits for the one before.
+    #[inline(always)]
     pub(crate) fn get(&self, key: &L::Key) -> Option<Stated<L::Value>> {
         let words = L::key_words(key);
         let hash = self.hash(&words);
+        let mask = (1usize << self.segment_log2) - 1;
         // BOUND: once more for each time a segment is replaced while it is looked into.
         loop {
             // ORDER: acquires the directory that this count stands for.
             let before = self.replacements.load(Acquire);
-            if let Some(stated) = self.find(self.segment_of(hash), hash, &words) {
-                return Some(stated);
+            let segment = self.segment_of(hash);
+            let mut position = hash as usize & mask;
+            // BOUND: segments are never full, so an empty entry comes; one that is written at this
+            // moment is looked at again, for the time of sixteen stores.
+            loop {
+                let entry = self.entry(self.first_word(segment, position));
+                // ORDER: acquires the words that belong to this sequence.
+                let sequence = entry[0].load(Acquire);
+                let state = entry[1].load(Relaxed);
+                let kind = state & 0xff;
+                let is_same = (0..L::KEY_WORDS).all(|index| entry[KEY_WORD + index].load(Relaxed) == words[index]);
+                let is_found = is_same && kind != KIND_EMPTY;
+                // Only what is found has a value, and a deleted one's is not looked at.
+                let value = is_found.then(|| L::load(|index| entry[index].load(Relaxed)));
+                // ORDER: the looks at the words come before the second one at the sequence.
+                fence(Acquire);
+                if !sequence.is_multiple_of(2) || entry[0].load(Relaxed) != sequence {
+                    core::hint::spin_loop();
+                } else if is_found {
+                    return Some(Stated { version: state >> 8, value: value.filter(|_| kind == KIND_PRESENT) });
+                } else if kind == KIND_EMPTY {
+                    break;
+                } else {
+                    position = (position + 1) & mask;
+                }
             }
             // ORDER: the looks at the entries come before this one at the count.
             fence(Acquire);
@@ -108,6 +133,13 @@ impl<L: Layout> Table<L> {
             }
             core::hint::spin_loop();
         }
+    }
+
+    /// The words of an entry, after one check of the bounds.
+    #[inline(always)]
+    fn entry(&self, first: usize) -> &[AtomicU64; ENTRY_WORDS] {
+        // UNWRAP: as many words as the array has.
+        self.entries.words()[first..first + ENTRY_WORDS].try_into().unwrap()
     }
 
     /// Keys that a condition holds for, deleted ones too. Looks at every entry.
@@ -132,10 +164,10 @@ impl<L: Layout> Table<L> {
     }
 
     fn key_at(&self, first: usize) -> Option<L::Key> {
-        let entry = &self.entries.words()[first..first + ENTRY_WORDS];
+        let entry = self.entry(first);
         // BOUND: an entry is odd for the time of sixteen stores.
         loop {
-            // ORDER: as in `look`.
+            // ORDER: as in `get`.
             let before = entry[0].load(Acquire);
             let kind = entry[1].load(Relaxed) & 0xff;
             let mut words = [0; 5];
@@ -149,54 +181,4 @@ impl<L: Layout> Table<L> {
             core::hint::spin_loop();
         }
     }
-
-    #[inline]
-    fn find(&self, segment: usize, hash: u64, words: &[u64; 5]) -> Option<Stated<L::Value>> {
-        let mask = (1usize << self.segment_log2) - 1;
-        let mut position = hash as usize & mask;
-        // BOUND: every entry once; segments are never full, so an empty one comes sooner.
-        for _ in 0..=mask {
-            match self.look(self.first_word(segment, position), words) {
-                Look::Found(stated) => return Some(stated),
-                Look::Empty => return None,
-                Look::Other => position = (position + 1) & mask,
-            }
-        }
-        None
-    }
-
-    #[inline]
-    fn look(&self, first: usize, words: &[u64; 5]) -> Look<L::Value> {
-        // One check of the bounds for all words of the entry.
-        let entry = &self.entries.words()[first..first + ENTRY_WORDS];
-        // BOUND: an entry is odd for the time of sixteen stores.
-        loop {
-            // ORDER: acquires the words that belong to this sequence.
-            let before = entry[0].load(Acquire);
-            let state = entry[1].load(Relaxed);
-            let kind = state & 0xff;
-            let is_same = (0..L::KEY_WORDS).all(|index| entry[KEY_WORD + index].load(Relaxed) == words[index]);
-            let look = match kind {
-                KIND_EMPTY => Look::Empty,
-                _ if !is_same => Look::Other,
-                KIND_ABSENT => Look::Found(Stated { version: state >> 8, value: None }),
-                _ => {
-                    let value = L::load(|index| entry[index].load(Relaxed));
-                    Look::Found(Stated { version: state >> 8, value: Some(value) })
-                }
-            };
-            // ORDER: the looks at the words come before the second one at the sequence.
-            fence(Acquire);
-            if before.is_multiple_of(2) && entry[0].load(Relaxed) == before {
-                return look;
-            }
-            core::hint::spin_loop();
-        }
-    }
-}
-
-enum Look<V> {
-    Found(Stated<V>),
-    Empty,
-    Other,
 }

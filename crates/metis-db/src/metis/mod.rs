@@ -7,6 +7,7 @@
 mod codes;
 mod codes_file;
 mod config;
+mod cores;
 mod durable;
 mod encoding;
 mod history;

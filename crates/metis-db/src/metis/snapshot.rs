@@ -73,6 +73,7 @@ impl MetisSnapshot {
         self.with_tries(|_, back| Ok(back.cloned()))
     }
 
+    #[inline(always)]
     pub(super) fn record(&self, address: &Address) -> Option<AccountRecord> {
         self.shared.account(&self.version, address)
     }

@@ -27,7 +27,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The account in a version.
-    #[inline]
+    #[inline(always)]
     pub(super) fn account(&self, version: &Version, address: &Address) -> Option<AccountRecord> {
         match self.accounts.get(address) {
             Some(stated) if stated.version <= version.number() => stated.value,
@@ -37,7 +37,7 @@ impl Shared {
     }
 
     /// The slot of a storage in a version.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot(&self, version: &Version, key: &(u32, U256)) -> U256 {
         match self.slots.get(key) {
             Some(stated) if stated.version <= version.number() => stated.value.unwrap_or_default(),

@@ -2,9 +2,9 @@
 
 use std::{ops::Range, sync::Arc};
 
-use metis_state_transition::{ChangeSet, InOrder};
+use metis_state_transition::ChangeSet;
 
-use super::versions::Version;
+use super::{cores::Cores, versions::Version};
 use crate::{
     HeapRegion, Region, StoreError, TrieOverlay, Tries,
     flat::{DirtyPages, PAGE_BYTES, PagedBytes},
@@ -83,11 +83,13 @@ impl Trunk {
         Ok(Self { tries: Tries::open(region)?, version: Arc::clone(version) })
     }
 
-    /// The tries after changes to the version of an overlay, or to the newest.
+    /// The tries after changes to the version of an overlay, or to the newest. On as many threads as
+    /// the changes are worth.
     pub(super) fn after(&self, below: Option<&TrieOverlay>, changes: &ChangeSet) -> Result<TrieOverlay, StoreError> {
+        let cores = Cores::get();
         match below {
-            None => self.tries.after(changes, &InOrder, 1),
-            Some(below) => self.tries.after_overlay(below, changes, &InOrder, 1),
+            None => self.tries.after(changes, &cores, cores.count()),
+            Some(below) => self.tries.after_overlay(below, changes, &cores, cores.count()),
         }
     }
 }

@@ -63,6 +63,7 @@ impl Version {
         Arc::new(Self { number, before, next: OnceLock::new(), alive: Arc::clone(alive) })
     }
 
+    #[inline(always)]
     pub(super) const fn number(&self) -> u64 {
         self.number
     }
@@ -80,11 +81,13 @@ impl Version {
     }
 
     /// What the account was in this version, if it changed later.
+    #[cold]
     pub(super) fn account(&self, address: &Address) -> Option<Option<AccountRecord>> {
         self.later().find_map(|version| version.before.accounts.get(address).copied())
     }
 
     /// What the slot was in this version, if it changed later.
+    #[cold]
     pub(super) fn slot(&self, key: &(u32, U256)) -> Option<U256> {
         self.later().find_map(|version| version.before.slots.get(key).copied())
     }

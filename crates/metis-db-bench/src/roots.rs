@@ -1,0 +1,121 @@
+//! State roots after random account updates: keys hashed, tries walked, nodes encoded and hashed.
+
+use std::{hint::black_box, time::Instant};
+
+use metis_db::{HeapRegion, TrieWork, Tries};
+use metis_keccak::Lanes;
+use metis_state_transition::{InOrder, Join};
+use serde_json::{Value, json};
+
+use crate::{
+    progress,
+    timing::{Spread, rounded, thread_cpu_s},
+    workload::{State, changes},
+};
+
+/// Accounts that are loaded at a time.
+const LOAD_COUNT: u64 = 50_000;
+/// BOUND: address space of the tries.
+const RESERVED_BYTES: usize = 64 << 30;
+
+/// rayon's threads.
+struct Threads;
+
+impl Join for Threads {
+    fn join<A: Send, B>(&self, aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
+        let mut done = None;
+        let here = rayon::in_place_scope(|scope| {
+            scope.spawn(|_| done = Some(aside()));
+            here()
+        });
+        // UNWRAP: the scope ends when what it spawned has.
+        (done.unwrap(), here)
+    }
+}
+
+/// One way to make a root.
+#[derive(Clone, Copy)]
+struct Way {
+    update_count: usize,
+    threads: usize,
+    lanes: Lanes,
+}
+
+struct Measured {
+    root_ms: Spread,
+    /// Of the thread that asked, which is all there is where there is one.
+    cpu_ms: Spread,
+    absorb_ms: Spread,
+    work: TrieWork,
+}
+
+fn measure(tries: &mut Tries<HeapRegion>, state: State, way: Way, rounds: u64, number: &mut u64) -> Measured {
+    tries.set_lanes(way.lanes);
+    let (mut root_ms, mut cpu_ms, mut absorb_ms) = (Vec::new(), Vec::new(), Vec::new());
+    let mut work = TrieWork::default();
+    // The first rounds bring memory and caches into the state that they then stay in.
+    for round in 0..rounds + 2 {
+        *number += 1;
+        let changes = changes(*number, way.update_count, state.account_count);
+        let (start, start_cpu_s) = (Instant::now(), thread_cpu_s());
+        let overlay = match way.threads {
+            1 => tries.after(&changes, &InOrder, 1),
+            threads => tries.after(&changes, &Threads, threads),
+        };
+        let overlay = black_box(overlay.expect("readable"));
+        let (elapsed, cpu_s) = (start.elapsed(), thread_cpu_s() - start_cpu_s);
+        let start = Instant::now();
+        tries.absorb(&overlay).expect("room");
+        if round >= 2 {
+            root_ms.push(elapsed.as_secs_f64() * 1e3);
+            cpu_ms.push(cpu_s * 1e3);
+            absorb_ms.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        work = overlay.work();
+    }
+    let [root_ms, cpu_ms, absorb_ms] = [root_ms, cpu_ms, absorb_ms].map(Spread::new);
+    Measured { root_ms, cpu_ms, absorb_ms, work }
+}
+
+/// Rows of all ways, and what a root's update costs.
+pub fn rows(state: State, rounds: u64) -> Vec<Value> {
+    let region = HeapRegion::new(RESERVED_BYTES).expect("address space");
+    let mut tries = Tries::create(region).expect("room");
+    for first in (0..state.account_count).step_by(LOAD_COUNT as usize) {
+        progress(&format!("tries: {first} of {} accounts", state.account_count));
+        let changes = state.part(first..(first + LOAD_COUNT).min(state.account_count));
+        let overlay = tries.after(&changes, &InOrder, 1).expect("readable");
+        tries.absorb(&overlay).expect("room");
+    }
+    let cores = rayon::current_num_threads();
+    let mut rows = Vec::new();
+    let mut number = 1;
+    for lanes in Lanes::all().into_iter().rev() {
+        for update_count in [1_000, 10_000] {
+            for threads in if cores > 1 { vec![1, cores] } else { vec![1] } {
+                let way = Way { update_count, threads, lanes };
+                progress(&format!("roots: {update_count} updates, {}, {threads} threads", lanes.name()));
+                let measured = measure(&mut tries, state, way, rounds, &mut number);
+                rows.push(row(way, &measured));
+            }
+        }
+    }
+    rows
+}
+
+fn row(way: Way, measured: &Measured) -> Value {
+    let Way { update_count, threads, lanes } = way;
+    json!({
+        "name": format!("root of {update_count} updates, {}, {threads} threads", lanes.name()),
+        "unit": "ms",
+        "metis": rounded(measured.root_ms.median()),
+        "rivals": {},
+        "ratio_best_rival": null,
+        "spread": measured.root_ms.summary(),
+        "cpu_ms_min": rounded(measured.cpu_ms.min()),
+        "cpu_ms_median": rounded(measured.cpu_ms.median()),
+        "take_over_ms": rounded(measured.absorb_ms.median()),
+        "nodes_per_update": rounded(measured.work.node_count as f64 / update_count as f64),
+        "permutations_per_update": rounded(measured.work.permutation_count as f64 / update_count as f64),
+    })
+}

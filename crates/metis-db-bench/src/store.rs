@@ -1,0 +1,231 @@
+//! Reads and commits of all contestants, which take turns.
+
+use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
+
+use alloy_primitives::Address;
+use metis_db::{Durability, MemoryStore, MetisConfig, MetisSnapshot, MetisStore, StateStore};
+use metis_disk::FileDisk;
+use metis_state_transition::{StateCommitment, StateView};
+use rustix::fs::{Advice, fadvise};
+use serde_json::{Value, json};
+
+use crate::{
+    commits::{self, BLOCK_CHANGES, CountedDisk},
+    progress,
+    reads::{self, Keys},
+    rivals::{Lmdb, Redb},
+    timing::{Spread, rounded},
+    workload::State,
+};
+
+/// Keys of the hot reads.
+pub const HOT_COUNT: u64 = 10_000;
+/// Accounts that are loaded at a time: memory for what is on its way stays bounded.
+const LOAD_COUNT: u64 = 50_000;
+/// Reads of a store that was just opened.
+const COLD_COUNT: usize = 2_000;
+/// BOUND: accounts for which the in-memory store is measured too; it takes more than a kilobyte for each.
+const MEMORY_ACCOUNTS_MAX: u64 = 1_000_000;
+const BATCH: usize = 1_000;
+
+/// The state, a block for each part of it.
+fn load<S: StateStore>(store: &S, name: &str, state: State) {
+    for first in (0..state.account_count).step_by(LOAD_COUNT as usize) {
+        progress(&format!("{name}: {first} of {} accounts", state.account_count));
+        let changes = state.part(first..(first + LOAD_COUNT).min(state.account_count));
+        let parent = store.latest();
+        let state_root = parent.state_root_after(&changes).map_err(|error| error.to_string()).expect("readable");
+        let before = metis_db::StateSnapshot::block(&*parent);
+        let block = metis_db::CommittedBlock {
+            number: before.number + 1,
+            hash: state_root,
+            parent_hash: before.hash,
+            state_root,
+        };
+        store.commit(&parent, block, &changes).expect("committed");
+    }
+}
+
+/// Has the kernel forget what it has of the files of a folder, or of one file.
+fn drop_from_page_cache(path: &Path) {
+    let files: Vec<_> = if path.is_dir() {
+        std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+    } else {
+        vec![path.to_owned()]
+    };
+    for file in files {
+        let file = std::fs::File::open(file).expect("a file");
+        file.sync_all().expect("synced");
+        fadvise(&file, 0, None, Advice::DontNeed).expect("advice");
+    }
+}
+
+/// One row: our figure, the rivals', and how many times better than the best of them that is on a disk.
+fn row(name: &str, unit: &str, metis: &Spread, rivals: &[(&str, &Spread)], more: &Value) -> Value {
+    let best = rivals.iter().filter(|(rival, _)| *rival != "memory").map(|(_, spread)| spread.median());
+    let best = best.reduce(f64::min);
+    let mut row = json!({
+        "name": name,
+        "unit": unit,
+        "metis": rounded(metis.median()),
+        "rivals": rivals.iter().map(|(rival, spread)| ((*rival).to_owned(), rounded(spread.median()).into()))
+            .collect::<serde_json::Map<_, _>>(),
+        "ratio_best_rival": best.map(|best| rounded(best / metis.median())),
+        "spread": metis.summary(),
+        "rivals_p99": rivals.iter().map(|(rival, spread)| ((*rival).to_owned(), rounded(spread.quantile(0.99)).into()))
+            .collect::<serde_json::Map<_, _>>(),
+    });
+    if let (Some(row), Some(more)) = (row.as_object_mut(), more.as_object()) {
+        row.extend(more.clone());
+    }
+    row
+}
+
+/// A store that was closed and forgotten by the kernel, opened again.
+struct Opened<T> {
+    store: T,
+    open_ms: Spread,
+    first: Spread,
+}
+
+fn open_cold<T>(path: &Path, open: impl FnOnce() -> T, first: impl FnOnce(&T) -> Spread) -> Opened<T> {
+    drop_from_page_cache(path);
+    let start = Instant::now();
+    let store = open();
+    let open_ms = Spread::new(vec![start.elapsed().as_secs_f64() * 1e3]);
+    let first = first(&store);
+    Opened { store, open_ms, first }
+}
+
+/// The account's nonce, and all of the account read.
+#[inline(always)]
+fn read_metis(snapshot: &MetisSnapshot, address: &Address) -> u64 {
+    let account = black_box(snapshot.account(address));
+    account.ok().flatten().map_or(0, |account| account.nonce)
+}
+
+pub fn rows(state: State) -> Vec<Value> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [metis_path, lmdb_path, redb_path] = ["metis", "lmdb", "redb"].map(|name| directory.path().join(name));
+    let keys = Keys::random(state.account_count);
+    let config = MetisConfig::new([1, 2, 3, 4]).keeping(1);
+
+    let disk = Arc::new(CountedDisk::new(Arc::new(FileDisk::new(&metis_path).expect("a directory"))));
+    let start = Instant::now();
+    let store =
+        MetisStore::open(disk.clone(), [], config.clone().durable(Durability::OnCheckpoint)).expect("a store");
+    load(&store, "metis", state);
+    store.checkpoint().expect("a checkpoint");
+    let load_s = start.elapsed().as_secs_f64();
+    drop(store);
+    let before_huge = anonymous_kilobytes();
+    let metis = open_cold(
+        &metis_path,
+        || MetisStore::open(disk.clone(), [], config).expect("a store"),
+        |store| {
+            let snapshot = store.latest();
+            reads::measure_first(&keys, COLD_COUNT, &|address: &Address| read_metis(&snapshot, address))
+        },
+    );
+    let after_huge = anonymous_kilobytes();
+    progress("lmdb: loading");
+    drop(Lmdb::create(&lmdb_path, state.account_count));
+    let lmdb = open_cold(
+        &lmdb_path,
+        || Lmdb::open(&lmdb_path),
+        |lmdb| lmdb.with_reader(|reader| reads::measure_first(&keys, COLD_COUNT, &reader)),
+    );
+    progress("redb: loading");
+    drop(Redb::create(&redb_path, state.account_count));
+    let redb = open_cold(
+        &redb_path,
+        || Redb::open(&redb_path),
+        |redb| redb.with_reader(|reader| reads::measure_first(&keys, COLD_COUNT, &reader)),
+    );
+    let memory = (state.account_count <= MEMORY_ACCOUNTS_MAX).then(|| {
+        let store = MemoryStore::new([], 1);
+        load(&store, "memory", state);
+        store
+    });
+    let mut rows = vec![
+        row(
+            "open, files cold",
+            "ms",
+            &metis.open_ms,
+            &[("lmdb", &lmdb.open_ms), ("redb", &redb.open_ms)],
+            &json!({"load_s": rounded(load_s), "huge_pages_part": huge_part(before_huge, after_huge)}),
+        ),
+        row(
+            "read, any account, first ones after it was opened",
+            "ns",
+            &metis.first,
+            &[("lmdb", &lmdb.first), ("redb", &redb.first)],
+            &Value::Null,
+        ),
+    ];
+    let (metis, lmdb, redb) = (metis.store, lmdb.store, redb.store);
+    let hot = Keys::hot(HOT_COUNT, state.account_count);
+    for (name, keys) in [("10,000 hot accounts", &hot), ("any account", &keys)] {
+        for (how, is_dependent) in [("each after the one before", true), ("independent", false)] {
+            progress(&format!("reads: {name}, {how}"));
+            let snapshot = metis.latest();
+            let ours = reads::measure(keys, is_dependent, &|address: &Address| read_metis(&snapshot, address));
+            let empty = reads::measure(keys, is_dependent, &|address: &Address| u64::from(address[0]));
+            let lmdb = lmdb.with_reader(|reader| reads::measure(keys, is_dependent, &reader));
+            let redb = redb.with_reader(|reader| reads::measure(keys, is_dependent, &reader));
+            let memory = memory.as_ref().map(|memory| {
+                let snapshot = memory.latest();
+                let read = |address: &Address| {
+                    black_box(snapshot.account(address)).ok().flatten().map_or(0, |account| account.nonce)
+                };
+                reads::measure(keys, is_dependent, &read)
+            });
+            let mut rivals = vec![("lmdb", &lmdb), ("redb", &redb)];
+            rivals.extend(memory.as_ref().map(|spread| ("memory", spread)));
+            let more = json!({"of_which_loop": rounded(empty.median()), "histogram": ours.histogram()});
+            rows.push(row(&format!("read, {name}, {how}"), "ns", &ours, &rivals, &more));
+        }
+    }
+    rows.push(batched(&metis, &lmdb, &redb, &keys));
+    progress("commits");
+    let ([root_us, commit_us], syncs) = commits::measure(&metis, &disk, state.account_count);
+    let (lmdb, redb) = (lmdb.commits(state.account_count), redb.commits(state.account_count));
+    rows.push(row(
+        &format!("durable commit of {BLOCK_CHANGES} accounts, root known"),
+        "us",
+        &commit_us,
+        &[("lmdb", &lmdb), ("redb", &redb)],
+        &json!({"syncs": syncs, "root_us": rounded(root_us.median())}),
+    ));
+    rows
+}
+
+fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys) -> Value {
+    fn one_by_one(read: impl Fn(&Address) -> u64, batch: &[Address]) {
+        black_box(batch.iter().fold(0_u64, |sum, address| sum.wrapping_add(read(address))));
+    }
+    let snapshot = metis.latest();
+    let ours = reads::measure_batches(keys, BATCH, |batch| {
+        black_box(snapshot.accounts(batch));
+    });
+    let lmdb = lmdb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
+    let redb = redb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
+    let name = format!("read, any account, in batches of {BATCH}");
+    row(&name, "ns", &ours, &[("lmdb", &lmdb), ("redb", &redb)], &json!({"histogram": ours.histogram()}))
+}
+
+/// This process's anonymous memory in kilobytes: all of it, and what of it is in huge pages.
+fn anonymous_kilobytes() -> Option<[f64; 2]> {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let kilobytes = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse::<f64>().ok()
+    };
+    Some([kilobytes("Anonymous:")?, kilobytes("AnonHugePages:")?])
+}
+
+/// Which part of the memory that came between two looks is in huge pages.
+fn huge_part(before: Option<[f64; 2]>, after: Option<[f64; 2]>) -> Option<f64> {
+    let ([all_before, huge_before], [all, huge]) = (before?, after?);
+    Some(rounded((huge - huge_before) / (all - all_before)))
+}
