@@ -5,11 +5,11 @@ use std::{hint::black_box, time::Instant};
 use metis_db::{HeapRegion, TrieWork, Tries};
 use metis_keccak::Lanes;
 use metis_state_transition::{InOrder, Join};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     progress,
-    timing::{Spread, rounded, thread_cpu_s},
+    timing::{Spread, count, row, thread_cpu_s},
     workload::{State, changes},
 };
 
@@ -96,26 +96,31 @@ pub fn rows(state: State, rounds: u64) -> Vec<Value> {
                 let way = Way { update_count, threads, lanes };
                 progress(&format!("roots: {update_count} updates, {}, {threads} threads", lanes.name()));
                 let measured = measure(&mut tries, state, way, rounds, &mut number);
-                rows.push(row(way, &measured));
+                rows.extend(rows_of(way, &measured));
             }
         }
     }
     rows
 }
 
-fn row(way: Way, measured: &Measured) -> Value {
+fn rows_of(way: Way, measured: &Measured) -> Vec<Value> {
     let Way { update_count, threads, lanes } = way;
-    json!({
-        "name": format!("root of {update_count} updates, {}, {threads} threads", lanes.name()),
-        "unit": "ms",
-        "metis": rounded(measured.root_ms.median()),
-        "rivals": {},
-        "ratio_best_rival": null,
-        "spread": measured.root_ms.summary(),
-        "cpu_ms_min": rounded(measured.cpu_ms.min()),
-        "cpu_ms_median": rounded(measured.cpu_ms.median()),
-        "take_over_ms": rounded(measured.absorb_ms.median()),
-        "nodes_per_update": rounded(measured.work.node_count as f64 / update_count as f64),
-        "permutations_per_update": rounded(measured.work.permutation_count as f64 / update_count as f64),
-    })
+    let name = format!("root of {update_count} updates, {}, {threads} {}", lanes.name(), threads_word(threads));
+    let mut rows = vec![row(&name, "ms", &measured.root_ms, &[])];
+    if threads == 1 {
+        rows.push(row(&format!("{name}, processor time"), "ms", &measured.cpu_ms, &[]));
+    }
+    if threads == 1 && lanes == Lanes::best() {
+        let per_update = |count: usize| count as f64 / update_count as f64;
+        let TrieWork { node_count, permutation_count } = measured.work;
+        let of = format!("of {update_count} updates");
+        rows.push(row(&format!("take over {of}"), "ms", &measured.absorb_ms, &[]));
+        rows.push(count(&format!("nodes {of}"), "per update", per_update(node_count)));
+        rows.push(count(&format!("permutations {of}"), "per update", per_update(permutation_count)));
+    }
+    rows
+}
+
+const fn threads_word(count: usize) -> &'static str {
+    if count == 1 { "thread" } else { "threads" }
 }

@@ -7,14 +7,14 @@ use metis_db::{Durability, MemoryStore, MetisConfig, MetisSnapshot, MetisStore, 
 use metis_disk::FileDisk;
 use metis_state_transition::{StateCommitment, StateView};
 use rustix::fs::{Advice, fadvise};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     commits::{self, BLOCK_CHANGES, CountedDisk},
     progress,
     reads::{self, Keys},
     rivals::{Lmdb, Redb},
-    timing::{Spread, rounded},
+    timing::{Spread, count, row},
     workload::State,
 };
 
@@ -60,27 +60,6 @@ fn drop_from_page_cache(path: &Path) {
     }
 }
 
-/// One row: our figure, the rivals', and how many times better than the best of them that is on a disk.
-fn row(name: &str, unit: &str, metis: &Spread, rivals: &[(&str, &Spread)], more: &Value) -> Value {
-    let best = rivals.iter().filter(|(rival, _)| *rival != "memory").map(|(_, spread)| spread.median());
-    let best = best.reduce(f64::min);
-    let mut row = json!({
-        "name": name,
-        "unit": unit,
-        "metis": rounded(metis.median()),
-        "rivals": rivals.iter().map(|(rival, spread)| ((*rival).to_owned(), rounded(spread.median()).into()))
-            .collect::<serde_json::Map<_, _>>(),
-        "ratio_best_rival": best.map(|best| rounded(best / metis.median())),
-        "spread": metis.summary(),
-        "rivals_p99": rivals.iter().map(|(rival, spread)| ((*rival).to_owned(), rounded(spread.quantile(0.99)).into()))
-            .collect::<serde_json::Map<_, _>>(),
-    });
-    if let (Some(row), Some(more)) = (row.as_object_mut(), more.as_object()) {
-        row.extend(more.clone());
-    }
-    row
-}
-
 /// A store that was closed and forgotten by the kernel, opened again.
 struct Opened<T> {
     store: T,
@@ -112,8 +91,7 @@ pub fn rows(state: State) -> Vec<Value> {
 
     let disk = Arc::new(CountedDisk::new(Arc::new(FileDisk::new(&metis_path).expect("a directory"))));
     let start = Instant::now();
-    let store =
-        MetisStore::open(disk.clone(), [], config.clone().durable(Durability::OnCheckpoint)).expect("a store");
+    let store = MetisStore::open(disk.clone(), [], config.clone().durable(Durability::OnCheckpoint)).expect("a store");
     load(&store, "metis", state);
     store.checkpoint().expect("a checkpoint");
     let load_s = start.elapsed().as_secs_f64();
@@ -148,21 +126,16 @@ pub fn rows(state: State) -> Vec<Value> {
         store
     });
     let mut rows = vec![
+        count("load, the roots with it", "s", load_s),
+        row("open, files cold", "ms", &metis.open_ms, &[("lmdb", &lmdb.open_ms), ("redb", &redb.open_ms)]),
         row(
-            "open, files cold",
-            "ms",
-            &metis.open_ms,
-            &[("lmdb", &lmdb.open_ms), ("redb", &redb.open_ms)],
-            &json!({"load_s": rounded(load_s), "huge_pages_part": huge_part(before_huge, after_huge)}),
-        ),
-        row(
-            "read, any account, first ones after it was opened",
+            "read, any account, the first ones after that",
             "ns",
             &metis.first,
             &[("lmdb", &lmdb.first), ("redb", &redb.first)],
-            &Value::Null,
         ),
     ];
+    rows.extend(huge_part(before_huge, after_huge).map(|part| count("memory in huge pages", "of all", part)));
     let (metis, lmdb, redb) = (metis.store, lmdb.store, redb.store);
     let hot = Keys::hot(HOT_COUNT, state.account_count);
     for (name, keys) in [("10,000 hot accounts", &hot), ("any account", &keys)] {
@@ -170,7 +143,6 @@ pub fn rows(state: State) -> Vec<Value> {
             progress(&format!("reads: {name}, {how}"));
             let snapshot = metis.latest();
             let ours = reads::measure(keys, is_dependent, &|address: &Address| read_metis(&snapshot, address));
-            let empty = reads::measure(keys, is_dependent, &|address: &Address| u64::from(address[0]));
             let lmdb = lmdb.with_reader(|reader| reads::measure(keys, is_dependent, &reader));
             let redb = redb.with_reader(|reader| reads::measure(keys, is_dependent, &reader));
             let memory = memory.as_ref().map(|memory| {
@@ -182,8 +154,7 @@ pub fn rows(state: State) -> Vec<Value> {
             });
             let mut rivals = vec![("lmdb", &lmdb), ("redb", &redb)];
             rivals.extend(memory.as_ref().map(|spread| ("memory", spread)));
-            let more = json!({"of_which_loop": rounded(empty.median()), "histogram": ours.histogram()});
-            rows.push(row(&format!("read, {name}, {how}"), "ns", &ours, &rivals, &more));
+            rows.push(row(&format!("read, {name}, {how}"), "ns", &ours, &rivals));
         }
     }
     rows.push(batched(&metis, &lmdb, &redb, &keys));
@@ -195,8 +166,9 @@ pub fn rows(state: State) -> Vec<Value> {
         "us",
         &commit_us,
         &[("lmdb", &lmdb), ("redb", &redb)],
-        &json!({"syncs": syncs, "root_us": rounded(root_us.median())}),
     ));
+    rows.push(count("fdatasync and fsync of that", "calls", syncs));
+    rows.push(row("root of those accounts, on all threads, of the store", "us", &root_us, &[]));
     rows
 }
 
@@ -211,7 +183,7 @@ fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys) -> Value {
     let lmdb = lmdb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
     let redb = redb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
     let name = format!("read, any account, in batches of {BATCH}");
-    row(&name, "ns", &ours, &[("lmdb", &lmdb), ("redb", &redb)], &json!({"histogram": ours.histogram()}))
+    row(&name, "ns", &ours, &[("lmdb", &lmdb), ("redb", &redb)])
 }
 
 /// This process's anonymous memory in kilobytes: all of it, and what of it is in huge pages.
@@ -227,5 +199,5 @@ fn anonymous_kilobytes() -> Option<[f64; 2]> {
 /// Which part of the memory that came between two looks is in huge pages.
 fn huge_part(before: Option<[f64; 2]>, after: Option<[f64; 2]>) -> Option<f64> {
     let ([all_before, huge_before], [all, huge]) = (before?, after?);
-    Some(rounded((huge - huge_before) / (all - all_before)))
+    Some((huge - huge_before) / (all - all_before))
 }

@@ -25,23 +25,44 @@ impl Spread {
         self.quantile(0.5)
     }
 
-    pub fn min(&self) -> f64 {
-        self.0[0]
-    }
-
-    /// Minimum, quartiles and further quantiles.
-    pub fn summary(&self) -> Value {
-        let [p25, p50, p75, p90, p99] = [0.25, 0.5, 0.75, 0.9, 0.99].map(|part| rounded(self.quantile(part)));
-        json!({"min": rounded(self.min()), "p25": p25, "p50": p50, "p75": p75, "p90": p90, "p99": p99,
-            "max": rounded(self.quantile(1.0)), "count": self.0.len()})
+    /// Pairs of a part of all values, and the value that it is not above.
+    pub fn quantiles(&self) -> Value {
+        [0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0]
+            .map(|part| json!([part, rounded(self.quantile(part))]))
+            .to_vec()
+            .into()
     }
 
     /// How many values are in each step of a factor of √2: pairs of the step's upper end and a count.
     pub fn histogram(&self) -> Value {
         let step = |value: &f64| (value.max(1e-3).log2() * 2.0).floor() as i32;
         let rows = self.0.chunk_by(|left, right| step(left) == step(right));
-        rows.map(|row| json!([rounded(f64::from(step(&row[0]) + 1).mul_add(0.5, 0.0).exp2()), row.len()])).collect()
+        rows.map(|row| json!([rounded((f64::from(step(&row[0]) + 1) / 2.0).exp2()), row.len()])).collect()
     }
+}
+
+/// One row: our figure, the rivals', and how many times better than the best of them that is on a disk.
+pub fn row(name: &str, unit: &str, metis: &Spread, rivals: &[(&str, &Spread)]) -> Value {
+    let best = rivals.iter().filter(|(rival, _)| *rival != "memory").map(|(_, spread)| spread.median());
+    let medians = rivals.iter().map(|(rival, spread)| ((*rival).to_owned(), rounded(spread.median()).into()));
+    json!({
+        "name": name,
+        "unit": unit,
+        "metis": rounded(metis.median()),
+        "min": rounded(metis.quantile(0.0)),
+        "p99": rounded(metis.quantile(0.99)),
+        "rivals": medians.collect::<serde_json::Map<_, _>>(),
+        "ratio_best_rival": best.reduce(f64::min).map(|best| rounded(best / metis.median())),
+        "quantiles": metis.quantiles(),
+        "histogram": metis.histogram(),
+        "rivals_quantiles": rivals.iter().map(|(rival, spread)| json!([rival, spread.quantiles()])).collect::<Value>(),
+    })
+}
+
+/// One row of what is no time, and the same whenever it is looked at.
+pub fn count(name: &str, unit: &str, metis: f64) -> Value {
+    let metis = rounded(metis);
+    json!({"name": name, "unit": unit, "metis": metis, "min": metis, "p99": metis, "rivals": {}, "ratio_best_rival": null})
 }
 
 /// Three digits and more are as good as all.

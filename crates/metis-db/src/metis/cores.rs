@@ -56,8 +56,7 @@ mod tests {
                 return range.start;
             }
             let half = range.start.midpoint(range.end);
-            let (aside, here) =
-                cores.join(|| sum(cores, half..range.end), || sum(cores, range.start..half));
+            let (aside, here) = cores.join(|| sum(cores, half..range.end), || sum(cores, range.start..half));
             aside + here
         }
         let cores = Cores::get();
