@@ -371,6 +371,7 @@ class Node:
         registry: CodeRegistry | None = None,
         models: ModelSet | None = None,
         workers: int = 0,
+        state_store: str = "metisdb",
     ) -> Node:
         """
         [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
@@ -378,7 +379,8 @@ class Node:
         ``durability``: "block", "group" (with ``tick``) or "none". ``pool`` has transaction_count_max,
         sender_count_max, transaction_size_bytes_max, price_bump_percent. ``development`` has unsigned_may_have_code
         and code_size_bytes_max; None keeps Ethereum's rules. ``registry`` and ``models``: used for blocks and calls.
-        ``workers``: threads for a block; 0: all cores, 1: in order. Raises GenesisError, StorageError.
+        ``workers``: threads for a block; 0: all cores, 1: in order. ``state_store``: "metisdb" or "memory" (plain maps,
+        rebuilt from the log at each start). Raises GenesisError, StorageError.
         """
     def close(self) -> None:
         """

@@ -25,7 +25,9 @@ mod trie;
 
 pub use commitment::{TrieContents, TrieOverlay, TrieWork, Tries};
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
-pub use metis::{Durability, MetisConfig, MetisSnapshot, MetisStore, StoreReport, inspect, verify};
+pub use metis::{
+    Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, StoreReport, inspect, verify,
+};
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, MultiProof, MultiProofError, ProofError, ProvenAccount, StorageProof};
 pub use region::{HeapRegion, Region};

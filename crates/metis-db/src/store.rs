@@ -120,10 +120,21 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    fn at(&self, block_number: u64) -> Result<Arc<Self::Snapshot>, StoreError>;
+    fn at(&self, block_number: u64) -> Result<Arc<Self::Snapshot>, StoreError> {
+        self.at_before(block_number, 0)
+    }
+
+    /// The state after an older block as it was before the last `patch_count` patches on it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn at_before(&self, block_number: u64, patch_count: usize) -> Result<Arc<Self::Snapshot>, StoreError>;
 
     /// First kept block.
     fn oldest_block_number(&self) -> u64;
+
+    /// Whether the window grows: nothing that is kept now, or comes, is forgotten as long as it is held.
+    fn hold(&self, is_held: bool);
 
     /// Hashes of the newest 256 blocks, for BLOCKHASH in the next one.
     fn ancestors(&self) -> Ancestors;

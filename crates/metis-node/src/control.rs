@@ -9,11 +9,11 @@ use metis_chain::{
     mempool::{Mempool, MempoolConfig, NewHead},
     record::StateId,
 };
-use metis_db::{CommittedBlock, MemoryStore, StateStore};
+use metis_db::CommittedBlock;
 use metis_executor::{ExecuteError, Executor};
 use metis_state_transition::{BlockAttributes, ChainSpec};
 
-use crate::{Node, NodeError, states, write::new_block};
+use crate::{Node, NodeError, states::Way, write::new_block};
 
 /// Names a snapshot; the first is 0.
 pub type SnapshotId = u64;
@@ -21,11 +21,10 @@ pub type SnapshotId = u64;
 /// So many blocks share one write to the log.
 const EMPTY_BLOCKS_PER_WRITE: usize = 1_024;
 
-/// Everything that [`Node::revert`] brings back. What states have in common is shared.
+/// Everything that [`Node::revert`] brings back; the store keeps its states as long as there is one.
 #[derive(Debug)]
 struct Snapshot {
     state: StateId,
-    store: MemoryStore,
     pool: Mempool,
     next_base_fee: Option<u64>,
     chain_id: u64,
@@ -68,7 +67,7 @@ impl Node {
     /// # Errors
     /// [`NodeError::Chain`].
     pub fn set_chain_id(&self, chain_id: u64) -> Result<(), NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         self.set_spec(ChainSpec { chain_id, ..(*self.spec()).clone() });
         self.pool_takes_head()
     }
@@ -81,18 +80,27 @@ impl Node {
     }
 
     /// Remembers chain, state and pool as they are. Costs the size of the pool, whatever the chain's.
-    pub fn take_snapshot(&self) -> SnapshotId {
-        let _writer = self.writer.lock();
+    ///
+    /// # Errors
+    /// [`NodeError::Store`], when nothing can be changed any more.
+    pub fn take_snapshot(&self) -> Result<SnapshotId, NodeError> {
+        let _writer = self.writing()?;
         let (state, _) = self.latest();
         let pool = self.pool.lock().clone();
         let mut control = self.control.lock();
         let id = control.next_snapshot;
         control.next_snapshot += 1;
         let (next_base_fee, chain_id) = (control.next_base_fee, self.spec().chain_id);
-        control.snapshots.insert(id, Snapshot { state, store: self.store.fork(), pool, next_base_fee, chain_id });
-        // What a rollback or a reorganisation leaves must stay until no snapshot can lead back to it.
-        self.chain.keep_side_blocks(true);
-        id
+        control.snapshots.insert(id, Snapshot { state, pool, next_base_fee, chain_id });
+        self.hold_history(&control);
+        Ok(id)
+    }
+
+    /// What a rollback or a reorganisation leaves, and the way back, must stay until no snapshot can lead there.
+    fn hold_history(&self, control: &Control) {
+        let is_held = !control.snapshots.is_empty();
+        self.chain.keep_side_blocks(is_held);
+        self.store.hold(is_held);
     }
 
     /// Snapshots that can be reverted to, with the number and hash of their blocks.
@@ -110,19 +118,15 @@ impl Node {
     /// # Errors
     /// [`NodeError::Chain`].
     pub fn revert(&self, id: SnapshotId) -> Result<Option<HeadChange>, NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         let Some(snapshot) = self.control.lock().snapshots.remove(&id) else { return Ok(None) };
-        let change = {
-            let _agreement = self.agreement.write();
-            let change = self.chain.truncate(snapshot.state)?;
-            self.store.replace_with(&snapshot.store);
-            change
-        };
+        let way = Way::find_anyhow(&self.store, &self.chain, self.chain.latest_state(), snapshot.state)?;
+        let change = self.turn(way, || self.chain.truncate(snapshot.state))?;
         {
             let mut control = self.control.lock();
             control.snapshots.split_off(&id);
             control.next_base_fee = snapshot.next_base_fee;
-            self.chain.keep_side_blocks(!control.snapshots.is_empty());
+            self.hold_history(&control);
         }
         self.set_spec(ChainSpec { chain_id: snapshot.chain_id, ..(*self.spec()).clone() });
         *self.pool.lock() = snapshot.pool;
@@ -134,7 +138,7 @@ impl Node {
     pub fn discard(&self, id: SnapshotId) {
         let mut control = self.control.lock();
         control.snapshots.remove(&id);
-        self.chain.keep_side_blocks(!control.snapshots.is_empty());
+        self.hold_history(&control);
     }
 
     /// Takes back the newest blocks, to the state that the first of them was made on. Their
@@ -143,7 +147,7 @@ impl Node {
     /// # Errors
     /// [`NodeError::UnknownBlock`], when the chain has no more blocks than that; or state that is no longer kept.
     pub fn rewind(&self, block_count: u64) -> Result<HeadChange, NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         let heads = self.chain.heads();
         if block_count == 0 {
             return Ok(HeadChange::default());
@@ -160,9 +164,12 @@ impl Node {
     /// # Errors
     /// [`NodeError::Chain`].
     pub fn reset(&self) -> Result<HeadChange, NodeError> {
-        let _writer = self.writer.lock();
-        *self.control.lock() = Control::default();
-        self.chain.keep_side_blocks(false);
+        let _writer = self.writing()?;
+        {
+            let mut control = self.control.lock();
+            *control = Control::default();
+            self.hold_history(&control);
+        }
         self.pool.lock().clear();
         let first = self.chain.heads().first.hash;
         let state = self.chain.state_of(&first).ok_or(NodeError::UnknownBlock)?;
@@ -170,19 +177,11 @@ impl Node {
     }
 
     fn go_back_to(&self, state: StateId) -> Result<HeadChange, NodeError> {
-        let ahead = match self.store_ahead(state) {
-            Ok(ahead) => ahead,
-            // Older than what is kept: all of it again, from the log.
-            Err(NodeError::Store(_)) => states::rebuild_at(&self.chain, self.store.kept_block_count(), state)?,
-            Err(error) => return Err(error),
-        };
+        let way = Way::find_anyhow(&self.store, &self.chain, self.chain.latest_state(), state)?;
         let has_snapshots = !self.control.lock().snapshots.is_empty();
-        let change = {
-            let _agreement = self.agreement.write();
-            let change = if has_snapshots { self.chain.move_to(state)? } else { self.chain.truncate(state)? };
-            self.store.replace_with(&ahead);
-            change
-        };
+        let change = self.turn(way, || {
+            if has_snapshots { self.chain.move_to(state) } else { self.chain.truncate(state) }
+        })?;
         self.pool_takes_head()?;
         Ok(change)
     }
@@ -193,20 +192,37 @@ impl Node {
     /// [`NodeError`]; blocks before the one that failed stay, as far as they were written.
     pub fn mine_empty(
         &self,
+        attributes: BlockAttributes,
+        block_count: u64,
+        interval_s: u64,
+    ) -> Result<Vec<B256>, NodeError> {
+        let _writer = self.writing()?;
+        // The newest block stays readable while the store is ahead of it.
+        self.store.hold(true);
+        let mut ahead = Vec::new();
+        let mined = self.mine_ahead(&mut ahead, attributes, block_count, interval_s);
+        let undone = self.store.undo(ahead.len());
+        self.hold_history(&self.control.lock());
+        undone.map_err(|error| self.fail(error))?;
+        self.pool_takes_head()?;
+        mined
+    }
+
+    /// The same; `ahead` has the blocks that the store has and the log has not, none at the end unless something failed.
+    fn mine_ahead(
+        &self,
+        ahead: &mut Vec<NewBlock>,
         mut attributes: BlockAttributes,
         block_count: u64,
         interval_s: u64,
     ) -> Result<Vec<B256>, NodeError> {
-        let _writer = self.writer.lock();
         let spec = self.spec();
         let mut hash = self.chain.heads().latest.hash;
         let mut parent = self.chain.header(&hash)?.ok_or(NodeError::UnknownBlock)?;
         let mut hashes = Vec::new();
         attributes.base_fee_per_gas = self.control.lock().next_base_fee.take();
-        let mut ahead = self.store.fork();
-        let mut blocks = Vec::new();
         for index in 0..block_count {
-            let snapshot = ahead.latest();
+            let snapshot = self.store.latest();
             let built = self.on_state(&snapshot, |snapshot| {
                 let built = self.executor.build(snapshot, &spec, &parent, attributes.clone(), &[], &self.machine);
                 Ok(built.map_err(ExecuteError::Block)?)
@@ -221,27 +237,24 @@ impl Node {
             parent = header;
             if self.chain.find_block(&hash).is_some() {
                 // It stood on the chain before, and the same inputs gave it again.
-                self.append_empty(&mut blocks, &ahead)?;
+                self.append_ahead(ahead)?;
                 self.move_to(NewHeads { latest: Some(hash), ..NewHeads::default() })?;
-                ahead = self.store.fork();
                 continue;
             }
             let committed = CommittedBlock { number: parent.number, hash, parent_hash, state_root };
-            ahead.commit(&snapshot, committed, &built.outcome.changes)?;
-            blocks.push(new_block(&Arc::new(built.block), Vec::new(), built.outcome));
-            if blocks.len() == EMPTY_BLOCKS_PER_WRITE || index + 1 == block_count {
-                self.append_empty(&mut blocks, &ahead)?;
+            self.store.commit(&snapshot, committed, &built.outcome.changes)?;
+            ahead.push(new_block(&Arc::new(built.block), Vec::new(), built.outcome));
+            if ahead.len() == EMPTY_BLOCKS_PER_WRITE || index + 1 == block_count {
+                self.append_ahead(ahead)?;
             }
         }
-        self.pool_takes_head()?;
         Ok(hashes)
     }
 
-    /// Writes blocks whose states are in `ahead`, and takes these.
-    fn append_empty(&self, blocks: &mut Vec<NewBlock>, ahead: &MemoryStore) -> Result<(), NodeError> {
-        let _agreement = self.agreement.write();
-        self.chain.append_all(std::mem::take(blocks))?;
-        self.store.replace_with(ahead);
+    /// Writes blocks that the store has.
+    fn append_ahead(&self, ahead: &mut Vec<NewBlock>) -> Result<(), NodeError> {
+        self.chain.append_all(ahead.clone())?;
+        ahead.clear();
         Ok(())
     }
 
@@ -271,8 +284,8 @@ impl Node {
         let head = self.pool_head()?;
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        pool.on_new_head(NewHead { head, mined: &[], changed: &[], reinjected: Vec::new() }, &*snapshot)?;
-        pool.refresh_all(&*snapshot)?;
+        pool.on_new_head(NewHead { head, mined: &[], changed: &[], reinjected: Vec::new() }, &snapshot)?;
+        pool.refresh_all(&snapshot)?;
         Ok(())
     }
 }

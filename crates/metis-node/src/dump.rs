@@ -1,7 +1,7 @@
 //! The whole state as development tools keep it in files: out as JSON, in as accounts.
 
 use alloy_primitives::{Address, U256};
-use metis_db::{GenesisAccount, known};
+use metis_db::GenesisAccount;
 use metis_state_transition::{AccountChange, ChangeSet, Code, StateView};
 use serde_json::{Map, Value, json};
 
@@ -13,22 +13,24 @@ fn word(value: U256) -> String {
 
 impl Node {
     /// Every account of the newest state: nonce, balance, code, and slots that are not zero. Walks all of it.
-    pub fn accounts_json(&self) -> Vec<u8> {
-        let (_, snapshot) = self.latest();
-        let accounts = snapshot.addresses().into_iter().map(|address| {
-            let account = known(snapshot.account(&address)).unwrap_or_default();
-            let code = known(snapshot.code(&account.code_hash)).bytes();
+    ///
+    /// # Errors
+    /// [`NodeError::Store`].
+    pub fn accounts_json(&self) -> Result<Vec<u8>, NodeError> {
+        let (state, storages) = self.store.latest_storages();
+        let accounts = storages.into_iter().map(|(address, storage)| {
+            let account = state.account(&address)?.unwrap_or_default();
             let storage: Map<String, Value> =
-                snapshot.slots(&address).into_iter().map(|(slot, value)| (word(slot), word(value).into())).collect();
+                storage.into_iter().map(|(slot, value)| (word(slot), word(value).into())).collect();
             let fields = json!({
                 "nonce": account.nonce,
                 "balance": account.balance,
-                "code": code,
+                "code": state.code(&account.code_hash)?.bytes(),
                 "storage": storage,
             });
-            (format!("{address:#x}"), fields)
+            Ok((format!("{address:#x}"), fields))
         });
-        views::encode(&Value::Object(accounts.collect()))
+        Ok(views::encode(&Value::Object(accounts.collect::<Result<_, NodeError>>()?)))
     }
 
     /// Puts accounts over those of the newest state, without a block: balance and code are replaced, slots added, and

@@ -7,6 +7,8 @@ use metis_executor::{BatchError, ExecuteError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 use metis_vm::TracerError;
 
+use crate::StateError;
+
 /// Why a node could not do what it was asked. Its state is then as before.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -18,7 +20,7 @@ pub enum NodeError {
     Store(#[from] StoreError),
     /// The block breaks a rule.
     #[error(transparent)]
-    Execute(#[from] ExecuteError<MissingState>),
+    Execute(ExecuteError<StateError>),
     /// Bytes are not a transaction.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -30,7 +32,7 @@ pub enum NodeError {
     Transaction(#[from] TransactionError),
     /// Running failed for another reason than the transaction's.
     #[error(transparent)]
-    Fault(#[from] TransactionFault<MissingState>),
+    Fault(TransactionFault<StateError>),
     /// A block's parent is not known.
     #[error("parent {0} is not known")]
     UnknownParent(B256),
@@ -73,19 +75,47 @@ pub enum NodeError {
     },
 }
 
-impl From<MissingState> for NodeError {
-    fn from(missing: MissingState) -> Self {
-        Self::MissingState(vec![missing.0])
+impl From<StateError> for NodeError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Missing(MissingState(key)) => Self::MissingState(vec![key]),
+            StateError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ExecuteError<StateError>> for NodeError {
+    fn from(error: ExecuteError<StateError>) -> Self {
+        match error {
+            // Not the block's fault.
+            ExecuteError::Block(BlockError::View(ViewError::State(StateError::Store(error)))) => Self::Store(error),
+            error => Self::Execute(error),
+        }
+    }
+}
+
+impl From<BlockError<StateError>> for NodeError {
+    fn from(error: BlockError<StateError>) -> Self {
+        ExecuteError::Block(error).into()
+    }
+}
+
+impl From<TransactionFault<StateError>> for NodeError {
+    fn from(fault: TransactionFault<StateError>) -> Self {
+        match fault {
+            TransactionFault::View(ViewError::State(StateError::Store(error))) => Self::Store(error),
+            fault => Self::Fault(fault),
+        }
     }
 }
 
 impl NodeError {
     /// What a read of the state asked for in vain, or which ancestor BLOCKHASH did.
     pub(crate) fn missing_key(&self) -> Option<StateKey> {
-        let of_view = |error: &ViewError<MissingState>| match error {
-            ViewError::State(MissingState(key)) => Some(*key),
+        let of_view = |error: &ViewError<StateError>| match error {
+            ViewError::State(StateError::Missing(MissingState(key))) => Some(*key),
             ViewError::UnknownAncestor(number) => Some(StateKey::BlockHash(*number)),
-            ViewError::MissingModel(_) => None,
+            ViewError::State(StateError::Store(_)) | ViewError::MissingModel(_) => None,
         };
         match self {
             Self::MissingState(keys) => keys.first().copied(),
@@ -93,11 +123,5 @@ impl NodeError {
             | Self::Fault(TransactionFault::View(error)) => of_view(error),
             _ => None,
         }
-    }
-}
-
-impl From<BlockError<MissingState>> for NodeError {
-    fn from(error: BlockError<MissingState>) -> Self {
-        Self::Execute(ExecuteError::Block(error))
     }
 }

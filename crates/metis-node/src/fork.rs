@@ -11,13 +11,10 @@ use alloy_consensus::Header;
 use alloy_eips::{eip2935, eip4788};
 use alloy_primitives::{Address, B256, U256};
 use metis_chain::chain::{Chain, ChainConfig, Genesis};
-use metis_db::{
-    CommittedBlock, ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, MissingState, StateKey, StateSnapshot,
-    StateStore, Supply,
-};
+use metis_db::{CommittedBlock, ForkOrigin, GenesisAccount, MemoryStore, StateKey, StateSnapshot, Supply};
 use metis_state_transition::{Account, Block, ChainSpec, ChangeSet, Code, StateCommitment, StateView};
 
-use crate::{BlockId, Node, NodeConfig, NodeError, node::alloc_changes};
+use crate::{BlockId, Node, NodeConfig, NodeError, State, StateError, node::alloc_changes, store::NodeStore};
 
 /// The block of another chain that a chain goes on from.
 #[derive(Clone, Debug)]
@@ -91,7 +88,7 @@ impl Node {
         let chain = Chain::in_memory(&genesis, ChainConfig::default())?;
         // In order: what a run asks for, the node fetches, and runs ahead of their turn may ask for what is never needed.
         let config = NodeConfig { workers: 1, ..config.clone() };
-        Self::assemble(spec, chain, store, &config)
+        Self::assemble(spec, chain, NodeStore::Memory(store), &config)
     }
 
     /// Takes parts of the forked chain's state that were fetched. Does nothing where nothing was
@@ -125,14 +122,13 @@ impl Node {
     /// placeholders: what it does then is forgotten, only what it asked for counts.
     pub(crate) fn on_state<T>(
         &self,
-        snapshot: &MemorySnapshot,
-        work: impl Fn(&MemorySnapshot) -> Result<T, NodeError>,
+        snapshot: &State,
+        work: impl Fn(&State) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
         let result = work(snapshot);
         let Err(error) = &result else { return result };
-        let (Some(first), Some(_)) = (error.missing_key(), snapshot.origin()) else { return result };
-        let probe = snapshot.probe();
-        let found = work(&probe);
+        let (Some(first), Some((probing, probe))) = (error.missing_key(), snapshot.probe()) else { return result };
+        let found = work(&probing);
         let mut keys = probe.missed();
         // A probe goes on after all gaps but one: the hash of a block that is older than the fork.
         for key in [Some(first), found.err().and_then(|error| error.missing_key())].into_iter().flatten() {
@@ -152,7 +148,7 @@ impl Node {
 }
 
 /// Whether the state's root is one that a proof can be made against.
-pub(crate) fn check_provable(snapshot: &MemorySnapshot) -> Result<(), NodeError> {
+pub(crate) fn check_provable(snapshot: &State) -> Result<(), NodeError> {
     if snapshot.origin().is_none() {
         return Ok(());
     }
@@ -164,13 +160,13 @@ pub(crate) fn check_provable(snapshot: &MemorySnapshot) -> Result<(), NodeError>
 /// system calls overwrite before anything can read them (EIP-2935, EIP-4788). Each block writes
 /// others of them: a fork that fetched them would go upstream for every block.
 pub(crate) struct BlockView<'a> {
-    snapshot: &'a MemorySnapshot,
+    snapshot: &'a State,
     overwritten: [(Address, &'static [u8], U256); 3],
 }
 
 impl<'a> BlockView<'a> {
     /// The view for a block that follows block `parent_number`.
-    pub(crate) fn new(snapshot: &'a MemorySnapshot, parent_number: u64, timestamp: u64) -> Self {
+    pub(crate) fn new(snapshot: &'a State, parent_number: u64, timestamp: u64) -> Self {
         const RING: u64 = eip2935::HISTORY_SERVE_WINDOW as u64;
         let beacon = |slot| (eip4788::BEACON_ROOTS_ADDRESS, &eip4788::BEACON_ROOTS_CODE[..], U256::from(slot));
         let history = U256::from(parent_number % RING);
@@ -179,7 +175,7 @@ impl<'a> BlockView<'a> {
     }
 
     /// Whether the slot is overwritten: the contract there must be the one that the EIP gives.
-    fn is_overwritten(&self, address: &Address, slot: &U256) -> Result<bool, MissingState> {
+    fn is_overwritten(&self, address: &Address, slot: &U256) -> Result<bool, StateError> {
         let Some((_, code, _)) = self.overwritten.iter().find(|(at, _, own)| at == address && own == slot) else {
             return Ok(false);
         };
@@ -189,17 +185,17 @@ impl<'a> BlockView<'a> {
 }
 
 impl StateView for BlockView<'_> {
-    type Error = MissingState;
+    type Error = StateError;
 
-    fn account(&self, address: &Address) -> Result<Option<Account>, MissingState> {
+    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
         self.snapshot.account(address)
     }
 
-    fn code(&self, code_hash: &B256) -> Result<Code, MissingState> {
+    fn code(&self, code_hash: &B256) -> Result<Code, StateError> {
         self.snapshot.code(code_hash)
     }
 
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, MissingState> {
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
         if self.snapshot.origin().is_some() && self.is_overwritten(address, slot)? {
             // Not zero: what is written over it, be it zero, must count as a change.
             return Ok(U256::MAX);
@@ -207,13 +203,13 @@ impl StateView for BlockView<'_> {
         self.snapshot.storage(address, slot)
     }
 
-    fn has_storage(&self, address: &Address) -> Result<bool, MissingState> {
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
         self.snapshot.has_storage(address)
     }
 }
 
 impl StateCommitment for BlockView<'_> {
-    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, MissingState> {
+    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, StateError> {
         self.snapshot.state_root_after(changes)
     }
 }

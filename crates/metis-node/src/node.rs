@@ -1,6 +1,6 @@
 //! The node: opening it, and what it is made of.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use alloy_primitives::{Address, B256};
 use metis_chain::{
@@ -9,15 +9,17 @@ use metis_chain::{
     mempool::{Mempool, MempoolConfig},
     record::StateId,
 };
-use metis_db::{GenesisAccount, MemorySnapshot, MemoryStore, StateStore};
+use metis_db::{Durability as StateDurability, GenesisAccount, MemoryStore, MetisConfig, MetisStore, StoreError};
 use metis_disk::FileDisk;
 use metis_executor::ParallelExecutor;
 use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code, DevelopmentRules};
 use metis_vm::VirtualMachine;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::{
-    NodeError, answer::CallHistory, control::Control, pool::pool_head, sidecars::Sidecars, states, totals::Totals,
+    NodeError, State, answer::CallHistory, control::Control, pool::pool_head, sidecars::Sidecars, states,
+    store::{NodeStore, alloc},
+    totals::Totals,
 };
 
 /// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
@@ -35,6 +37,19 @@ pub enum Durability {
     None,
 }
 
+/// What keeps the state of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateStoreKind {
+    /// Persistent maps in memory, rebuilt from the log at each start.
+    #[default]
+    Memory,
+    /// `MetisDB`: where the blocks are in a directory, on the disk beside them.
+    Metis {
+        /// Places of keys in a new database follow from it: nobody who can choose keys may know it.
+        secret: [u64; 4],
+    },
+}
+
 /// How a node is kept.
 #[derive(Clone, Debug, Default)]
 pub struct NodeConfig {
@@ -42,6 +57,8 @@ pub struct NodeConfig {
     pub data_dir: Option<std::path::PathBuf>,
     /// When blocks are durable.
     pub durability: Durability,
+    /// What keeps the state.
+    pub state_store: StateStoreKind,
     /// States that stay readable, besides the newest.
     pub kept_block_count: usize,
     /// Limits of the mempool.
@@ -61,12 +78,14 @@ pub struct Node {
     pub(crate) machine: VirtualMachine,
     pub(crate) executor: ParallelExecutor,
     pub(crate) chain: Chain,
-    pub(crate) store: MemoryStore,
+    pub(crate) store: NodeStore,
     pub(crate) pool: Mutex<Mempool>,
     pub(crate) sidecars: Mutex<Sidecars>,
     pub(crate) totals: Totals,
     /// Held by whoever changes the chain, from reading its head to the last index update.
-    pub(crate) writer: Mutex<()>,
+    writer: Mutex<()>,
+    /// Why nothing can be changed any more: the store is not where the chain is.
+    failed: OnceLock<StoreError>,
     /// Held for writing while store and chain change in a way that a block's number or hash would
     /// name another state for a moment; readers of both hold it for reading.
     pub(crate) agreement: RwLock<()>,
@@ -97,7 +116,9 @@ impl Node {
                 Chain::open(Arc::new(disk), &genesis, chain_config)?.0
             }
         };
-        let store = states::rebuild(&chain, config.kept_block_count)?;
+        let store = first_store(config, &genesis.changes)?;
+        let first = chain.state_of(&chain.identity().genesis_hash).ok_or(NodeError::UnknownBlock)?;
+        states::walk(&store, &chain, first, chain.latest_state())?;
         Self::assemble(spec, chain, store, config)
     }
 
@@ -105,7 +126,7 @@ impl Node {
     pub(crate) fn assemble(
         spec: ChainSpec,
         chain: Chain,
-        store: MemoryStore,
+        store: NodeStore,
         config: &NodeConfig,
     ) -> Result<Self, NodeError> {
         let spec = ChainSpec { development: config.development, ..spec };
@@ -121,11 +142,26 @@ impl Node {
             sidecars: Mutex::default(),
             totals: Totals::default(),
             writer: Mutex::new(()),
+            failed: OnceLock::new(),
             agreement: RwLock::new(()),
             call_history: CallHistory::default(),
             recent_ancestors: Mutex::new(None),
             control: Mutex::default(),
         })
+    }
+
+    /// For whoever is to change the chain, from reading its head to the last index update.
+    ///
+    /// # Errors
+    /// [`NodeError::Store`], when the store is not where the chain is: a new start brings it there.
+    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, ()>, NodeError> {
+        let writer = self.writer.lock();
+        self.failed.get().map_or(Ok(writer), |error| Err(error.clone().into()))
+    }
+
+    /// Nothing can be changed any more.
+    pub(crate) fn fail(&self, error: StoreError) -> NodeError {
+        self.failed.get_or_init(|| error).clone().into()
     }
 
     /// Rules of the chain.
@@ -144,7 +180,7 @@ impl Node {
     }
 
     /// Newest state and its block.
-    pub(crate) fn latest(&self) -> (StateId, Arc<MemorySnapshot>) {
+    pub(crate) fn latest(&self) -> (StateId, State) {
         let _agreement = self.agreement.read();
         (self.chain.latest_state(), self.store.latest())
     }
@@ -184,6 +220,19 @@ impl Node {
     pub fn genesis_hash(&self) -> B256 {
         self.chain.identity().genesis_hash
     }
+}
+
+/// The store that `config` asks for, with the accounts that the chain begins with.
+fn first_store(config: &NodeConfig, changes: &ChangeSet) -> Result<NodeStore, StoreError> {
+    Ok(match config.state_store {
+        StateStoreKind::Memory => NodeStore::Memory(MemoryStore::new(alloc(changes), config.kept_block_count)),
+        StateStoreKind::Metis { secret } => {
+            let metis = MetisConfig::new(secret).keeping(config.kept_block_count);
+            // The log has every block: what a crash takes from the state is done again.
+            let metis = metis.durable(StateDurability::OnCheckpoint);
+            NodeStore::Metis(Box::new(MetisStore::in_memory(alloc(changes), metis)?))
+        }
+    })
 }
 
 fn log_config(durability: Durability) -> LogConfig {

@@ -12,7 +12,6 @@ use metis_chain::{
     chain::{Chain, HeadChange},
     mempool::{AddError, Mempool, NewHead, Order, PoolHead, PoolTransaction, Rejection, SenderContent},
 };
-use metis_db::{MissingState, known};
 use metis_executor::decode_and_recover_batch;
 use metis_state_transition::{
     BlockAttributes, ChainSpec, DecodeError, RecoveredTransaction, SkippedTransaction, StateView, TransactionError,
@@ -21,7 +20,7 @@ use metis_state_transition::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    BlockId, BuiltReport, Node, NodeError, SidecarError,
+    BlockId, BuiltReport, Node, NodeError, SidecarError, StateError,
     sidecars::{KEPT_BLOCK_COUNT, check_sidecar, decode_submitted},
     views,
 };
@@ -38,9 +37,9 @@ pub enum SubmitError {
     /// The blobs of a blob transaction are not there, or not those that it names.
     #[error(transparent)]
     Sidecar(#[from] SidecarError),
-    /// Its sender's account must be supplied first.
+    /// Its sender's account could not be read: of a fork, it must be supplied first.
     #[error(transparent)]
-    MissingState(#[from] MissingState),
+    State(#[from] StateError),
 }
 
 /// Accounts that changed with the head.
@@ -133,7 +132,7 @@ impl Node {
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
         let sidecar_bytes = sidecar.as_ref().map_or(0, Encodable7594::encode_7594_len);
-        match pool.add(transaction, sidecar_bytes, &*snapshot) {
+        match pool.add(transaction, sidecar_bytes, &snapshot) {
             Ok(_) => {
                 if let Some(sidecar) = sidecar {
                     self.sidecars.lock().insert(hash, sidecar);
@@ -175,7 +174,7 @@ impl Node {
             return Ok((None, Vec::new()));
         }
         let candidates: Vec<&RecoveredTransaction> = entries.iter().map(|entry| &entry.transaction).collect();
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         let draft = self.draft(attributes, &candidates)?;
         let dropped = self.drop_skipped(&draft.built.skipped, &candidates);
         if draft.built.included.is_empty() && !allows_empty {
@@ -259,24 +258,24 @@ impl Node {
         let head = self.pool_head()?;
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        // The accounts are known: whoever sent what is in the pool, or in a block, was looked at then.
         let addresses = match changed {
             Changed::These(addresses) => addresses,
             Changed::Any => &[],
         };
-        known(pool.on_new_head(NewHead { head, mined: &mined, changed: addresses, reinjected }, &*snapshot));
+        pool.on_new_head(NewHead { head, mined: &mined, changed: addresses, reinjected }, &snapshot)?;
         if matches!(changed, Changed::Any) {
-            known(pool.refresh_all(&*snapshot));
+            pool.refresh_all(&snapshot)?;
         }
         self.forget_sidecars(&pool);
         Ok(())
     }
 
     /// Takes accounts as they are after a development patch.
-    pub(crate) fn pool_refreshes(&self) {
+    pub(crate) fn pool_refreshes(&self) -> Result<(), NodeError> {
         let mut pool = self.pool.lock();
         let (_, snapshot) = self.latest();
-        known(pool.refresh_all(&*snapshot));
+        pool.refresh_all(&snapshot)?;
+        Ok(())
     }
 
     /// Takes a transaction out of the pool.

@@ -42,7 +42,7 @@ impl Node {
             }
         };
         let draft = {
-            let _writer = self.writer.lock();
+            let _writer = self.writing()?;
             self.draft(attributes, &candidates)?
         };
         let built = draft.built;

@@ -8,10 +8,10 @@ use metis_chain::{
     chain::{BlockRef, ChainError, StoredBlock},
     logs::{LogFilter, LogLimits, LogQuery as ChainQuery, MatchedLog},
 };
-use metis_db::{MemorySnapshot, StateSnapshot, StateStore};
+use metis_db::StateSnapshot;
 use metis_state_transition::{Ancestors, StateView};
 
-use crate::{Node, NodeError, states, views};
+use crate::{Node, NodeError, State, states, views};
 
 /// How many ancestors BLOCKHASH reaches.
 const ANCESTOR_COUNT: usize = 256;
@@ -92,14 +92,14 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::UnknownBlock`], or state that is no longer kept.
-    pub fn snapshot(&self, id: BlockId) -> Result<Arc<MemorySnapshot>, NodeError> {
+    pub fn snapshot(&self, id: BlockId) -> Result<State, NodeError> {
         let _agreement = self.agreement.read();
         let block = self.find(id).ok_or(NodeError::UnknownBlock)?;
         if self.chain.is_canonical(&block.hash) {
             return Ok(self.store.at(block.number)?);
         }
         let state = self.chain.state_of(&block.hash).ok_or(NodeError::UnknownBlock)?;
-        Ok(states::store_at(&self.store, &self.chain, self.chain.latest_state(), state)?.latest())
+        states::beside(&self.store, &self.chain, self.chain.latest_state(), state)
     }
 
     /// Balance in wei after a block.

@@ -1,17 +1,16 @@
 //! A block run once more over the state before it, transaction by transaction, each watched or not.
 
 use alloy_primitives::{Address, B256};
-use metis_db::MemorySnapshot;
 use metis_state_transition::{
     Block, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, RecoveredTransaction, TransactionOutcome,
 };
 use metis_vm::{Traced, TracedPlace, Tracer, TracingRunner};
 
-use crate::{BlockId, Node, NodeError};
+use crate::{BlockId, Node, NodeError, State};
 
 /// A block in the middle of being run again. Each transaction is run once, whoever watches.
 pub(crate) struct Replay<'a> {
-    executor: BlockExecutor<&'a MemorySnapshot, TracingRunner, ChainPrecompiles>,
+    executor: BlockExecutor<&'a State, TracingRunner, ChainPrecompiles>,
     block: &'a Block,
     block_hash: B256,
     senders: &'a [Address],

@@ -1,11 +1,10 @@
 //! Calls, gas estimates and access lists on the state after a block.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use alloy_consensus::{Header, Transaction};
 use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressSet};
-use metis_db::{MemorySnapshot, MissingState};
 use metis_executor::{GasEstimate, Simulation};
 use metis_state_transition::{
     Account, AccountChange, BlockEnvironment, ChangeSet, Code, Fork, Overlay, PrecompileMoves, RecoveredTransaction,
@@ -13,7 +12,7 @@ use metis_state_transition::{
 };
 use metis_vm::FrameRunnerFactory;
 
-use crate::{BlockId, Node, NodeError};
+use crate::{BlockId, Node, NodeError, State, StateError};
 
 /// What a call assumes of an account. What is `None` is as in the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +77,7 @@ impl Node {
         transaction_count: Option<usize>,
         overrides: &[(Address, StateOverride)],
         block: &BlockOverrides,
-        work: impl Fn(Simulation<'_, MemorySnapshot>) -> Result<T, NodeError>,
+        work: impl Fn(Simulation<'_, State>) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
         let found = self.find(id).ok_or(NodeError::UnknownBlock)?;
         let header = self.chain.header(&found.hash)?.ok_or(NodeError::UnknownBlock)?;
@@ -125,7 +124,7 @@ impl Node {
         &self,
         block_hash: B256,
         count: usize,
-    ) -> Result<(Arc<MemorySnapshot>, ChangeSet), NodeError> {
+    ) -> Result<(State, ChangeSet), NodeError> {
         let stored = self.stored(BlockId::Hash(block_hash))?.ok_or(NodeError::UnknownBlock)?;
         let changes = self.replay(&stored.block, stored.hash, &stored.senders, 0, |replay| {
             replay.skip_to(count)?;
@@ -239,9 +238,9 @@ pub(crate) fn precompile_moves(
 }
 
 pub(crate) fn override_changes(
-    view: &impl StateView<Error = MissingState>,
+    view: &impl StateView<Error = StateError>,
     overrides: &[(Address, StateOverride)],
-) -> Result<ChangeSet, MissingState> {
+) -> Result<ChangeSet, StateError> {
     let mut changes = ChangeSet::default();
     for (address, assumed) in overrides {
         if !assumed.is_about_account() {

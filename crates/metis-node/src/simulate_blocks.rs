@@ -10,7 +10,6 @@ use alloy_consensus::{
 };
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
-use metis_db::MemorySnapshot;
 use metis_state_transition::{
     Account, AccountChange, Ancestors, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Fork, InOrder,
     Overlay, ReceiptDetails, RecoveredTransaction, StateView, TransactionError, seal_block,
@@ -18,7 +17,7 @@ use metis_state_transition::{
 use metis_vm::{Traced, TracedPlace, Tracer, TracingRunner};
 
 use crate::{
-    BlockId, BlockOverrides, Node, NodeError, StateOverride,
+    BlockId, BlockOverrides, Node, NodeError, State, StateOverride,
     simulate::{override_changes, precompile_moves},
     views,
 };
@@ -90,14 +89,14 @@ pub struct BlockReport {
 
 /// The world between two simulated blocks.
 struct Between<'a> {
-    state: Overlay<&'a MemorySnapshot>,
+    state: Overlay<&'a State>,
     parent: Header,
     parent_hash: B256,
     ancestors: Ancestors,
     gas_left: u64,
 }
 
-type Executor<'a> = BlockExecutor<Overlay<&'a MemorySnapshot>, TracingRunner, ChainPrecompiles>;
+type Executor<'a> = BlockExecutor<Overlay<&'a State>, TracingRunner, ChainPrecompiles>;
 
 impl Node {
     /// Simulates blocks on the state after a block.

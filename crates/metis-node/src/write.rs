@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use metis_chain::{
-    chain::{HeadChange, NewBlock, NewHeads, StateChange},
-    record::StateId,
-};
-use metis_db::{CommittedBlock, MemorySnapshot, MemoryStore, MissingState, StateStore};
+use metis_chain::chain::{ChainError, HeadChange, NewBlock, NewHeads, StateChange};
+use metis_db::CommittedBlock;
 use metis_executor::{ExecuteError, Executor, Sealed, recover_block};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
     SkippedTransaction, StateView,
 };
 
-use crate::{Node, NodeError, fork::BlockView, pool::Changed, states};
+use crate::{
+    Node, NodeError, State, StateError,
+    fork::BlockView,
+    pool::Changed,
+    states::{self, Way},
+};
 
 /// A block that was built and became the newest.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ pub struct BuiltReport {
 
 /// A block that was built on the newest one and is no part of the chain yet.
 pub(crate) struct Draft {
-    pub(crate) snapshot: Arc<MemorySnapshot>,
+    pub(crate) snapshot: State,
     pub(crate) built: BuiltBlock,
 }
 
@@ -65,7 +67,7 @@ impl Node {
         attributes: BlockAttributes,
         candidates: &[&RecoveredTransaction],
     ) -> Result<BuiltReport, NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         self.adopt(self.draft(attributes, candidates)?, candidates)
     }
 
@@ -127,7 +129,7 @@ impl Node {
     fn take_block(&self, block: &Arc<Block>, placement: Placement) -> Result<Imported, NodeError> {
         let hash = block.header.hash_slow();
         let transactions = recover_block(block)?;
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         if self.chain.find_block(&hash).is_some() {
             return Ok(Imported::Known);
         }
@@ -140,7 +142,7 @@ impl Node {
         } else {
             // UNWRAP: the parent's header was found above.
             let state = self.chain.state_of(&parent_hash).unwrap();
-            states::store_at(&self.store, &self.chain, latest_state, state)?.latest()
+            states::beside(&self.store, &self.chain, latest_state, state)?
         };
         let ancestors = self.ancestors(&parent_hash);
         let sealed = Sealed { parent: &parent, block, transactions: &transactions, ancestors };
@@ -164,7 +166,7 @@ impl Node {
     /// there as well.
     fn append(
         &self,
-        parent: &Arc<MemorySnapshot>,
+        parent: &State,
         block: &Arc<Block>,
         senders: Vec<Address>,
         outcome: BlockOutcome,
@@ -193,38 +195,36 @@ impl Node {
     /// [`NodeError`]: an unknown block, a head that is not on the chain, or state that is no longer
     /// kept.
     pub fn set_heads(&self, heads: NewHeads) -> Result<HeadChange, NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         self.move_to(heads)
     }
 
     /// The same, for whoever holds the writer's lock.
     pub(crate) fn move_to(&self, heads: NewHeads) -> Result<HeadChange, NodeError> {
         let newest = self.chain.heads().latest.hash;
-        let ahead = match heads.latest.filter(|hash| *hash != newest) {
+        let change = match heads.latest.filter(|hash| *hash != newest) {
             Some(hash) => {
                 let state = self.chain.state_of(&hash).ok_or(NodeError::UnknownBlock)?;
-                Some(self.store_ahead(state)?)
+                let way = Way::find(&self.store, &self.chain, self.chain.latest_state(), state)?;
+                self.turn(way, || self.chain.set_heads(heads))?
             }
-            None => None,
-        };
-        let change = {
-            let _agreement = self.agreement.write();
-            let change = self.chain.set_heads(heads)?;
-            if let Some(ahead) = ahead {
-                self.store.replace_with(&ahead);
-            }
-            change
+            None => self.chain.set_heads(heads)?,
         };
         self.pool_follows(&change, Changed::Any)?;
         Ok(change)
     }
 
-    /// What the store will be at another state. Made before the chain moves: the state that both
-    /// stand on may no longer be kept.
-    pub(crate) fn store_ahead(&self, state: StateId) -> Result<MemoryStore, NodeError> {
-        let ahead = self.store.fork();
-        states::follow(&ahead, &self.chain, self.chain.latest_state(), state)?;
-        Ok(ahead)
+    /// Moves the chain, and the store on a way to the same state that was found before.
+    pub(crate) fn turn(
+        &self,
+        way: Way,
+        chain: impl FnOnce() -> Result<HeadChange, ChainError>,
+    ) -> Result<HeadChange, NodeError> {
+        let _agreement = self.agreement.write();
+        let change = chain()?;
+        // The log says it already: only a new start brings the store to where it says.
+        way.go(&self.store).map_err(|error| self.fail(error))?;
+        Ok(change)
     }
 
     /// Makes an older block the newest and forgets all that came after it.
@@ -232,15 +232,10 @@ impl Node {
     /// # Errors
     /// As [`Self::set_heads`].
     pub fn truncate(&self, hash: &B256) -> Result<HeadChange, NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         let state = self.chain.state_of(hash).ok_or(NodeError::UnknownBlock)?;
-        let ahead = self.store_ahead(state)?;
-        let change = {
-            let _agreement = self.agreement.write();
-            let change = self.chain.truncate(state)?;
-            self.store.replace_with(&ahead);
-            change
-        };
+        let way = Way::find(&self.store, &self.chain, self.chain.latest_state(), state)?;
+        let change = self.turn(way, || self.chain.truncate(state))?;
         self.pool_follows(&change, Changed::Any)?;
         Ok(change)
     }
@@ -287,9 +282,9 @@ impl Node {
 
     pub(crate) fn patch(
         &self,
-        make: impl FnOnce(&MemorySnapshot) -> Result<ChangeSet, MissingState>,
+        make: impl FnOnce(&State) -> Result<ChangeSet, StateError>,
     ) -> Result<(), NodeError> {
-        let _writer = self.writer.lock();
+        let _writer = self.writing()?;
         let (_, snapshot) = self.latest();
         let changes = make(&snapshot)?;
         {
@@ -300,7 +295,7 @@ impl Node {
                 return Err(error.into());
             }
         }
-        self.pool_refreshes();
+        self.pool_refreshes()?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
 use metis_db::{MissingState, MultiProofError, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
 use metis_inference::{InvalidWeights, OpenError};
-use metis_node::{NodeError, SubmitError, TracerError};
+use metis_node::{NodeError, StateError, SubmitError, TracerError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 use metis_vm::compiled::ArtifactError;
 use pyo3::{
@@ -57,7 +57,7 @@ pub fn from_transaction(error: &TransactionError, index: Option<usize>) -> PyErr
     Python::attach(|py| raise(py, "InvalidTransaction", arguments))
 }
 
-pub fn from_fault(fault: &TransactionFault<MissingState>, index: Option<usize>) -> PyErr {
+pub fn from_fault<E: std::error::Error>(fault: &TransactionFault<E>, index: Option<usize>) -> PyErr {
     match fault {
         TransactionFault::Invalid(error) => from_transaction(error, index),
         TransactionFault::View(ViewError::UnknownAncestor(number)) => {
@@ -81,7 +81,7 @@ fn invalid_block(field: &str, problem: &str, expected: &str, actual: &str) -> Py
     Python::attach(|py| raise(py, "InvalidBlock", (field, problem, expected, actual)))
 }
 
-pub fn from_block(error: &BlockError<MissingState>) -> PyErr {
+pub fn from_block<E: std::error::Error>(error: &BlockError<E>) -> PyErr {
     match error {
         BlockError::Field { field, rule, expected, actual } => invalid_block(field, rule, expected, actual),
         BlockError::Transaction { index, error } => {
@@ -116,7 +116,7 @@ pub fn from_store(error: &StoreError) -> PyErr {
     }
 }
 
-pub fn from_execute(error: &ExecuteError<MissingState>) -> PyErr {
+pub fn from_execute<E: std::error::Error>(error: &ExecuteError<E>) -> PyErr {
     match error {
         ExecuteError::Block(error) => from_block(error),
         ExecuteError::Signature(error) => {
@@ -214,7 +214,8 @@ pub fn from_tracer(error: &TracerError) -> PyErr {
 pub fn from_submit(error: &SubmitError) -> PyErr {
     match error {
         SubmitError::Decode(error) => from_decode(error, None),
-        SubmitError::MissingState(MissingState(key)) => missing_state(&[*key]),
+        SubmitError::State(StateError::Missing(MissingState(key))) => missing_state(&[*key]),
+        SubmitError::State(StateError::Store(error)) => from_store(error),
         SubmitError::Rejected(Rejection::Invalid(error)) => from_transaction(error, None),
         SubmitError::Sidecar(error) => {
             let arguments = (error.slug(), error.to_string());

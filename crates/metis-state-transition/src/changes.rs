@@ -1,6 +1,6 @@
 //! What execution changed, and a view that layers changes over a state.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use revm::state::EvmState;
@@ -85,6 +85,12 @@ pub trait StateCommitment: StateView {
 }
 
 impl<T: StateCommitment + ?Sized> StateCommitment for &T {
+    fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, Self::Error> {
+        (**self).state_root_after(changes)
+    }
+}
+
+impl<T: StateCommitment + ?Sized> StateCommitment for Arc<T> {
     fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, Self::Error> {
         (**self).state_root_after(changes)
     }

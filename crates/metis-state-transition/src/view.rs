@@ -1,5 +1,7 @@
 //! What execution may ask of the state: the seam that stores implement.
 
+use alloc::sync::Arc;
+
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use revm::bytecode::Bytecode;
 
@@ -84,6 +86,26 @@ pub trait StateView {
 }
 
 impl<T: StateView + ?Sized> StateView for &T {
+    type Error = T::Error;
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
+        (**self).account(address)
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
+        (**self).code(code_hash)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
+        (**self).storage(address, slot)
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
+        (**self).has_storage(address)
+    }
+}
+
+impl<T: StateView + ?Sized> StateView for Arc<T> {
     type Error = T::Error;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {

@@ -7,7 +7,10 @@ mod state;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use alloy_primitives::{Address, B256};
@@ -32,6 +35,7 @@ const ANCESTOR_COUNT: usize = 256;
 pub struct MemoryStore {
     inner: RwLock<Inner>,
     kept_block_count: usize,
+    is_held: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +53,11 @@ impl MemoryStore {
         let block = CommittedBlock { number: 0, hash: B256::ZERO, parent_hash: B256::ZERO, state_root: state.root() };
         let genesis = Arc::new(MemorySnapshot::new(block, state));
         let inner = Inner { history: VecDeque::from([genesis]), block_hashes: BTreeMap::new() };
-        Self { inner: RwLock::new(inner), kept_block_count }
+        Self::from_inner(inner, kept_block_count)
+    }
+
+    const fn from_inner(inner: Inner, kept_block_count: usize) -> Self {
+        Self { inner: RwLock::new(inner), kept_block_count, is_held: AtomicBool::new(false) }
     }
 
     /// A store whose first block is a block of another chain, with changes on top of its state; the
@@ -64,13 +72,12 @@ impl MemoryStore {
         state.apply(changes);
         let first = Arc::new(MemorySnapshot::new(block, state));
         let block_hashes = BTreeMap::from([(block.number, block.hash)]);
-        Self { inner: RwLock::new(Inner { history: VecDeque::from([first]), block_hashes }), kept_block_count }
+        Self::from_inner(Inner { history: VecDeque::from([first]), block_hashes }, kept_block_count)
     }
 
     /// Takes over the states of another store, all at once.
-    pub fn replace_with(&self, other: &Self) {
-        let states = other.inner.read().clone();
-        *self.inner.write() = states;
+    pub fn replace_with(&self, other: Self) {
+        *self.inner.write() = other.inner.into_inner();
     }
 
     /// How many older states stay readable.
@@ -80,7 +87,12 @@ impl MemoryStore {
 
     /// An independent store that shares all state. Constant in the size of the state.
     pub fn fork(&self) -> Self {
-        Self { inner: RwLock::new(self.inner.read().clone()), kept_block_count: self.kept_block_count }
+        Self::from_inner(self.inner.read().clone(), self.kept_block_count)
+    }
+
+    fn window(&self) -> usize {
+        // ORDER: read again with the next state; a late look keeps, or forgets, one state longer.
+        if self.is_held.load(Relaxed) { usize::MAX } else { self.kept_block_count }
     }
 }
 
@@ -104,7 +116,7 @@ impl Inner {
 
     fn push(&mut self, snapshot: Arc<MemorySnapshot>, kept_block_count: usize) {
         self.history.push_back(snapshot);
-        while self.history.len() > kept_block_count + 1 {
+        while self.history.len() > kept_block_count.saturating_add(1) {
             self.history.pop_front();
         }
     }
@@ -116,14 +128,14 @@ impl Inner {
         self.block_hashes.split_off(&(newest + 1));
     }
 
-    fn position(&self, block_number: u64) -> Result<usize, StoreError> {
+    fn position(&self, block_number: u64, patch_count: usize) -> Result<usize, StoreError> {
         let (oldest, newest) = (self.oldest_number(), self.newest().number());
         if !(oldest..=newest).contains(&block_number) {
             return Err(StoreError::Unavailable { block_number, oldest, newest });
         }
         // Heights may be left out, and a block has one more state per patch: its newest counts.
         let after = self.history.partition_point(|snapshot| snapshot.number() <= block_number);
-        let position = after.checked_sub(1).filter(|position| self.history[*position].number() == block_number);
+        let position = after.checked_sub(patch_count + 1).filter(|position| self.history[*position].number() == block_number);
         position.ok_or(StoreError::Unavailable { block_number, oldest, newest })
     }
 }
@@ -135,9 +147,14 @@ impl StateStore for MemoryStore {
         Arc::clone(self.inner.read().newest())
     }
 
-    fn at(&self, block_number: u64) -> Result<Arc<MemorySnapshot>, StoreError> {
+    fn at_before(&self, block_number: u64, patch_count: usize) -> Result<Arc<MemorySnapshot>, StoreError> {
         let inner = self.inner.read();
-        inner.position(block_number).map(|position| Arc::clone(&inner.history[position]))
+        inner.position(block_number, patch_count).map(|position| Arc::clone(&inner.history[position]))
+    }
+
+
+    fn hold(&self, is_held: bool) {
+        self.is_held.store(is_held, Relaxed);
     }
 
     fn oldest_block_number(&self) -> u64 {
@@ -160,7 +177,7 @@ impl StateStore for MemoryStore {
         if block.number <= inner.newest().number() {
             return Err(StoreError::OutOfOrder { got: block.number, newest: inner.newest().number() });
         }
-        inner.push(Arc::new(MemorySnapshot::new(block, state)), self.kept_block_count);
+        inner.push(Arc::new(MemorySnapshot::new(block, state)), self.window());
         // The parent too: the hash of block 0 is not known before its state root is.
         inner.block_hashes.insert(block.number.saturating_sub(1), block.parent_hash);
         inner.block_hashes.insert(block.number, block.hash);
@@ -175,7 +192,7 @@ impl StateStore for MemoryStore {
         let block = CommittedBlock { state_root: state.root(), ..parent.block() };
         let mut inner = self.inner.write();
         inner.require_newest(parent, block.number)?;
-        inner.push(Arc::new(MemorySnapshot::new(block, state)), self.kept_block_count);
+        inner.push(Arc::new(MemorySnapshot::new(block, state)), self.window());
         Ok(block.state_root)
     }
 
@@ -191,7 +208,7 @@ impl StateStore for MemoryStore {
 
     fn revert_to(&self, block_number: u64) -> Result<(), StoreError> {
         let mut inner = self.inner.write();
-        let position = inner.position(block_number)?;
+        let position = inner.position(block_number, 0)?;
         inner.truncate(position + 1);
         Ok(())
     }

@@ -52,6 +52,11 @@ impl MemorySnapshot {
         self.state.is_changed(address)
     }
 
+    /// The state after further changes, of a block that the store does not have: one beside the chain.
+    pub fn branch(&self, block: CommittedBlock, changes: &ChangeSet) -> Self {
+        Self::new(block, self.state_after(changes))
+    }
+
     fn found<T>(&self, read: Result<T, MissingState>, placeholder: T) -> Result<T, MissingState> {
         match (read, &self.probe) {
             (Err(missing), Some(probe)) => probe.answer(missing, placeholder),

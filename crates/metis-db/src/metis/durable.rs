@@ -77,6 +77,8 @@ pub(super) struct Durable {
     pub(super) slots: Vec<PageRef>,
     pub(super) tries: Vec<PageRef>,
     pub(super) free: FreePages,
+    /// Pages of the last generation of which the next one has nothing.
+    pub(super) replaced: Vec<u64>,
     pub(super) wal: Wal,
     /// Why nothing can be kept any more: the disk may name either of two generations.
     pub(super) failed: Option<StoreError>,
@@ -88,6 +90,12 @@ impl Durable {
     pub(super) fn log(&mut self, entry: &Entry<'_>, is_synced: bool) -> Result<(), StoreError> {
         self.require_working()?;
         self.wal.append(&entry.encode(), is_synced)
+    }
+
+    /// The next generation shares no page with the last.
+    pub(super) fn replace_pages(&mut self) {
+        let pages = [&mut self.accounts, &mut self.slots, &mut self.tries].into_iter().flat_map(std::mem::take);
+        self.replaced.extend(pages.map(|page| page.page).filter(|page| *page != 0));
     }
 
     pub(super) fn require_working(&self) -> Result<(), StoreError> {
@@ -124,7 +132,7 @@ impl Durable {
         new_codes: &[u8],
     ) -> Result<(), StoreError> {
         let generation = self.root.generation + 1;
-        let mut retired = Vec::new();
+        let mut retired = self.replaced.clone();
         let accounts = self.write_pages(accounts, self.accounts.clone(), &mut retired)?;
         let slots = self.write_pages(slots, self.slots.clone(), &mut retired)?;
         document.tries = self.write_pages(tries, self.tries.clone(), &mut retired)?;
@@ -158,6 +166,7 @@ impl Durable {
             return Err(error);
         }
         self.free.retire(self.root.generation, retired);
+        self.replaced.clear();
         let old_wal = wal_name(self.root.generation);
         (self.root, self.wal) = (root, wal);
         (self.accounts, self.slots, self.tries) = (document.accounts.pages, document.slots.pages, document.tries);

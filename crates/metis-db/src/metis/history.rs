@@ -38,7 +38,7 @@ impl History {
     }
 
     pub(super) fn require_newest(&self, parent: &MetisSnapshot, got: u64) -> Result<(), StoreError> {
-        if self.newest().identity() == parent.identity() {
+        if self.newest().is_same_state(parent) {
             return Ok(());
         }
         Err(StoreError::OutOfOrder { got, newest: self.newest().block().number })
@@ -75,10 +75,10 @@ impl History {
         self.block_hashes.split_off(&(number + 1));
     }
 
-    pub(super) fn position(&self, block_number: u64) -> Result<usize, StoreError> {
+    pub(super) fn position(&self, block_number: u64, patch_count: usize) -> Result<usize, StoreError> {
         // Heights may be left out, and a block has one more state per patch: its newest counts.
         let after = self.states.partition_point(|snapshot| snapshot.block().number <= block_number);
-        let position = after.checked_sub(1).filter(|position| self.states[*position].block().number == block_number);
+        let position = after.checked_sub(patch_count + 1).filter(|position| self.states[*position].block().number == block_number);
         position.ok_or_else(|| self.unavailable(block_number))
     }
 }

@@ -4,6 +4,7 @@
 //! was before each version lies beside it, so that older snapshots read on. On a disk, a checkpoint
 //! generation and the log of what was committed since are the state.
 
+mod branch;
 mod codes;
 mod codes_file;
 mod config;
@@ -23,6 +24,7 @@ mod verify;
 mod versions;
 mod wal;
 
+pub use branch::MetisBranch;
 pub use config::{Durability, MetisConfig};
 pub use snapshot::MetisSnapshot;
 pub use store::MetisStore;

@@ -154,6 +154,7 @@ impl MetisStore {
             slots: Vec::new(),
             tries: Vec::new(),
             free: FreePages::all_but(&BTreeSet::new(), FIRST_PAGE),
+            replaced: Vec::new(),
             wal,
             failed: None,
             _lock: lock,
@@ -187,8 +188,20 @@ impl MetisStore {
                 disk.remove(&name).map_err(io_error("remove", &name))?;
             }
         }
-        let durable =
-            Durable { disk, state, codes, root, accounts, slots, tries, free, wal, failed: None, _lock: lock };
+        let durable = Durable {
+            disk,
+            state,
+            codes,
+            root,
+            accounts,
+            slots,
+            tries,
+            free,
+            replaced: Vec::new(),
+            wal,
+            failed: None,
+            _lock: lock,
+        };
         store.writer.lock().durable = Some(durable);
         Ok(store)
     }

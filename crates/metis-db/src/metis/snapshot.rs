@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::HashMap};
 use metis_state_transition::{Account, AccountChange, ChangeSet, Code, StateCommitment, StateView};
 use parking_lot::Mutex;
 
@@ -40,6 +40,11 @@ impl MetisSnapshot {
         self.identity
     }
 
+    /// Whether both are one state of one store's history.
+    pub(super) fn is_same_state(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) && self.identity == other.identity
+    }
+
     pub(super) const fn version(&self) -> &Arc<Version> {
         &self.version
     }
@@ -71,6 +76,39 @@ impl MetisSnapshot {
     /// What turns the newest tries into those of this state.
     pub(super) fn tries_back(&self) -> Result<Option<TrieOverlay>, StoreError> {
         self.with_tries(|_, back| Ok(back.cloned()))
+    }
+
+    /// EIP-1186 proof in the tries as they are after changes.
+    pub(super) fn prove_after(
+        &self,
+        changes: &ChangeSet,
+        address: Address,
+        slots: &[U256],
+    ) -> Result<AccountProof, StoreError> {
+        self.with_tries(|trunk, below| trunk.tries.prove_in(&trunk.after(below, changes)?, address, slots))
+    }
+
+    /// Every address with its slots that are not zero. For dumps; looks at the whole index.
+    pub fn storages(&self) -> BTreeMap<Address, BTreeMap<U256, U256>> {
+        // What was deleted since may have left the index.
+        let before = self.version.before(u64::MAX);
+        let addresses = self.shared.accounts.keys_where(|_| true).into_iter().chain(before.accounts.into_keys());
+        let records = addresses.filter_map(|address| Some((address, self.record(&address)?)));
+        let mut storages = BTreeMap::new();
+        let mut owners = HashMap::<u32, Address>::default();
+        for (address, record) in records {
+            storages.insert(address, BTreeMap::new());
+            if record.slot_count != 0 {
+                owners.insert(record.storage_id, address);
+            }
+        }
+        let keys = self.shared.slots.keys_where(|key| owners.contains_key(&key.0));
+        for key in keys.into_iter().chain(before.slots.into_keys()) {
+            let value = self.shared.slot(&self.version, &key);
+            let slots = owners.get(&key.0).and_then(|owner| storages.get_mut(owner)).filter(|_| !value.is_zero());
+            slots.map(|slots: &mut BTreeMap<U256, U256>| slots.insert(key.1, value));
+        }
+        storages
     }
 
     #[inline(always)]

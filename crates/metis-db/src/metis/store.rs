@@ -1,6 +1,13 @@
 //! The store: one writer, any number of readers.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use alloy_primitives::{Address, B256};
 use metis_state_transition::{Account, AccountChange, Ancestors, ChangeSet, Code};
@@ -22,6 +29,7 @@ pub struct MetisStore {
     pub(super) history: RwLock<History>,
     pub(super) writer: Mutex<Writer>,
     pub(super) config: MetisConfig,
+    is_held: AtomicBool,
 }
 
 /// Who changes the state. There is one, behind its lock.
@@ -59,7 +67,34 @@ impl MetisStore {
     ) -> Self {
         let next_identity = history.newest().identity() + 1;
         let writer = Mutex::new(Writer { flat, next_identity, durable });
-        Self { history: RwLock::new(history), writer, config }
+        Self { history: RwLock::new(history), writer, config, is_held: AtomicBool::new(false) }
+    }
+
+    /// How many older states stay readable now.
+    fn window(&self) -> usize {
+        // ORDER: read again with the next state; a late look keeps, or forgets, one state longer.
+        if self.is_held.load(Relaxed) { usize::MAX } else { self.config.kept_block_count }
+    }
+
+    /// An empty store beside this one, whose block 0 holds `alloc`: what [`Self::replace_with`] takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Memory`].
+    pub fn begin_again(&self, alloc: impl IntoIterator<Item = (Address, GenesisAccount)>) -> Result<Self, StoreError> {
+        Self::in_memory(alloc, self.config.clone())
+    }
+
+    /// Takes over the states of a store that [`Self::begin_again`] made, all at once. They are on the disk with the
+    /// next checkpoint; until then the last one is.
+    pub fn replace_with(&self, other: Self) {
+        let writer = &mut *self.writer.lock();
+        let other_writer = other.writer.into_inner();
+        if let Some(durable) = &mut writer.durable {
+            durable.replace_pages();
+        }
+        let mut history = self.history.write();
+        (writer.flat, writer.next_identity) = (other_writer.flat, other_writer.next_identity);
+        *history = other.history.into_inner();
     }
 
     /// Turns the empty first state into the one that `alloc` describes.
@@ -112,7 +147,7 @@ impl MetisStore {
         writer.log(&Entry::State { is_patch, block, changes: Cow::Borrowed(changes) }, &self.config)?;
         let snapshot = writer.advance(block, changes, writes, after)?;
         let mut history = self.history.write();
-        history.push(snapshot, self.config.kept_block_count);
+        history.push(snapshot, self.window());
         if !is_patch {
             history.push_hashes(&block);
         }
@@ -161,8 +196,8 @@ impl MetisStore {
 impl Writer {
     fn log(&mut self, entry: &Entry<'_>, config: &MetisConfig) -> Result<(), StoreError> {
         match (&mut self.durable, config.durability) {
-            (None, _) => Ok(()),
-            (Some(durable), Durability::OnCheckpoint) => durable.require_working(),
+            // Whoever keeps the blocks elsewhere loses nothing, whatever became of the disk.
+            (None, _) | (_, Durability::OnCheckpoint) => Ok(()),
             (Some(durable), durability) => durable.log(entry, durability == Durability::EveryBlock),
         }
     }
@@ -205,9 +240,13 @@ impl StateStore for MetisStore {
         Arc::clone(self.history.read().newest())
     }
 
-    fn at(&self, block_number: u64) -> Result<Arc<MetisSnapshot>, StoreError> {
+    fn at_before(&self, block_number: u64, patch_count: usize) -> Result<Arc<MetisSnapshot>, StoreError> {
         let history = self.history.read();
-        history.position(block_number).map(|position| Arc::clone(&history.states[position]))
+        history.position(block_number, patch_count).map(|position| Arc::clone(&history.states[position]))
+    }
+
+    fn hold(&self, is_held: bool) {
+        self.is_held.store(is_held, Relaxed);
     }
 
     fn oldest_block_number(&self) -> u64 {
@@ -256,7 +295,7 @@ impl StateStore for MetisStore {
 
     fn revert_to(&self, block_number: u64) -> Result<(), StoreError> {
         let writer = &mut *self.writer.lock();
-        let position = self.history.read().position(block_number)?;
+        let position = self.history.read().position(block_number, 0)?;
         self.truncate(writer, position + 1)
     }
 }

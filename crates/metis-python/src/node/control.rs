@@ -63,7 +63,8 @@ impl Node {
 
     fn accounts_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let node = self.get()?;
-        Ok(to_bytes(py, guard_free(py, || node.accounts_json())?))
+        let json = guard_free(py, || node.accounts_json())?;
+        Ok(to_bytes(py, json.map_err(|error| from_node(&error))?))
     }
 
     fn merge_accounts(&self, py: Python<'_>, accounts: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -74,7 +75,7 @@ impl Node {
 
     fn take_snapshot(&self, py: Python<'_>) -> PyResult<u64> {
         let node = self.get()?;
-        guard_free(py, || node.take_snapshot())
+        guard_free(py, || node.take_snapshot())?.map_err(|error| from_node(&error))
     }
 
     fn snapshots<'py>(&self, py: Python<'py>) -> PyResult<Vec<(u64, u64, Bound<'py, PyBytes>)>> {

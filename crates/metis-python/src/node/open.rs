@@ -1,6 +1,6 @@
 //! `Node`: opening it, and making what it holds durable.
 
-use metis_node::{Durability, NodeConfig};
+use metis_node::{Durability, NodeConfig, StateStoreKind};
 use pyo3::{prelude::*, types::PyBytes};
 
 use super::{
@@ -16,11 +16,18 @@ use crate::{
     store::alloc_accounts,
 };
 
+/// What nobody outside can know, from the operating system.
+fn secret(py: Python<'_>) -> PyResult<[u64; 4]> {
+    let bytes: [u8; 32] = py.import("os")?.call_method1("urandom", (32,))?.extract()?;
+    // UNWRAP: four times eight bytes.
+    Ok(std::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().unwrap())))
+}
+
 #[pymethods]
 impl Node {
     #[staticmethod]
     #[allow(clippy::too_many_arguments)] // named ones, in Python
-    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None, workers=0))]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None, workers=0, state_store="metisdb"))]
     fn open(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -33,12 +40,18 @@ impl Node {
         registry: Option<&CodeRegistry>,
         models: Option<&ModelSet>,
         workers: usize,
+        state_store: &str,
     ) -> PyResult<Self> {
         let durability = match durability {
             "block" => Durability::EveryBlock,
             "group" => Durability::Group { interval_ms: 10 },
             "none" => Durability::None,
             _ => return Err(decode_error("argument", "durability", "must be block, group or none", None)),
+        };
+        let state_store = match state_store {
+            "metisdb" => StateStoreKind::Metis { secret: secret(py)? },
+            "memory" => StateStoreKind::Memory,
+            _ => return Err(decode_error("argument", "state_store", "must be metisdb or memory", None)),
         };
         let accounts = alloc_accounts(alloc)?;
         let document = genesis::parse(genesis_json.as_bytes())?;
@@ -47,6 +60,7 @@ impl Node {
         let config = NodeConfig {
             data_dir,
             durability,
+            state_store,
             kept_block_count,
             pool: pool_config(pool)?,
             development: development_rules(development)?,
