@@ -382,6 +382,14 @@ class Node:
         ``workers``: threads for a block; 0: all cores, 1: in order. ``state_store``: "metisdb" or "memory" (plain maps,
         rebuilt from the log at each start). Raises GenesisError, StorageError.
         """
+    def checkpoint_if_due(self, state_count_max: int) -> bool:
+        """
+        [GIL free] Write the state to the disk if a start would make that many states again, or much of it has changed.
+
+        Blocks go on meanwhile. True if it was time. Raises StorageError: the last checkpoint stays.
+        """
+    def state_report(self) -> tuple[int, str | None]:
+        """States made again from the log when the node was opened, and why those on disk were of no use, if so."""
     def close(self) -> None:
         """
         [GIL free] Make everything durable and free the folder at once. Later calls raise StorageError ("closed").

@@ -127,12 +127,18 @@ class StorageConfig:
     durability : "block" (every block is on disk before anyone hears of it), "group" (before whoever
         sent a transaction hears of it, and every ``sync_interval_ms``), "none" (when the system likes).
     kept_block_count : states that stay readable.
+    state_store : "metisdb", in the folder beside the blocks, or "memory": plain maps, made again from the blocks at
+        each start.
+    checkpoint_block_count : the state is written to the folder at least once in so many blocks; a start makes again
+        what came since.
     """
 
     path: str = ""
     durability: str = field(default="group", metadata=_one_of("block", "group", "none"))
     sync_interval_ms: int = field(default=50, metadata=_between(1, 60_000))
     kept_block_count: int = field(default=1_024, metadata=_between(1, 2**31))
+    state_store: str = field(default="metisdb", metadata=_one_of("metisdb", "memory"))
+    checkpoint_block_count: int = field(default=1_000, metadata=_between(1, 2**31))
 
 
 @dataclass(frozen=True, slots=True)

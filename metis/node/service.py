@@ -140,7 +140,13 @@ class NodeService:
                 code_registry,
                 self.models.models,
                 config.execution.worker_count,
+                storage.state_store,
             )
+            replayed_count, problem = self.node.state_report()
+            if problem is not None:
+                log.warning(
+                    "the state is made again from the blocks", extra={"problem": problem, "states": replayed_count}
+                )
         self.next_block = NextBlock(
             self.node,
             Clock(),
@@ -203,8 +209,8 @@ class NodeService:
         self.compiler.start()
         self.models.start(self.node, self.heads)
         self.miner.start()
-        if self.config.storage.path and self.config.storage.durability == "group":
-            self._sync_task = asyncio.create_task(self._sync_regularly())
+        if self.config.storage.path:
+            self._sync_task = asyncio.create_task(self._save_regularly())
         if self.config.control.dump_interval_s:
             self._dump_task = asyncio.create_task(self._dump_regularly())
         log.info("node started", extra={"head": self.node.head_number, "endpoint": self.http_url})
@@ -388,14 +394,26 @@ class NodeService:
             except OSError:
                 log.exception("writing the state file failed")
 
-    async def _sync_regularly(self) -> None:
+    async def _save_regularly(self) -> None:
         interval_s = self.config.storage.sync_interval_ms / 1_000
+        checkpoint: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(interval_s)
             try:
-                await asyncio.to_thread(self.node.tick, int(time.monotonic() * 1_000))
+                if self.config.storage.durability == "group":
+                    await asyncio.to_thread(self.node.tick, int(time.monotonic() * 1_000))
             except Exception:
                 log.exception("making the chain durable failed")
+            if checkpoint is None or checkpoint.done():
+                checkpoint = asyncio.create_task(self._checkpoint())
+
+    async def _checkpoint(self) -> None:
+        try:
+            count = self.config.storage.checkpoint_block_count
+            await asyncio.to_thread(self.node.checkpoint_if_due, count)
+        except Exception:
+            # Nothing is lost: the blocks are kept, and a start takes longer.
+            log.exception("writing the state failed")
 
     def _metrics_page(self) -> PageContent:
         from metis.node.metrics import metrics_page

@@ -26,7 +26,7 @@ mod trie;
 pub use commitment::{TrieContents, TrieOverlay, TrieWork, Tries};
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use metis::{
-    Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, StoreReport, inspect, verify,
+    Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, StoreReport, Unsaved, inspect, verify,
 };
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, MultiProof, MultiProofError, ProofError, ProvenAccount, StorageProof};

@@ -8,6 +8,7 @@
 //! Policy (when a block is made, by whom) is the caller's; nothing here knows a clock.
 
 mod answer;
+mod checkpoints;
 mod control;
 mod dump;
 mod error;
@@ -15,6 +16,7 @@ mod explain;
 mod fork;
 mod keys;
 mod node;
+mod opening;
 mod parity;
 mod pool;
 mod propose;
@@ -39,6 +41,7 @@ pub use fork::{ForkBlock, HeaderProblem, header_from_json};
 pub use keys::{KeyError, RecoverError, address_of, derive_private_key, recover_address, sign_hash, sign_transaction};
 pub use metis_vm::{Tracer, TracerError};
 pub use node::{Durability, Node, NodeConfig, StateStoreKind};
+pub use opening::{NodeDisks, StateProblem, StateReport};
 pub use parity::CallTraceFilter;
 pub use pool::SubmitError;
 pub use propose::Proposal;

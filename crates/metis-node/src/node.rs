@@ -9,17 +9,15 @@ use metis_chain::{
     mempool::{Mempool, MempoolConfig},
     record::StateId,
 };
-use metis_db::{Durability as StateDurability, GenesisAccount, MemoryStore, MetisConfig, MetisStore, StoreError};
-use metis_disk::FileDisk;
+use metis_db::{GenesisAccount, StoreError};
 use metis_executor::ParallelExecutor;
 use metis_state_transition::{Account, AccountChange, Ancestors, Block, ChainSpec, ChangeSet, Code, DevelopmentRules};
 use metis_vm::VirtualMachine;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::{
-    NodeError, State, answer::CallHistory, control::Control, pool::pool_head, sidecars::Sidecars, states,
-    store::{NodeStore, alloc},
-    totals::Totals,
+    NodeDisks, NodeError, State, StateReport, answer::CallHistory, control::Control, opening::open_store,
+    pool::pool_head, sidecars::Sidecars, store::NodeStore, totals::Totals,
 };
 
 /// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
@@ -94,10 +92,12 @@ pub struct Node {
     /// Ancestors of the block that was asked about last: mostly the next question is about it too.
     pub(crate) recent_ancestors: Mutex<Option<(B256, Ancestors)>>,
     pub(crate) control: Mutex<Control>,
+    pub(crate) state_report: StateReport,
 }
 
 impl Node {
-    /// Opens a node, or begins it. The state is rebuilt from the log and every root checked.
+    /// Opens a node, or begins it. What the last checkpoint lacks of the state is made again from the log, every root
+    /// checked; where the state on the disk is of no use, all of it is.
     ///
     /// # Errors
     /// [`NodeError`]; the directory is then as it was.
@@ -107,19 +107,29 @@ impl Node {
         alloc: Vec<(Address, GenesisAccount)>,
         config: &NodeConfig,
     ) -> Result<Self, NodeError> {
+        let disks = config.data_dir.clone().map(|path| NodeDisks::of_directory(path, config.state_store)).transpose()?;
+        Self::open_on(disks.as_ref(), spec, genesis_block, alloc, config)
+    }
+
+    /// The same, on disks that are given.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(
+        disks: Option<&NodeDisks>,
+        spec: ChainSpec,
+        genesis_block: Block,
+        alloc: Vec<(Address, GenesisAccount)>,
+        config: &NodeConfig,
+    ) -> Result<Self, NodeError> {
         let genesis = Genesis { chain_id: spec.chain_id, block: genesis_block, changes: alloc_changes(alloc) };
         let chain_config = ChainConfig { log: log_config(config.durability), ..ChainConfig::default() };
-        let chain = match &config.data_dir {
+        let chain = match disks {
             None => Chain::in_memory(&genesis, chain_config)?,
-            Some(path) => {
-                let disk = FileDisk::new(path).map_err(|error| NodeError::Directory(error.kind()))?;
-                Chain::open(Arc::new(disk), &genesis, chain_config)?.0
-            }
+            Some(disks) => Chain::open(Arc::clone(&disks.log), &genesis, chain_config)?.0,
         };
-        let store = first_store(config, &genesis.changes)?;
-        let first = chain.state_of(&chain.identity().genesis_hash).ok_or(NodeError::UnknownBlock)?;
-        states::walk(&store, &chain, first, chain.latest_state())?;
-        Self::assemble(spec, chain, store, config)
+        let (store, report) = open_store(&chain, &genesis.changes, disks, config)?;
+        Ok(Self { state_report: report, ..Self::assemble(spec, chain, store, config)? })
     }
 
     /// A node of a chain and the state after its newest block.
@@ -147,6 +157,7 @@ impl Node {
             call_history: CallHistory::default(),
             recent_ancestors: Mutex::new(None),
             control: Mutex::default(),
+            state_report: StateReport::default(),
         })
     }
 
@@ -157,6 +168,11 @@ impl Node {
     pub(crate) fn writing(&self) -> Result<MutexGuard<'_, ()>, NodeError> {
         let writer = self.writer.lock();
         self.failed.get().map_or(Ok(writer), |error| Err(error.clone().into()))
+    }
+
+    /// Why nothing can be changed any more, if so.
+    pub(crate) fn failure(&self) -> Option<&StoreError> {
+        self.failed.get()
     }
 
     /// Nothing can be changed any more.
@@ -207,32 +223,22 @@ impl Node {
     }
 
     /// Makes everything durable and gives the directory free, when the change in progress is done.
-    /// Later changes are refused.
+    /// Later changes are refused. A start then has nothing to make again.
     ///
     /// # Errors
-    /// [`NodeError::Chain`]; the directory is free then, too.
+    /// [`NodeError::Chain`] or [`NodeError::Store`]; the directory is free then, too. No block is lost by the latter.
     pub fn close(&self) -> Result<(), NodeError> {
         let _writer = self.writer.lock();
-        Ok(self.chain.close()?)
+        let saved = if self.failure().is_some() { Ok(()) } else { self.store.checkpoint() };
+        self.store.close();
+        self.chain.close()?;
+        Ok(saved?)
     }
 
     /// Hash of block 0.
     pub fn genesis_hash(&self) -> B256 {
         self.chain.identity().genesis_hash
     }
-}
-
-/// The store that `config` asks for, with the accounts that the chain begins with.
-fn first_store(config: &NodeConfig, changes: &ChangeSet) -> Result<NodeStore, StoreError> {
-    Ok(match config.state_store {
-        StateStoreKind::Memory => NodeStore::Memory(MemoryStore::new(alloc(changes), config.kept_block_count)),
-        StateStoreKind::Metis { secret } => {
-            let metis = MetisConfig::new(secret).keeping(config.kept_block_count);
-            // The log has every block: what a crash takes from the state is done again.
-            let metis = metis.durable(StateDurability::OnCheckpoint);
-            NodeStore::Metis(Box::new(MetisStore::in_memory(alloc(changes), metis)?))
-        }
-    })
 }
 
 fn log_config(durability: Durability) -> LogConfig {

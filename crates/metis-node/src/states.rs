@@ -91,7 +91,7 @@ pub(crate) fn walk(store: &NodeStore, chain: &Chain, from: StateId, to: StateId)
 }
 
 /// The state that both ends of a path stand on. Where the store is ahead of the chain makes no difference.
-fn ancestor(store: &NodeStore, chain: &Chain, path: &StatePath) -> Result<State, StoreError> {
+pub(crate) fn ancestor(store: &NodeStore, chain: &Chain, path: &StatePath) -> Result<State, StoreError> {
     let number = path.ancestor_block.number;
     let is_on_it = |state: &&StateId| chain.block_of_state(**state).is_some_and(|block| block.number == number);
     let patch_count = path.undone.iter().rev().take_while(is_on_it).count();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, MetisStore, StateStore, StoreError};
+use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, MetisStore, StateStore, StoreError, Unsaved};
 use metis_state_transition::ChangeSet;
 
 use crate::state::State;
@@ -85,6 +85,35 @@ impl NodeStore {
     /// Takes back the newest `count` states.
     pub(crate) fn undo(&self, count: usize) -> Result<(), StoreError> {
         of_any!(self, store => store.undo(count))
+    }
+
+    /// Kept states, oldest first.
+    pub(crate) fn states(&self) -> Vec<CommittedBlock> {
+        of_any!(self, store => store.states())
+    }
+
+    /// Writes what changed since the last time to the disk, where there is one.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Metis(store) => store.checkpoint(),
+        }
+    }
+
+    /// Gives the directory free.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Metis(store) => store.close(),
+        }
+    }
+
+    /// What the next [`Self::checkpoint`] writes.
+    pub(crate) fn unsaved(&self) -> Unsaved {
+        match self {
+            Self::Memory(_) => Unsaved::default(),
+            Self::Metis(store) => store.unsaved(),
+        }
     }
 
     /// As [`StateStore::hold`].

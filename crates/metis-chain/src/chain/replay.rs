@@ -5,7 +5,7 @@ use alloy_primitives::B256;
 use metis_state_transition::ChangeSet;
 
 use super::{
-    BlockRef, Chain, ChainError,
+    BlockRef, Chain, ChainError, NodeIndex,
     read::{of_record, payload},
 };
 use crate::record::{BlockView, StateId, decode_patch};
@@ -97,6 +97,39 @@ impl Chain {
             undone,
             made: states(to),
         })
+    }
+
+    /// Where a store is whose states, oldest first, have these block hashes and roots: the state of the last of them,
+    /// if those before it are the others. `None` where there is no such state.
+    ///
+    /// # Errors
+    /// [`ChainError`], when a record can not be read.
+    pub fn find_state(&self, states: &[(B256, B256)]) -> Result<Option<StateId>, ChainError> {
+        let Some((last, _)) = states.last() else { return Ok(None) };
+        let paths: Vec<Vec<(StateId, B256, bool)>> = {
+            let tree = &self.index.read().tree;
+            let ends = tree.by_hash(last).map(|block| tree.states_of(block)).unwrap_or_default();
+            let paths = ends.into_iter().filter_map(|end| tree.states_back(end, states.len()));
+            let facts = |at: NodeIndex| (tree.node(at).state, tree.node(at).hash, tree.node(at).block == at);
+            paths.map(|path| path.into_iter().map(facts).collect()).collect()
+        };
+        for path in paths {
+            if self.is_path_of(&path, states)? {
+                return Ok(path.last().map(|(state, ..)| *state));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_path_of(&self, path: &[(StateId, B256, bool)], states: &[(B256, B256)]) -> Result<bool, ChainError> {
+        for (position, ((state, hash, is_block), (wanted, root))) in path.iter().zip(states).enumerate() {
+            // A block's hash says its root. Patches must be read, and the end is for certainty.
+            let is_told = *is_block && position + 1 < path.len();
+            if hash != wanted || !(is_told || self.state_step(*state)?.state_root == *root) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What made a state.

@@ -208,6 +208,31 @@ impl Tree {
         Route { removed, added }
     }
 
+    /// The state after a block, and those after patches on it.
+    pub(super) fn states_of(&self, block: NodeIndex) -> Vec<NodeIndex> {
+        let mut states = vec![block];
+        let mut next = 0;
+        while let Some(state) = states.get(next) {
+            let mut child = self.node(*state).first_child;
+            while let Some(node) = self.nodes.get(child as usize) {
+                if node.block == block && !node.is_forgotten {
+                    states.push(child);
+                }
+                child = node.next_sibling;
+            }
+            next += 1;
+        }
+        states
+    }
+
+    /// A state and those before it, `count` in all, oldest first. `None` where there are fewer.
+    pub(super) fn states_back(&self, to: NodeIndex, count: usize) -> Option<Vec<NodeIndex>> {
+        let parent = |at: &NodeIndex| Some(self.node(*at).parent).filter(|parent| *parent != NOBODY);
+        let mut states: Vec<NodeIndex> = std::iter::successors(Some(to), parent).take(count).collect();
+        states.reverse();
+        (states.len() == count).then_some(states)
+    }
+
     /// Adds a block's state. It is not canonical yet.
     pub(super) fn push_block(
         &mut self,

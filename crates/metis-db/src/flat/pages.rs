@@ -19,6 +19,7 @@ pub(crate) trait PagedBytes {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DirtyPages {
     words: Vec<u64>,
+    count: usize,
 }
 
 impl DirtyPages {
@@ -29,7 +30,14 @@ impl DirtyPages {
         if page / 64 >= self.words.len() {
             self.words.resize(page / 64 + 1, 0);
         }
-        self.words[page / 64] |= 1 << (page % 64);
+        let word = &mut self.words[page / 64];
+        self.count += usize::from(*word >> (page % 64) & 1 == 0);
+        *word |= 1 << (page % 64);
+    }
+
+    /// How many pages have changed.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
     /// Pages that have changed, in order.
@@ -44,5 +52,6 @@ impl DirtyPages {
     /// Nothing differs any more.
     pub(crate) fn clear(&mut self) {
         self.words.clear();
+        self.count = 0;
     }
 }

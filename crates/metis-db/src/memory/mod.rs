@@ -80,6 +80,11 @@ impl MemoryStore {
         *self.inner.write() = other.inner.into_inner();
     }
 
+    /// Blocks of the kept states with their roots, oldest first; a patch is a further state of its block.
+    pub fn states(&self) -> Vec<CommittedBlock> {
+        self.inner.read().history.iter().map(|snapshot| snapshot.block()).collect()
+    }
+
     /// How many older states stay readable.
     pub const fn kept_block_count(&self) -> usize {
         self.kept_block_count

@@ -27,5 +27,5 @@ mod wal;
 pub use branch::MetisBranch;
 pub use config::{Durability, MetisConfig};
 pub use snapshot::MetisSnapshot;
-pub use store::MetisStore;
+pub use store::{MetisStore, Unsaved};
 pub use verify::{StoreReport, inspect, verify};

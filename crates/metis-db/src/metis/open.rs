@@ -256,7 +256,13 @@ impl MetisStore {
         let mut trunk = shared.trunk.write();
         durable.checkpoint(document, [&mut flat.accounts, &mut flat.slots, trunk.tries.region_mut()], &new_codes)?;
         flat.shared.codes.kept(fresh.len());
+        writer.unsaved_count = 0;
         Ok(())
+    }
+
+    /// Gives the directory free. What comes after is in memory only.
+    pub fn close(&self) {
+        self.writer.lock().durable = None;
     }
 
     /// Bytes of the log since the last checkpoint.

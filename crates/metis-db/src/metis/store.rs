@@ -21,7 +21,10 @@ use super::{
     state::{FlatWriter, Writes},
     versions::Version,
 };
-use crate::{CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError, TrieOverlay};
+use crate::{
+    flat::{PAGE_BYTES, PagedBytes},
+    CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError, TrieOverlay,
+};
 
 /// Accounts, storage and code of a chain: read in nanoseconds, kept on a disk if one is given.
 #[derive(Debug)]
@@ -32,11 +35,24 @@ pub struct MetisStore {
     is_held: AtomicBool,
 }
 
+/// What has changed since the last checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsaved {
+    /// States that were made or taken back: what a start makes again, where the blocks are kept elsewhere.
+    pub state_count: u64,
+    /// What a checkpoint writes, its table of contents and code aside.
+    pub bytes: usize,
+    /// Index and tries altogether.
+    pub all_bytes: usize,
+}
+
 /// Who changes the state. There is one, behind its lock.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) flat: FlatWriter,
     pub(super) next_identity: u64,
+    /// Versions that no checkpoint has.
+    pub(super) unsaved_count: u64,
     pub(super) durable: Option<Durable>,
 }
 
@@ -66,7 +82,7 @@ impl MetisStore {
         config: MetisConfig,
     ) -> Self {
         let next_identity = history.newest().identity() + 1;
-        let writer = Mutex::new(Writer { flat, next_identity, durable });
+        let writer = Mutex::new(Writer { flat, next_identity, unsaved_count: 0, durable });
         Self { history: RwLock::new(history), writer, config, is_held: AtomicBool::new(false) }
     }
 
@@ -92,6 +108,7 @@ impl MetisStore {
         if let Some(durable) = &mut writer.durable {
             durable.replace_pages();
         }
+        writer.unsaved_count += 1;
         let mut history = self.history.write();
         (writer.flat, writer.next_identity) = (other_writer.flat, other_writer.next_identity);
         *history = other.history.into_inner();
@@ -122,6 +139,26 @@ impl MetisStore {
         history.states.clear();
         history.states.push_back(snapshot);
         Ok(())
+    }
+
+    /// What has changed since the last checkpoint; nothing where there is no disk.
+    pub fn unsaved(&self) -> Unsaved {
+        let writer = self.writer.lock();
+        if writer.durable.is_none() {
+            return Unsaved::default();
+        }
+        let trunk = writer.flat.shared.trunk.read();
+        let parts: [&dyn PagedBytes; 3] = [&writer.flat.accounts, &writer.flat.slots, trunk.tries.region()];
+        Unsaved {
+            state_count: writer.unsaved_count,
+            bytes: parts.iter().map(|part| part.dirty().count() * PAGE_BYTES).sum(),
+            all_bytes: parts.iter().map(|part| part.len_bytes()).sum(),
+        }
+    }
+
+    /// Blocks of the kept states with their roots, oldest first; a patch is a further state of its block.
+    pub fn states(&self) -> Vec<CommittedBlock> {
+        self.history.read().states.iter().map(|snapshot| snapshot.block()).collect()
     }
 
     /// How many older states stay readable.
@@ -229,6 +266,7 @@ impl Writer {
         }
         let version = self.flat.apply(writes);
         trunk.version = Arc::clone(&version);
+        self.unsaved_count += 1;
         Ok(version)
     }
 }

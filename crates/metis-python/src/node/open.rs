@@ -1,6 +1,6 @@
 //! `Node`: opening it, and making what it holds durable.
 
-use metis_node::{Durability, NodeConfig, StateStoreKind};
+use metis_node::{Durability, NodeConfig, StateProblem, StateReport, StateStoreKind};
 use pyo3::{prelude::*, types::PyBytes};
 
 use super::{
@@ -88,6 +88,27 @@ impl Node {
     fn sync(&self, py: Python<'_>) -> PyResult<()> {
         let node = self.get()?;
         guard_free(py, || node.sync())?.map_err(|error| from_node(&error))
+    }
+
+    /// Whether there was something to do.
+    fn checkpoint_if_due(&self, py: Python<'_>, state_count_max: u64) -> PyResult<bool> {
+        let node = self.get()?;
+        guard_free(py, || match node.is_checkpoint_due(state_count_max) {
+            true => node.checkpoint().map(|()| true),
+            false => Ok(false),
+        })?
+        .map_err(|error| from_node(&error))
+    }
+
+    /// States that were made again at the opening, and why those on the disk were of no use, if so.
+    fn state_report(&self) -> PyResult<(usize, Option<String>)> {
+        let node = self.get()?;
+        let StateReport { replayed_count, problem } = node.state_report();
+        let problem = problem.as_ref().map(|problem| match problem {
+            StateProblem::Unreadable { error, moved_to } => format!("{error}; moved to {}", moved_to.display()),
+            StateProblem::NotOfThisChain => "the block log does not lead to it".to_owned(),
+        });
+        Ok((*replayed_count, problem))
     }
 
     fn tick(&self, py: Python<'_>, now_ms: u64) -> PyResult<bool> {
