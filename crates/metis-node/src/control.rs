@@ -179,9 +179,8 @@ impl Node {
     fn go_back_to(&self, state: StateId) -> Result<HeadChange, NodeError> {
         let way = Way::find_anyhow(&self.store, &self.chain, self.chain.latest_state(), state)?;
         let has_snapshots = !self.control.lock().snapshots.is_empty();
-        let change = self.turn(way, || {
-            if has_snapshots { self.chain.move_to(state) } else { self.chain.truncate(state) }
-        })?;
+        let change =
+            self.turn(way, || if has_snapshots { self.chain.move_to(state) } else { self.chain.truncate(state) })?;
         self.pool_takes_head()?;
         Ok(change)
     }

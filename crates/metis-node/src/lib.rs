@@ -49,7 +49,7 @@ pub use read::{BlockId, FeeHistory, LogQuery};
 pub use sequence::MessageBundle;
 pub use sidecars::{BlobWithProofs, SidecarError};
 pub use simulate::{BlockOverrides, StateOverride};
-pub use state::{State, StateError};
 pub use simulate_blocks::{BlockCalls, BlockReport, CallReport, SimulatedCall, SimulationMode};
+pub use state::{State, StateError};
 pub use totals::ChainTotals;
 pub use write::{BuiltReport, Imported};

@@ -107,7 +107,8 @@ impl Node {
         alloc: Vec<(Address, GenesisAccount)>,
         config: &NodeConfig,
     ) -> Result<Self, NodeError> {
-        let disks = config.data_dir.clone().map(|path| NodeDisks::of_directory(path, config.state_store)).transpose()?;
+        let disks =
+            config.data_dir.clone().map(|path| NodeDisks::of_directory(path, config.state_store)).transpose()?;
         Self::open_on(disks.as_ref(), spec, genesis_block, alloc, config)
     }
 

@@ -120,11 +120,7 @@ impl Node {
     }
 
     /// The state before a block, and what its first transactions changed of it.
-    pub(crate) fn state_within(
-        &self,
-        block_hash: B256,
-        count: usize,
-    ) -> Result<(State, ChangeSet), NodeError> {
+    pub(crate) fn state_within(&self, block_hash: B256, count: usize) -> Result<(State, ChangeSet), NodeError> {
         let stored = self.stored(BlockId::Hash(block_hash))?.ok_or(NodeError::UnknownBlock)?;
         let changes = self.replay(&stored.block, stored.hash, &stored.senders, 0, |replay| {
             replay.skip_to(count)?;

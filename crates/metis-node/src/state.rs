@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use metis_db::{
-    AccountProof, CommittedBlock, ForkOrigin, MemorySnapshot, MetisBranch, MetisSnapshot, MissingState,
-    StateSnapshot, StoreError,
+    AccountProof, CommittedBlock, ForkOrigin, MemorySnapshot, MetisBranch, MetisSnapshot, MissingState, StateSnapshot,
+    StoreError,
 };
 use metis_state_transition::{Account, ChangeSet, Code, StateCommitment, StateView};
 

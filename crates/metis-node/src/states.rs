@@ -33,12 +33,7 @@ impl Way {
     ///
     /// # Errors
     /// [`NodeError`].
-    pub(crate) fn find_anyhow(
-        store: &NodeStore,
-        chain: &Chain,
-        from: StateId,
-        to: StateId,
-    ) -> Result<Self, NodeError> {
+    pub(crate) fn find_anyhow(store: &NodeStore, chain: &Chain, from: StateId, to: StateId) -> Result<Self, NodeError> {
         match Self::find(store, chain, from, to) {
             Err(NodeError::Store(StoreError::Unavailable { .. })) => Ok(Self::Replaced(rebuilt(store, chain, to)?)),
             found => found,

@@ -55,12 +55,7 @@ impl NodeStore {
     }
 
     /// As [`StateStore::commit`].
-    pub(crate) fn commit(
-        &self,
-        parent: &State,
-        block: CommittedBlock,
-        changes: &ChangeSet,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn commit(&self, parent: &State, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError> {
         match (self, parent) {
             (Self::Memory(store), State::Memory(parent)) => store.commit(parent, block, changes),
             (Self::Metis(store), State::Metis(parent)) => store.commit(parent, block, changes),

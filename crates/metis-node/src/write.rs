@@ -280,10 +280,7 @@ impl Node {
         })
     }
 
-    pub(crate) fn patch(
-        &self,
-        make: impl FnOnce(&State) -> Result<ChangeSet, StateError>,
-    ) -> Result<(), NodeError> {
+    pub(crate) fn patch(&self, make: impl FnOnce(&State) -> Result<ChangeSet, StateError>) -> Result<(), NodeError> {
         let _writer = self.writing()?;
         let (_, snapshot) = self.latest();
         let changes = make(&snapshot)?;

@@ -140,7 +140,8 @@ impl Inner {
         }
         // Heights may be left out, and a block has one more state per patch: its newest counts.
         let after = self.history.partition_point(|snapshot| snapshot.number() <= block_number);
-        let position = after.checked_sub(patch_count + 1).filter(|position| self.history[*position].number() == block_number);
+        let position =
+            after.checked_sub(patch_count + 1).filter(|position| self.history[*position].number() == block_number);
         position.ok_or(StoreError::Unavailable { block_number, oldest, newest })
     }
 }
@@ -156,7 +157,6 @@ impl StateStore for MemoryStore {
         let inner = self.inner.read();
         inner.position(block_number, patch_count).map(|position| Arc::clone(&inner.history[position]))
     }
-
 
     fn hold(&self, is_held: bool) {
         self.is_held.store(is_held, Relaxed);

@@ -78,7 +78,8 @@ impl History {
     pub(super) fn position(&self, block_number: u64, patch_count: usize) -> Result<usize, StoreError> {
         // Heights may be left out, and a block has one more state per patch: its newest counts.
         let after = self.states.partition_point(|snapshot| snapshot.block().number <= block_number);
-        let position = after.checked_sub(patch_count + 1).filter(|position| self.states[*position].block().number == block_number);
+        let position =
+            after.checked_sub(patch_count + 1).filter(|position| self.states[*position].block().number == block_number);
         position.ok_or_else(|| self.unavailable(block_number))
     }
 }

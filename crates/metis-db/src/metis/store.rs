@@ -22,8 +22,8 @@ use super::{
     versions::Version,
 };
 use crate::{
-    flat::{PAGE_BYTES, PagedBytes},
     CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError, TrieOverlay,
+    flat::{PAGE_BYTES, PagedBytes},
 };
 
 /// Accounts, storage and code of a chain: read in nanoseconds, kept on a disk if one is given.
