@@ -28,6 +28,7 @@ from metis.node.mining import BuiltHead, Mined, Miner
 from metis.node.models import ModelService
 from metis.node.next_block import NextBlock
 from metis.node.reorganisation import changes_between
+from metis.node.saving import Saving, tell_of_state
 from metis.rpc import AuthenticatedConfig, LogLimits, RpcConfig, RpcLimits, RpcServer, read_or_create_secret
 from metis.rpc.namespaces import Signer, public_registry
 from metis.rpc.namespaces.happenings import Happenings, HeadChange
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 _PARTS_OF_A_CHAIN = (
     *("_current", "fork", "genesis", "compiler", "node", "next_block"),
-    *("registry", "heads", "miner", "control", "models"),
+    *("registry", "heads", "miner", "control", "models", "saving"),
 )
 """Attributes of a service that are others when it begins again."""
 
@@ -111,7 +112,6 @@ class NodeService:
         self._open(self._first)
         self.server = RpcServer(self.registry, self._rpc_config(self.registry))
         self._wire()
-        self._sync_task: asyncio.Task[None] | None = None
         self._dump_task: asyncio.Task[None] | None = None
 
     def _open(self, beginning: Beginning) -> None:
@@ -142,11 +142,7 @@ class NodeService:
                 config.execution.worker_count,
                 storage.state_store,
             )
-            replayed_count, problem = self.node.state_report()
-            if problem is not None:
-                log.warning(
-                    "the state is made again from the blocks", extra={"problem": problem, "states": replayed_count}
-                )
+            tell_of_state(self.node)
         self.next_block = NextBlock(
             self.node,
             Clock(),
@@ -171,6 +167,7 @@ class NodeService:
         config, storage, fork = self.config, self.config.storage, self.fork
         register_topics(self.registry, self.server.hub)
         self.heads = Heads(self.node, self.happenings, self.server.hub)
+        self.saving = Saving(self.node, storage)
         self.miner = Miner(
             self.node,
             mode=config.mining.mode,
@@ -209,16 +206,14 @@ class NodeService:
         self.compiler.start()
         self.models.start(self.node, self.heads)
         self.miner.start()
-        if self.config.storage.path:
-            self._sync_task = asyncio.create_task(self._save_regularly())
+        self.saving.start()
         if self.config.control.dump_interval_s:
             self._dump_task = asyncio.create_task(self._dump_regularly())
         log.info("node started", extra={"head": self.node.head_number, "endpoint": self.http_url})
 
     async def stop(self) -> None:
         """Finish requests and the block in progress, make everything durable, release the folder."""
-        if self._sync_task is not None:
-            self._sync_task.cancel()
+        self.saving.stop()
         if self._dump_task is not None:
             self._dump_task.cancel()
         await self.server.stop()
@@ -354,6 +349,8 @@ class NodeService:
             if section is None:
                 self._first = beginning
             self.server.serve(self.registry)
+            before["saving"].stop()
+            self.saving.start()
             await before["models"].stop()
             await before["miner"].stop()
             self.compiler.start()
@@ -393,27 +390,6 @@ class NodeService:
                 await self._dump()
             except OSError:
                 log.exception("writing the state file failed")
-
-    async def _save_regularly(self) -> None:
-        interval_s = self.config.storage.sync_interval_ms / 1_000
-        checkpoint: asyncio.Task[None] | None = None
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                if self.config.storage.durability == "group":
-                    await asyncio.to_thread(self.node.tick, int(time.monotonic() * 1_000))
-            except Exception:
-                log.exception("making the chain durable failed")
-            if checkpoint is None or checkpoint.done():
-                checkpoint = asyncio.create_task(self._checkpoint())
-
-    async def _checkpoint(self) -> None:
-        try:
-            count = self.config.storage.checkpoint_block_count
-            await asyncio.to_thread(self.node.checkpoint_if_due, count)
-        except Exception:
-            # Nothing is lost: the blocks are kept, and a start takes longer.
-            log.exception("writing the state failed")
 
     def _metrics_page(self) -> PageContent:
         from metis.node.metrics import metrics_page

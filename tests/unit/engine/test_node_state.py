@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from metis import engine
-from metis.types import Account, Address, BlockAttributes, Gas, MetisError, TimestampS, UnsignedTransaction, Wei, Withdrawal
+from metis.types import (
+    Account,
+    Address,
+    BlockAttributes,
+    Gas,
+    MetisError,
+    TimestampS,
+    UnsignedTransaction,
+    Wei,
+    Withdrawal,
+)
 from tests.genesis_documents import CANCUN_BLOBS, genesis_json
 
 CHAIN_ID = 78
