@@ -1,0 +1,4 @@
+//! Tests of the crate as others use it. One program, since linking it is what takes time.
+#![allow(non_snake_case)] // names of tests are subject__condition__outcome
+
+mod power_cuts;
