@@ -861,6 +861,15 @@ class Workload:
 
     def __new__(cls, kind: str, transaction_count: int, contracts_path: str | PathLike[str] | None = None) -> Workload:
         """[GIL free] Make it. Raises DecodeError: no such kind, or no such contracts."""
+    @staticmethod
+    def inferences(
+        name: str, models: ModelSet, model_id: bytes, inputs: Sequence[bytes], transaction_count: int
+    ) -> Workload:
+        """
+        [GIL free] Paid calls of one model, each by its own sender, with these inputs in turn.
+
+        Plain revm cannot run them. Raises DecodeError where the model is not in the set, or there are no inputs.
+        """
     @property
     def name(self) -> str: ...
     @property

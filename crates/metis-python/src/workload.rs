@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use alloy_primitives::Bytes;
 use metis_db::StateStore;
 use metis_state_transition::RecoveredTransaction;
 use metis_vm::VirtualMachine;
@@ -10,9 +11,11 @@ use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
     code_registry::{CodeRegistry, virtual_machine},
+    convert::{Blob, Fixed},
     errors::{decode_error, from_block},
     execution::block_environment,
     guard::guard_free,
+    models::ModelSet,
     record::record_fields,
     rules::ChainSpec,
     store::MemoryStore,
@@ -32,6 +35,22 @@ impl Workload {
     fn new(py: Python<'_>, kind: &str, transaction_count: usize, contracts_path: Option<PathBuf>) -> PyResult<Self> {
         let workload = guard_free(py, || workload(kind, transaction_count, contracts_path))?;
         let workload = workload.map_err(|(field, problem)| decode_error("argument", field, &problem, None))?;
+        Ok(Self { inner: guard_free(py, || Contest::new(workload))? })
+    }
+
+    #[staticmethod]
+    fn inferences(
+        py: Python<'_>,
+        name: &str,
+        models: &ModelSet,
+        model_id: Fixed<32>,
+        inputs: Vec<Blob>,
+        transaction_count: usize,
+    ) -> PyResult<Self> {
+        let inputs: Vec<Bytes> = inputs.into_iter().map(|Blob(bytes)| bytes).collect();
+        let (models, model) = (ModelSet::host(Some(models)), model_id.0.into());
+        let made = guard_free(py, || metis_workloads::inferences(name, models, model, &inputs, transaction_count))?;
+        let workload = made.ok_or_else(|| decode_error("argument", "model_id", "no such model, or no inputs", None))?;
         Ok(Self { inner: guard_free(py, || Contest::new(workload))? })
     }
 

@@ -85,6 +85,9 @@ pub enum AccountUse {
 }
 
 impl AccountUse {
+    /// What who only adds to a balance needs to know.
+    pub const RECEIVER: Self = Self::Part { balance_min_wei: U256::ZERO, is_nonce_used: false };
+
     /// Whether two states of the account are the same for this use.
     pub fn is_same(&self, one: Option<&Account>, other: Option<&Account>) -> bool {
         match (self, one, other) {

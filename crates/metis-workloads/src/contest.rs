@@ -154,7 +154,7 @@ impl Contest {
         view: V,
         by: Contestant,
     ) -> Result<(Duration, u64), BlockError<MissingState>> {
-        let (spec, environment) = (self.workload.spec(), self.workload.environment(&self.parent));
+        let (spec, environment) = (self.workload.spec.clone(), self.workload.environment(&self.parent));
         let transactions: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let begun = Instant::now();
         let ran: RanTransactions = match by {
@@ -206,7 +206,7 @@ impl Contest {
             transactions: &transactions,
             ancestors: self.ancestors(),
         };
-        let verified = match parallel.verify(&*self.snapshot, &self.workload.spec(), sealed, runners) {
+        let verified = match parallel.verify(&*self.snapshot, &self.workload.spec, sealed, runners) {
             Ok(verified) => verified,
             Err(error) => return same("refusal", workers, &None, &Some(error.to_string())),
         };
@@ -219,7 +219,7 @@ impl Contest {
     /// # Errors
     /// [`BlockError`].
     pub fn record(&self, workers: usize) -> Result<Box<BlockRecord>, BlockError<MissingState>> {
-        let (spec, environment) = (self.workload.spec(), self.workload.environment(&self.parent));
+        let (spec, environment) = (self.workload.spec.clone(), self.workload.environment(&self.parent));
         let transactions: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let executor = Recording(ParallelExecutor::new(workers).forced());
         let ran = executor.run(&*self.snapshot, &spec, environment, &transactions, &InterpreterRunner)?;
@@ -235,8 +235,8 @@ impl Contest {
         let candidates: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let mut attributes = self.workload.attributes();
         attributes.ancestors = self.ancestors();
-        let (view, spec) = (&*self.snapshot, self.workload.spec());
-        executor.build(view, &spec, &self.parent, attributes, &candidates, runners)
+        let (view, spec) = (&*self.snapshot, &self.workload.spec);
+        executor.build(view, spec, &self.parent, attributes, &candidates, runners)
     }
 
     fn ancestors(&self) -> Ancestors {

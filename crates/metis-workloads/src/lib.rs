@@ -7,6 +7,7 @@
 
 mod contest;
 mod contracts;
+mod inferences;
 mod latency;
 mod mixed;
 mod odd;
@@ -29,6 +30,7 @@ use metis_state_transition::{
 
 pub use contest::{Contest, Contestant, Mismatch, Tally, compare_runs};
 pub use contracts::{Contracts, ContractsError};
+pub use inferences::inferences;
 pub use latency::{Latency, LatentView};
 pub use mixed::mixed;
 pub use odd::{beneficiary_is_contract, beneficiary_is_destroyed, beneficiary_is_sender, delegations, recreations};
@@ -43,13 +45,17 @@ pub const CHAIN_ID: u64 = 7_133_717;
 const GAS_PRICE_WEI: u128 = 10_000_000_000;
 const BASE_FEE_WEI: u64 = 1_000_000_000;
 
+fn spec_at(fork: Fork) -> ChainSpec {
+    ChainSpec::at_fork(fork, CHAIN_ID)
+}
+
 /// A block's candidates and the state before it.
 #[derive(Clone, Debug)]
 pub struct Workload {
     /// What it is, as in "erc20, 30 % hot".
     pub name: String,
-    /// Whose rules hold.
-    pub fork: Fork,
+    /// The rules of its chain.
+    pub spec: ChainSpec,
     /// Accounts before the block.
     pub genesis: BTreeMap<Address, GenesisAccount>,
     /// Candidates in their order; of some workloads not all may be in a block.
@@ -59,11 +65,6 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The rules of its chain.
-    pub fn spec(&self) -> ChainSpec {
-        ChainSpec::at_fork(self.fork, CHAIN_ID)
-    }
-
     /// A store with the state before the block.
     pub fn store(&self) -> MemoryStore {
         MemoryStore::new(self.genesis.clone(), 1)
@@ -78,7 +79,7 @@ impl Workload {
             state_root: store.latest().block().state_root,
             ..Header::default()
         };
-        genesis_header(&self.spec(), header)
+        genesis_header(&self.spec, header)
     }
 
     /// What the block is built with.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use metis_state_transition::Fork;
 
-use crate::{Contracts, Workload, one_sender, seeded::address, swaps, tokens, transfers};
+use crate::{Contracts, Workload, one_sender, seeded::address, spec_at, swaps, tokens, transfers};
 
 /// Half transfers, four tenths ERC-20 (a third of them to one account), a twentieth swaps, a twentieth of one sender;
 /// each kind spread over the block.
@@ -23,5 +23,11 @@ pub fn mixed(contracts: &Contracts, count: usize) -> Workload {
     }
     places.sort_by_key(|(place, kind, _)| (*place, *kind));
     let candidates = places.into_iter().map(|(_, _, candidate)| candidate).collect();
-    Workload { name: "mixed".into(), fork: Fork::Osaka, genesis, candidates, beneficiary: address("beneficiary", 0) }
+    Workload {
+        name: "mixed".into(),
+        spec: spec_at(Fork::Osaka),
+        genesis,
+        candidates,
+        beneficiary: address("beneficiary", 0),
+    }
 }

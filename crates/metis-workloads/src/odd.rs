@@ -11,6 +11,7 @@ use crate::{
     CHAIN_ID, Workload,
     programs::{BENEFICIARY_READER, DESTROYED, SELF_READER, TOUCH, child_factory, child_init_code, touch},
     seeded::address,
+    spec_at,
     transactions::{Draft, Genesis},
 };
 
@@ -33,7 +34,13 @@ pub fn beneficiary_is_sender(count: usize) -> Workload {
         Draft::transfer(to, 1).sent(sender, 0)
     });
     let candidates = candidates.collect();
-    Workload { name: "beneficiary sends".into(), fork: Fork::Osaka, genesis: genesis.0, candidates, beneficiary }
+    Workload {
+        name: "beneficiary sends".into(),
+        spec: spec_at(Fork::Osaka),
+        genesis: genesis.0,
+        candidates,
+        beneficiary,
+    }
 }
 
 /// The beneficiary is a contract that keeps what it has when it is called; another keeps what the beneficiary has.
@@ -55,7 +62,7 @@ pub fn beneficiary_is_contract(count: usize) -> Workload {
     let candidates = candidates.collect();
     Workload {
         name: "beneficiary is a contract".into(),
-        fork: Fork::Osaka,
+        spec: spec_at(Fork::Osaka),
         genesis: genesis.0,
         candidates,
         beneficiary,
@@ -79,7 +86,7 @@ pub fn beneficiary_is_destroyed(count: usize) -> Workload {
     });
     let candidates = candidates.collect();
     let name = "beneficiary is destroyed".into();
-    Workload { name, fork: Fork::Shanghai, genesis: genesis.0, candidates, beneficiary }
+    Workload { name, spec: spec_at(Fork::Shanghai), genesis: genesis.0, candidates, beneficiary }
 }
 
 /// A contract is created, used, destroyed and created again at its address, over and over (before Cancun, when code
@@ -104,7 +111,7 @@ pub fn recreations(count: usize) -> Workload {
     let candidates = candidates.collect();
     Workload {
         name: "create, destroy, create".into(),
-        fork: Fork::Shanghai,
+        spec: spec_at(Fork::Shanghai),
         genesis: genesis.0,
         candidates,
         beneficiary: address("beneficiary", 0),
@@ -143,7 +150,7 @@ pub fn delegations(count: usize) -> Workload {
     let candidates = candidates.collect();
     Workload {
         name: "delegations".into(),
-        fork: Fork::Osaka,
+        spec: spec_at(Fork::Osaka),
         genesis: genesis.0,
         candidates,
         beneficiary: address("beneficiary", 0),

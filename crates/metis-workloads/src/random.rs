@@ -11,6 +11,7 @@ use crate::{
     odd::Authority,
     programs::{BENEFICIARY_READER, CHILD, DESTROYED, SELF_READER, TOUCH, child_factory, child_init_code, touch},
     seeded::{Seeded, address},
+    spec_at,
     transactions::{Draft, Genesis},
 };
 
@@ -24,7 +25,13 @@ pub fn random(seed: u64) -> Workload {
     let count = 1 + seeded.below(64);
     let candidates = (0..count).map(|_| world.transaction(&mut seeded)).collect();
     let beneficiary = *seeded.pick(&[&world.senders[..], &world.contracts, &[address("beneficiary", 0)]].concat());
-    Workload { name: format!("random {seed}"), fork: world.fork, genesis: world.genesis.0, candidates, beneficiary }
+    Workload {
+        name: format!("random {seed}"),
+        spec: spec_at(world.fork),
+        genesis: world.genesis.0,
+        candidates,
+        beneficiary,
+    }
 }
 
 struct World {

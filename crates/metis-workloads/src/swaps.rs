@@ -9,6 +9,7 @@ use crate::{
     Contracts, Workload,
     contracts::{Token, call_data, mapping_slot, with_immutables, word},
     seeded::address,
+    spec_at,
     transactions::{Draft, Genesis},
 };
 
@@ -36,7 +37,7 @@ pub fn swaps(contracts: &Contracts, count: usize) -> Workload {
         .collect();
     Workload {
         name: "Uniswap V3 swaps".into(),
-        fork: Fork::Osaka,
+        spec: spec_at(Fork::Osaka),
         genesis: genesis.0,
         candidates,
         beneficiary: address("beneficiary", 0),

@@ -6,6 +6,7 @@ use crate::{
     Contracts, Workload,
     contracts::{TOKEN_TRANSFER, Token, call_data, word},
     seeded::{Seeded, address},
+    spec_at,
     transactions::{Draft, Genesis},
 };
 use alloy_primitives::U256;
@@ -32,5 +33,11 @@ pub fn tokens(contracts: &Contracts, count: usize, hot_percent: u64) -> Workload
     let candidates = candidates.collect();
     genesis.contract(at, contracts.token.clone(), token.into_storage());
     let name = if hot_percent == 0 { "ERC-20 transfers".into() } else { format!("ERC-20, {hot_percent} % hot") };
-    Workload { name, fork: Fork::Osaka, genesis: genesis.0, candidates, beneficiary: address("beneficiary", 0) }
+    Workload {
+        name,
+        spec: spec_at(Fork::Osaka),
+        genesis: genesis.0,
+        candidates,
+        beneficiary: address("beneficiary", 0),
+    }
 }

@@ -6,6 +6,7 @@ use metis_state_transition::Fork;
 use crate::{
     GAS_PRICE_WEI, Workload,
     seeded::address,
+    spec_at,
     transactions::{BALANCE_WEI, Draft, Genesis},
 };
 
@@ -20,7 +21,7 @@ pub fn transfers(count: usize) -> Workload {
     let candidates = candidates.collect();
     Workload {
         name: "raw transfers".into(),
-        fork: Fork::Osaka,
+        spec: spec_at(Fork::Osaka),
         genesis: genesis.0,
         candidates,
         beneficiary: address("beneficiary", 0),
@@ -36,7 +37,7 @@ pub fn one_sender(count: usize) -> Workload {
         (0..count).map(|number| Draft::transfer(address("receiver", number), 1).sent(sender, number as u64)).collect();
     Workload {
         name: "one sender".into(),
-        fork: Fork::Osaka,
+        spec: spec_at(Fork::Osaka),
         genesis: genesis.0,
         candidates,
         beneficiary: address("beneficiary", 0),
@@ -58,5 +59,5 @@ pub fn relay(count: usize) -> Workload {
     });
     let candidates = candidates.collect();
     let (name, beneficiary) = ("relay of one balance".into(), address("beneficiary", 0));
-    Workload { name, fork: Fork::Osaka, genesis: genesis.0, candidates, beneficiary }
+    Workload { name, spec: spec_at(Fork::Osaka), genesis: genesis.0, candidates, beneficiary }
 }

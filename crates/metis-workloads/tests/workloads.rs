@@ -18,7 +18,7 @@ fn built(workload: &Workload) -> BuiltBlock {
     let parent = workload.parent(&store);
     let candidates: Vec<_> = workload.candidates.iter().collect();
     SequentialExecutor
-        .build(&*store.latest(), &workload.spec(), &parent, workload.attributes(), &candidates, &InterpreterRunner)
+        .build(&*store.latest(), &workload.spec, &parent, workload.attributes(), &candidates, &InterpreterRunner)
         .unwrap()
 }
 

@@ -2,8 +2,8 @@
 ``metis bench executor``: whole blocks by plain revm, by our sequential path, and in parallel.
 
 The blocks are those of 1 Ggas that parallel executors are measured with (47,620 transfers, 37,123 ERC-20 transfers,
-6,413 Uniswap V3 swaps), blocks in which much depends on one account, and chains in which each transaction needs the
-one before. What is timed are the transactions with their receipts, without the roots of the block around them; all
+6,413 Uniswap V3 swaps), blocks in which much depends on one account, chains in which each transaction needs the one
+before, and paid calls of models, which plain revm cannot run. What is timed are the transactions with their receipts, without the roots of the block around them; all
 contestants read the same state in memory, and take turns. Signatures are not part of it.
 
 ``ratio``: ``sequential`` is plain revm's time over our sequential one; by number of workers, our sequential time over
@@ -25,22 +25,23 @@ import typer
 
 from metis.cli.bench.asking import BenchFailure
 from metis.cli.bench.executor_process import side_by_side_ms
+from metis.cli.bench.executor_workloads import workload
 from metis.cli.bench.machine import commit, machine
 from metis.cli.bench.report import alternate, progress
 from metis.cli.output import columns, write_json
-from metis.engine import Workload
 
 __all__ = ["contracts_folder", "executor"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A block to measure: ``kind`` as :class:`metis.engine.Workload` has it."""
+    """A block to measure: ``kind`` as :func:`metis.cli.bench.executor_workloads.workload` has it."""
 
     kind: str
     count: int
     needs_contracts: bool = False
     latency_us: int = 0
+    is_for_revm: bool = True
     workers: tuple[int, ...] = ()
 
 
@@ -56,7 +57,9 @@ BLOCKS: Final = (
     _Block("mixed", 20_000, needs_contracts=True),
     _Block("one-sender", 20_000),
     _Block("relay", 20_000),
-    _Block("erc20", 2_000, needs_contracts=True, latency_us=100, workers=(LATENCY_WORKER_COUNT,)),
+    _Block("inference-digits", 200, is_for_revm=False),
+    _Block("inference-encoder", 200, is_for_revm=False),
+    _Block("erc20", 2_000, True, latency_us=100, is_for_revm=False, workers=(LATENCY_WORKER_COUNT,)),
 )
 
 
@@ -112,22 +115,22 @@ def _worker_counts(text: str) -> tuple[int, ...]:
 
 def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...], rounds: int) -> dict[str, Any]:
     progress(f"{block.kind}: making {count:,} transactions …")
-    workload = Workload(block.kind, count, folder)
+    made = workload(block.kind, count, folder)
     gas: set[int] = set()
 
     def timed(contestant: str, workers: int = 0) -> Callable[[], float]:
         def run() -> float:
-            elapsed_ns, gas_used = workload.run(contestant, workers, block.latency_us)
+            elapsed_ns, gas_used = made.run(contestant, workers, block.latency_us)
             gas.add(gas_used)
             return elapsed_ns / 1e6
 
         return run
 
     contestants = {"revm": timed("revm"), "sequential": timed("sequential")}
-    if block.latency_us:
+    if not block.is_for_revm:
         del contestants["revm"]
     contestants |= {str(workers): timed("parallel", workers) for workers in counts}
-    progress(f"{workload.name}: {rounds + 1} rounds …")
+    progress(f"{made.name}: {rounds + 1} rounds …")
     found = alternate(contestants, rounds)
     if len(gas) != 1:
         raise BenchFailure(f"{block.kind}: the contestants differ in the gas of the block: {sorted(gas)}")
@@ -135,15 +138,16 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
     sequential_ms = median["sequential"]
     ratio = {str(workers): sequential_ms / median[str(workers)] for workers in counts}
     row: dict[str, Any] = {
-        "name": workload.name + (f", {block.latency_us} µs a read" if block.latency_us else ""),
-        "txs": workload.transaction_count,
+        "name": made.name + (f", {block.latency_us} µs a read" if block.latency_us else ""),
+        "txs": made.transaction_count,
         "gas": gas.pop(),
         "revm_ms": _rounded(median.get("revm")),
         "sequential_ms": _rounded(sequential_ms),
         "parallel_ms": {str(workers): _rounded(median[str(workers)]) for workers in counts},
     }
-    if not block.latency_us:
+    if block.is_for_revm:
         ratio["sequential"] = median["revm"] / sequential_ms
+    if not block.latency_us:
         process_ms = statistics.median(side_by_side_ms(block.kind, count, folder, rounds))
         row["two_processes_ms"] = _rounded(process_ms)
         ratio["processes"] = 2 * sequential_ms / process_ms

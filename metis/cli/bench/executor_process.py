@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from metis.cli.bench.asking import BenchFailure
-from metis.engine import Workload
+from metis.cli.bench.executor_workloads import workload
 
 __all__ = ["side_by_side_ms"]
 
@@ -61,10 +61,10 @@ def _read(process: subprocess.Popen[str]) -> str:
 
 def _main() -> None:
     kind, count, contracts = sys.argv[1:]
-    workload = Workload(kind, int(count), contracts or None)
+    made = workload(kind, int(count), contracts or None)
     print("ready", flush=True)  # noqa: T201 - what the parent waits for
     for _ in sys.stdin:
-        print(workload.run("sequential")[0], flush=True)  # noqa: T201 - the result
+        print(made.run("sequential")[0], flush=True)  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ const PATIENCE: u32 = 64;
 /// Calls of a kind wait for each other as long as that is trusted to help. A collision makes it so, and each call shows
 /// whether it would have been needed: after the first payment to an account, say, they soon run freely again.
 const TRUST_MAX: u32 = 16;
-const TRUST_GAIN: u32 = 4;
+const TRUST_GAIN: u32 = 2;
 
 /// Predictions. A wrong one costs time only.
 pub(super) struct Hints {
@@ -43,6 +43,8 @@ struct Kinds {
     first: Vec<Index>,
     /// The transaction before it of the same kind.
     before: Vec<Index>,
+    /// The one after it.
+    after: Vec<Index>,
     /// What is known of a kind, by the first of it.
     known: Box<[Kind]>,
 }
@@ -58,7 +60,7 @@ struct Kind {
 impl Kinds {
     fn of(transactions: &[&RecoveredTransaction], size_bytes: usize) -> Self {
         let count = transactions.len();
-        let (mut first, mut before) = (vec![NONE; count], vec![NONE; count]);
+        let (mut first, mut before, mut after) = (vec![NONE; count], vec![NONE; count], vec![NONE; count]);
         let mut known: HashMap<(Address, &[u8]), (Index, Index)> = HashMap::default();
         for (index, transaction) in transactions.iter().enumerate() {
             let input: &[u8] = transaction.envelope.input();
@@ -68,6 +70,7 @@ impl Kinds {
                 Entry::Occupied(mut entry) => {
                     let (beginning, last) = entry.get_mut();
                     (first[index as usize], before[index as usize]) = (*beginning, *last);
+                    after[*last as usize] = index;
                     *last = index;
                 }
                 Entry::Vacant(entry) => {
@@ -76,7 +79,7 @@ impl Kinds {
                 }
             }
         }
-        Self { first, before, known: (0..count).map(|_| Kind::default()).collect() }
+        Self { first, before, after, known: (0..count).map(|_| Kind::default()).collect() }
     }
 
     /// The transaction before one of the same kind, and what is known of the kind.
@@ -102,14 +105,24 @@ impl Kinds {
     }
 
     /// A transaction has run: `writer` is the last one ahead of it that gave something it read a value. Where that is
-    /// not at or behind the one before of its kind, waiting for that was in vain.
-    fn judge(&self, index: Index, writer: Option<Index>) {
-        let Some((before, kind)) = self.ahead(index) else { return };
+    /// not at or behind the one before of its kind, waiting for that was in vain. Says whether the kind lost its trust
+    /// by that.
+    fn judge(&self, index: Index, writer: Option<Index>) -> bool {
+        let Some((before, kind)) = self.ahead(index) else { return false };
         let trust = kind.trust.load(Relaxed);
-        if trust > 0 {
-            let is_useful = writer.is_some_and(|writer| writer >= before);
-            kind.trust.store(if is_useful { (trust + 1).min(TRUST_MAX) } else { trust - 1 }, Relaxed);
+        if trust == 0 {
+            return false;
         }
+        let is_useful = writer.is_some_and(|writer| writer >= before);
+        kind.trust.store(if is_useful { (trust + 1).min(TRUST_MAX) } else { trust - 1 }, Relaxed);
+        trust == 1 && !is_useful
+    }
+
+    /// All of the kind that come after one, each with the one before it.
+    fn rest_of(&self, index: Index) -> impl Iterator<Item = (Index, Index)> + '_ {
+        let after = |index: Index| Some(self.after[index as usize]).filter(|after| *after != NONE);
+        std::iter::successors(Some(index), move |index| after(*index))
+            .filter_map(move |index| after(index).map(|after| (index, after)))
     }
 }
 
@@ -142,9 +155,13 @@ impl Hints {
         }
     }
 
-    /// A transaction has run ahead of its turn; `writer` is the last one ahead of it that gave something it read a value.
-    pub(super) fn judge(&self, index: Index, writer: Option<Index>) {
-        self.by_subject.judge(index, writer);
-        self.by_function.judge(index, writer);
+    /// A transaction has run; `writer` is the last one ahead of it that gave something it read a value.
+    /// `free` is told of those who need not wait any more: who waits, and for whom.
+    pub(super) fn judge(&self, index: Index, writer: Option<Index>, mut free: impl FnMut(Index, Index) -> bool) {
+        for kinds in [&self.by_subject, &self.by_function] {
+            if kinds.judge(index, writer) {
+                let _all = kinds.rest_of(index).all(|(before, after)| free(after, before));
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@
 //! compares what was read with what is committed by then, by value.
 
 use alloy_primitives::{Address, B256, U256, map::B256Map};
-use metis_state_transition::{Account, Code, pay_fee};
+use metis_state_transition::{Account, AccountUse, Code, pay_fee};
 use smallvec::SmallVec;
 
 use super::{
@@ -50,10 +50,28 @@ pub(super) struct Move {
 /// Versions of one thing, in the order of transactions. Of most there is one at a time.
 type Pending<T> = SmallVec<[(Index, T); 1]>;
 
+/// Who changed what was read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Writers {
+    /// The last transaction that gave it a value, not counting those that only added to a balance.
+    pub(super) giver: Option<Index>,
+    /// The last that changed it at all.
+    pub(super) any: Option<Index>,
+}
+
+impl Writers {
+    const fn one(index: Index) -> Self {
+        Self { giver: Some(index), any: Some(index) }
+    }
+
+    pub(super) fn max(self, other: Self) -> Self {
+        Self { giver: self.giver.max(other.giver), any: self.any.max(other.any) }
+    }
+}
+
 /// What a read found.
 pub(super) enum Found<T> {
-    /// With the last transaction that gave it a value, other than by adding to it.
-    Value(T, Option<Index>),
+    Value(T, Writers),
     /// No version in the block: as in the state before it.
     Base,
     /// Depends on a transaction that is being run again.
@@ -74,8 +92,7 @@ pub(super) struct AccountCell {
 #[derive(Default)]
 struct AccountState {
     committed: Option<Option<Account>>,
-    /// The transaction that gave it a value last, other than by adding to it.
-    writer: Option<Index>,
+    writers: Writers,
     /// A committed transaction cleared the storage.
     clears_storage: bool,
     is_listed: bool,
@@ -97,7 +114,7 @@ pub(super) struct SlotCell<'a> {
 #[derive(Default)]
 struct SlotState {
     committed: Option<U256>,
-    writer: Option<Index>,
+    writer: Index,
     /// The committed value was written since the storage was cleared last.
     is_change: bool,
     is_listed: bool,
@@ -161,10 +178,14 @@ impl<'a> Memory<'a> {
         let is_first = {
             let mut state = cell.state.lock();
             remove(&mut state.pending, index);
+            state.writers.any = Some(index);
             match version {
                 AccountVersion::Whole { account, clears_storage } => {
+                    let before = state.committed.unwrap_or_else(|| cell.known_base());
+                    if !AccountUse::RECEIVER.is_same(before.as_ref(), account.as_ref()) {
+                        state.writers.giver = Some(index);
+                    }
                     state.committed = Some(account);
-                    state.writer = Some(index);
                     if clears_storage {
                         cell.is_cleared.store(true, Release);
                         state.clears_storage = true;
@@ -206,12 +227,13 @@ impl AccountCell {
         let state = self.state.lock();
         let older = state.pending.partition_point(|(at, _)| *at < index);
         let mut by: Option<Move> = None;
-        let (mut start, mut writer) = (state.committed, state.writer);
+        let (mut start, mut writers) = (state.committed, state.writers);
+        writers.any = state.pending[..older].last().map(|(at, _)| *at).or(writers.any);
         for (at, version) in state.pending[..older].iter().rev() {
             match version {
                 AccountVersion::Unknown => return Found::Blocked(*at),
                 AccountVersion::Whole { account, .. } => {
-                    (start, writer) = (Some(*account), Some(*at));
+                    (start, writers.giver) = (Some(*account), Some(*at));
                     break;
                 }
                 AccountVersion::Moved(older) => match &mut by {
@@ -224,13 +246,13 @@ impl AccountCell {
             }
         }
         let Some(by) = by else {
-            return start.map_or(Found::Base, |account| Found::Value(account, writer));
+            return start.map_or(Found::Base, |account| Found::Value(account, writers));
         };
         let Some(start) = start.or_else(|| self.base.get().copied()) else {
             // Whoever moves a balance has read the account. Only a commit asks for the state before the block then.
             return Found::Base;
         };
-        Found::Value(moved(start, by), writer)
+        Found::Value(moved(start, by), writers)
     }
 
     fn known_base(&self) -> Option<Account> {
@@ -303,10 +325,10 @@ impl SlotCell<'_> {
         let newest = state.pending[..older].last();
         match (newest, cleared) {
             (Some((at, value)), cleared) if cleared.flatten().is_none_or(|clear| clear <= *at) => {
-                value.map_or(Found::Blocked(*at), |value| Found::Value(value, Some(*at)))
+                value.map_or(Found::Blocked(*at), |value| Found::Value(value, Writers::one(*at)))
             }
-            (_, Some(clear @ Some(_))) => Found::Value(U256::ZERO, clear),
-            _ => state.committed.map_or(Found::Base, |value| Found::Value(value, state.writer)),
+            (_, Some(Some(clear))) => Found::Value(U256::ZERO, Writers::one(clear)),
+            _ => state.committed.map_or(Found::Base, |value| Found::Value(value, Writers::one(state.writer))),
         }
     }
 
@@ -338,7 +360,7 @@ impl SlotCell<'_> {
         let mut state = self.state.lock();
         remove(&mut state.pending, index);
         state.committed = Some(value);
-        state.writer = Some(index);
+        state.writer = index;
         state.is_change = true;
         !std::mem::replace(&mut state.is_listed, true)
     }

@@ -165,6 +165,19 @@ impl Order {
         true
     }
 
+    /// Lets a transaction that waits for another one go on, if it does; `false` where nobody has taken it yet.
+    pub(super) fn free(&self, index: Index, ahead: Index) -> bool {
+        let is_waiting = {
+            let mut followers = self.followers[ahead as usize].lock();
+            let place = followers.iter().position(|follower| *follower == index);
+            place.map(|place| followers.swap_remove(place)).is_some()
+        };
+        if is_waiting {
+            self.make_ready(&[index]);
+        }
+        index < self.next.load(SeqCst)
+    }
+
     /// A transaction has run and published what it writes. Gives one that waited for it to the caller, who has taken
     /// it with that.
     pub(super) fn ran(&self, index: Index) -> Option<Index> {

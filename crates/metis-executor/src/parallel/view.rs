@@ -7,7 +7,7 @@ use metis_state_transition::{Account, AccountUse, Code, StateView};
 
 use super::{
     attempt::PLAIN_BALANCE_MAX,
-    memory::{AccountCell, Found, Index, Memory, SlotCell},
+    memory::{AccountCell, Found, Index, Memory, SlotCell, Writers},
     pace::Pace,
 };
 
@@ -62,12 +62,12 @@ struct Log<'m> {
     is_final: bool,
     reads: Reads<'m>,
     blocked_on: Option<Index>,
-    /// The last transaction that gave something that was read its value.
-    writer: Option<Index>,
+    /// Who changed something that was read.
+    writers: Writers,
 }
 
-/// A value, and the last transaction that gave it.
-type Written<T> = (T, Option<Index>);
+/// A value, and who changed it.
+type Written<T> = (T, Writers);
 
 impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     pub(super) fn new(memory: &'m Memory<'a>, base: &'m V, pace: &'m P) -> Self {
@@ -80,7 +80,7 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         log.index = index;
         log.is_final = is_final;
         log.blocked_on = None;
-        log.writer = None;
+        log.writers = Writers::default();
         log.reads.clear();
     }
 
@@ -94,9 +94,9 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         self.log.borrow().blocked_on
     }
 
-    /// The last transaction ahead that gave something that was read its value.
-    pub(super) fn writer(&self) -> Option<Index> {
-        self.log.borrow().writer
+    /// The last transactions ahead that changed something that was read.
+    pub(super) fn writers(&self) -> Writers {
+        self.log.borrow().writers
     }
 
     pub(super) fn base_account(&self, cell: &AccountCell) -> Result<Option<Account>, V::Error> {
@@ -118,12 +118,12 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     fn account_at(&self, cell: &AccountCell, index: Index) -> Result<Written<Option<Account>>, Interruption<V::Error>> {
         loop {
             match cell.read(index) {
-                Found::Value(account, writer) => return Ok((account, writer)),
+                Found::Value(account, writers) => return Ok((account, writers)),
                 Found::Blocked(on) => return Err(Interruption::Blocked(on)),
                 Found::Base => {}
             }
             if let Some(account) = cell.base.get() {
-                return Ok((*account, None));
+                return Ok((*account, Writers::default()));
             }
             // Once more: what moves the balance was waiting for it.
             self.base_account(cell).map_err(Interruption::State)?;
@@ -132,9 +132,9 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
 
     fn slot_at(&self, cell: &SlotCell<'_>, index: Index) -> Result<Written<U256>, Interruption<V::Error>> {
         match cell.read(index) {
-            Found::Value(value, writer) => Ok((value, writer)),
+            Found::Value(value, writers) => Ok((value, writers)),
             Found::Blocked(on) => Err(Interruption::Blocked(on)),
-            Found::Base => Ok((self.base_slot(cell).map_err(Interruption::State)?, None)),
+            Found::Base => Ok((self.base_slot(cell).map_err(Interruption::State)?, Writers::default())),
         }
     }
 
@@ -189,10 +189,12 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         };
         let result = read(index);
         match &result {
-            Ok((value, writer)) if !is_final => {
+            Ok((value, writers)) => {
                 let mut log = self.log.borrow_mut();
-                log.writer = log.writer.max(*writer);
-                note(&mut log.reads, value);
+                log.writers = log.writers.max(*writers);
+                if !is_final {
+                    note(&mut log.reads, value);
+                }
             }
             Err(Interruption::Blocked(on)) => self.log.borrow_mut().blocked_on = Some(*on),
             _ => {}
@@ -232,7 +234,7 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
         let cell = self.memory.account(*address);
         self.logged(
-            |index| Ok((self.has_storage_at(cell, index)?, None)),
+            |index| Ok((self.has_storage_at(cell, index)?, Writers::default())),
             |reads, seen| reads.storages.push((cell, *seen)),
         )
     }

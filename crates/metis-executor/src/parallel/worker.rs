@@ -150,7 +150,7 @@ where
         if let Some(on) = self.evm.view().blocked_on() {
             return Err(on);
         }
-        self.block.hints.judge(index, self.evm.view().writer());
+        self.judge(index, &ran);
         self.evm.view().swap_reads(&mut attempt.reads);
         match ran {
             Ok((outcome, mut effects)) => {
@@ -162,6 +162,14 @@ where
             Err(_) => {}
         }
         Ok(())
+    }
+
+    /// A transaction has run: were the predictions about it right?
+    fn judge(&self, index: Index, ran: &Result<(TransactionOutcome, Effects), Fault<V::Error>>) {
+        let Ok((_, effects)) = ran else { return };
+        let (order, writers) = (&self.block.order, self.evm.view().writers());
+        let writer = if effects.balances.is_any_observed { writers.any } else { writers.giver };
+        self.block.hints.judge(index, writer, |waiting, ahead| order.free(waiting, ahead));
     }
 
     fn ran(&self, transaction: &RecoveredTransaction, outcome: TransactionOutcome, effects: &mut Effects) -> Ran {
@@ -231,7 +239,9 @@ where
         let transaction = self.block.transactions[index as usize];
         let ran = admitted.map_err(Fault::<V::Error>::Invalid).and_then(|()| {
             self.evm.view().begin(index, true);
-            self.evm.execute_to_order(transaction, self.block.keeps_record)
+            let ran = self.evm.execute_to_order(transaction, self.block.keeps_record);
+            self.judge(index, &ran);
+            ran
         });
         match ran {
             Ok((outcome, mut effects)) => {

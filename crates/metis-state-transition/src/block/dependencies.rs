@@ -56,9 +56,6 @@ struct AccountPast<'a> {
     for_receivers: Option<usize>,
 }
 
-/// What a transaction needs that only adds to a balance.
-const RECEIVER: AccountUse = AccountUse::Part { balance_min_wei: U256::ZERO, is_nonce_used: false };
-
 impl BlockRecord {
     /// All dependencies between transactions, in order. They follow from the block alone, not from how it was run.
     ///
@@ -144,7 +141,7 @@ impl<'a> Past<'a> {
             if transition.before != transition.after {
                 let account = self.accounts.entry(*address).or_default();
                 account.changes.push((index, transition));
-                if !RECEIVER.is_same(transition.before.as_ref(), transition.after.as_ref()) {
+                if !AccountUse::RECEIVER.is_same(transition.before.as_ref(), transition.after.as_ref()) {
                     account.for_receivers = Some(index);
                 }
             }
@@ -160,7 +157,7 @@ impl<'a> Past<'a> {
 
     fn account(&self, address: &Address, usage: &AccountUse) -> Option<usize> {
         let account = self.accounts.get(address)?;
-        if *usage == RECEIVER {
+        if *usage == AccountUse::RECEIVER {
             return account.for_receivers;
         }
         let matters = |(_, one): &&(usize, &AccountTransition)| !usage.is_same(one.before.as_ref(), one.after.as_ref());
