@@ -10,12 +10,17 @@ import typer
 
 from metis.cli.output import hex_text
 
-__all__ = ["described", "gas_of", "require_extra"]
+__all__ = ["described", "gas_of", "has_extra", "require_extra"]
+
+
+def has_extra() -> bool:
+    """Whether the extra ``ai`` is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("numpy", "onnx", "safetensors"))
 
 
 def require_extra() -> None:
     """Refuse with advice where the extra ``ai`` is not installed."""
-    if any(importlib.util.find_spec(name) is None for name in ("numpy", "onnx", "safetensors")):
+    if not has_extra():
         raise typer.BadParameter("models need the extra `ai`: pip install 'metis-stack[ai]'")
 
 

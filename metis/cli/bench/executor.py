@@ -3,8 +3,9 @@
 
 The blocks are those of 1 Ggas that parallel executors are measured with (47,620 transfers, 37,123 ERC-20 transfers,
 6,413 Uniswap V3 swaps), blocks in which much depends on one account, chains in which each transaction needs the one
-before, and paid calls of models, which plain revm cannot run. What is timed are the transactions with their receipts, without the roots of the block around them; all
-contestants read the same state in memory, and take turns. Signatures are not part of it.
+before, and paid calls of models, which plain revm cannot run. What is timed are the transactions with their receipts,
+without the roots of the block around them; all contestants read the same state in memory, and take turns. Signatures
+are not part of it.
 
 ``ratio``: ``sequential`` is plain revm's time over our sequential one; by number of workers, our sequential time over
 the parallel one; ``processes`` is how many times as much two independent sequential processes do: what this machine's
@@ -23,9 +24,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from metis.cli.ai_report import has_extra
 from metis.cli.bench.asking import BenchFailure
 from metis.cli.bench.executor_process import side_by_side_ms
-from metis.cli.bench.executor_workloads import workload
+from metis.cli.bench.executor_workloads import INFERENCE_PREFIX, workload
 from metis.cli.bench.machine import commit, machine
 from metis.cli.bench.report import alternate, progress
 from metis.cli.output import columns, write_json
@@ -88,6 +90,9 @@ def executor(
             continue
         if block.needs_contracts and folder is None:
             skipped.append({"name": block.kind, "reason": "no contracts: name their folder with --contracts"})
+            continue
+        if block.kind.startswith(INFERENCE_PREFIX) and not has_extra():
+            skipped.append({"name": block.kind, "reason": "models need the extra `ai`"})
             continue
         rows.append(_row(block, max(1, block.count // scale), folder, block.workers or counts, rounds))
     if as_json:
