@@ -209,7 +209,9 @@ class NodeService:
         self.saving.start()
         if self.config.control.dump_interval_s:
             self._dump_task = asyncio.create_task(self._dump_regularly())
-        log.info("node started", extra={"head": self.node.head_number, "endpoint": self.http_url})
+        states_made_again, _ = self.node.state_report()
+        facts = {"head": self.node.head_number, "states_made_again": states_made_again, "endpoint": self.http_url}
+        log.info("node started", extra=facts)
 
     async def stop(self) -> None:
         """Finish requests and the block in progress, make everything durable, release the folder."""

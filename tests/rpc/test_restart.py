@@ -13,7 +13,7 @@ import pytest
 
 from metis import engine
 from metis.cli.dev_chain import open_chain
-from metis.engine import keccak256
+from metis.engine import inspect_database, keccak256
 from metis.node import NodeConfig
 from tests.rpc.running_node import HASHES_ONLY, WHOLE, RunningNode, start_node
 
@@ -84,11 +84,26 @@ def check_state(node: RunningNode) -> None:
     client.close()
 
 
+def start(folder: Path) -> RunningNode:
+    """Start a node that writes its state every few blocks; it makes again what its last checkpoint lacks, and no more."""
+    settings, log = folder.with_suffix(".toml"), folder.with_suffix(".log")
+    settings.write_text("[storage]\nsync_interval_ms = 2\ncheckpoint_block_count = 5\n")
+    log.write_text("")
+    state = folder / "state"
+    checkpoint = inspect_database(str(state), verify=False)["checkpoint"]["number"] if state.exists() else 0
+    node = start_node("--config", str(settings), "--data-dir", str(folder), log=log)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    started = next(line for line in lines if line["message"] == "node started")
+    assert started["states_made_again"] == started["head"] - checkpoint
+    assert [line for line in lines if line["level"] in ("warning", "error")] == []
+    return node
+
+
 def run_rounds(folder: Path, round_count: int, seed: int) -> None:
     chance = random.Random(seed)
     reports = Reports()
     for _ in range(round_count):
-        node = start_node("--data-dir", str(folder))
+        node = start(folder)
         try:
             check(node, reports)
             enough = threading.Semaphore(0)
@@ -111,7 +126,7 @@ def run_rounds(folder: Path, round_count: int, seed: int) -> None:
         # What was reported in this round only: checking all rounds again each time would be quadratic.
         if len(reports.block_of) > 2_000:
             reports.block_of = dict(list(reports.block_of.items())[-500:])
-    node = start_node("--data-dir", str(folder))
+    node = start(folder)
     check(node, reports)
     check_state(node)
     assert node.stop() == 0

@@ -3,10 +3,10 @@
 use crate::{Node, NodeError, StateReport};
 
 /// Less than this is not worth a checkpoint, whatever share of the state it is.
-const CHECKPOINT_BYTES_MIN: usize = 64 << 20;
-/// So many times what a checkpoint writes is the state, at least: what is written altogether stays in proportion to
-/// what the state grows to.
-const STATE_PER_CHECKPOINT: usize = 4;
+const CHECKPOINT_BYTES_MIN: usize = 256 << 20;
+/// The share of the state that has changed when a large one is written. It is copied before, so memory grows by as much
+/// for a while; a smaller share would write the same pages again and again while accounts come at random places.
+const STATE_PER_CHECKPOINT: usize = 2;
 
 impl Node {
     /// Whether it is time for [`Self::checkpoint`]: a start would make `state_count_max` states again, or much of the
@@ -17,7 +17,7 @@ impl Node {
             || unsaved.bytes >= CHECKPOINT_BYTES_MIN.max(unsaved.all_bytes / STATE_PER_CHECKPOINT)
     }
 
-    /// Writes the state to the disk. Blocks go on meanwhile.
+    /// Writes the state to the disk. Blocks wait only while what changed is copied.
     ///
     /// # Errors
     /// [`NodeError::Store`]: what the last checkpoint wrote is still there, and the log has all blocks since.

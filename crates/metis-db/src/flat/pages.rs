@@ -11,8 +11,7 @@ pub(crate) trait PagedBytes {
     fn dirty(&self) -> &DirtyPages;
     /// A page as it is on a disk.
     fn copy_page(&self, offset: usize, page: &mut [u8]);
-    /// A checkpoint has all of it.
-    fn clear_dirty(&mut self);
+    fn dirty_mut(&mut self) -> &mut DirtyPages;
 }
 
 /// One bit per page.
@@ -47,11 +46,5 @@ impl DirtyPages {
                 (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit)
             });
         pages.collect()
-    }
-
-    /// Nothing differs any more.
-    pub(crate) fn clear(&mut self) {
-        self.words.clear();
-        self.count = 0;
     }
 }

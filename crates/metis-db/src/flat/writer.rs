@@ -361,7 +361,7 @@ impl<L: Layout> PagedBytes for TableWriter<L> {
         }
     }
 
-    fn clear_dirty(&mut self) {
-        self.dirty.clear();
+    fn dirty_mut(&mut self) -> &mut DirtyPages {
+        &mut self.dirty
     }
 }

@@ -10,12 +10,13 @@ use metis_state_transition::ChangeSet;
 
 use super::{
     encoding::{In, Out, checksum},
-    meta::{Document, PAGE_BYTES, Root, TableMeta},
+    image::{Image, PartImage},
+    meta::{PAGE_BYTES, Root},
     pages::{FreePages, PageRef, page_count},
     pins::oldest_pinned,
     wal::{Wal, io_error, wal_name},
 };
-use crate::{CommittedBlock, StoreError, flat::PagedBytes};
+use crate::{CommittedBlock, StoreError};
 
 /// Name of the file of pages.
 pub(super) const STATE_FILE: &str = "state";
@@ -102,49 +103,33 @@ impl Durable {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Makes a generation of the state as it is. `document` lacks what only this knows: the pages.
-    pub(super) fn checkpoint(
-        &mut self,
-        document: Document,
-        [accounts, slots, tries]: [&mut dyn PagedBytes; 3],
-        new_codes: &[u8],
-    ) -> Result<(), StoreError> {
+    /// Makes a generation of a state.
+    pub(super) fn checkpoint(&mut self, image: &mut Image) -> Result<(), StoreError> {
         self.require_working()?;
-        let generation = self.root.generation;
-        self.free.release_before(oldest_pinned(&*self.disk)?.min(generation));
+        self.free.release_before(oldest_pinned(&*self.disk)?.min(self.root.generation));
         let before = self.free.clone();
-        match self.write_generation(document, [accounts, slots, tries], new_codes) {
-            Ok(()) => {
-                [accounts, slots, tries].into_iter().for_each(PagedBytes::clear_dirty);
-                Ok(())
-            }
-            Err(error) => {
-                self.free = before;
-                Err(error)
-            }
+        let written = self.write_generation(image);
+        if written.is_err() {
+            self.free = before;
         }
+        written
     }
 
-    fn write_generation(
-        &mut self,
-        mut document: Document,
-        [accounts, slots, tries]: [&dyn PagedBytes; 3],
-        new_codes: &[u8],
-    ) -> Result<(), StoreError> {
+    fn write_generation(&mut self, image: &mut Image) -> Result<(), StoreError> {
         let generation = self.root.generation + 1;
         let mut retired = self.replaced.clone();
-        let accounts = self.write_pages(accounts, self.accounts.clone(), &mut retired)?;
-        let slots = self.write_pages(slots, self.slots.clone(), &mut retired)?;
+        let [accounts, slots, tries] = &image.parts;
+        let document = &mut image.document;
+        document.accounts.pages = self.write_pages(accounts, self.accounts.clone(), &mut retired)?;
+        document.slots.pages = self.write_pages(slots, self.slots.clone(), &mut retired)?;
         document.tries = self.write_pages(tries, self.tries.clone(), &mut retired)?;
-        document.accounts = TableMeta { pages: accounts, ..document.accounts };
-        document.slots = TableMeta { pages: slots, ..document.slots };
         let bytes = document.encode();
         let document_page = self.free.take_run(page_count(bytes.len()));
         let write = io_error("write", STATE_FILE);
         self.state.write_at(document_page * PAGE_BYTES as u64, &bytes).map_err(&write)?;
         self.state.sync().map_err(io_error("sync", STATE_FILE))?;
-        if !new_codes.is_empty() {
-            self.codes.write_at(self.root.codes_bytes, new_codes).map_err(io_error("write", CODES_FILE))?;
+        if !image.codes.is_empty() {
+            self.codes.write_at(self.root.codes_bytes, &image.codes).map_err(io_error("write", CODES_FILE))?;
             self.codes.sync().map_err(io_error("sync", CODES_FILE))?;
         }
         let old_pages = page_count(self.root.document_bytes as usize);
@@ -155,7 +140,7 @@ impl Durable {
             document_bytes: bytes.len() as u64,
             document_checksum: checksum(self.root.salt, &bytes),
             page_count: self.free.end,
-            codes_bytes: self.root.codes_bytes + new_codes.len() as u64,
+            codes_bytes: self.root.codes_bytes + image.codes.len() as u64,
             salt: self.root.salt,
         };
         let wal = Wal::create(&*self.disk, generation, root.salt)?;
@@ -169,7 +154,9 @@ impl Durable {
         self.replaced.clear();
         let old_wal = wal_name(self.root.generation);
         (self.root, self.wal) = (root, wal);
-        (self.accounts, self.slots, self.tries) = (document.accounts.pages, document.slots.pages, document.tries);
+        self.accounts.clone_from(&document.accounts.pages);
+        self.slots.clone_from(&document.slots.pages);
+        self.tries.clone_from(&document.tries);
         // A log that stays is of no generation that is read, and removed with the next start.
         let _ = self.disk.remove(&old_wal);
         Ok(())
@@ -178,22 +165,20 @@ impl Durable {
     /// Writes what differs from the last generation; gives back where each page is then.
     fn write_pages(
         &mut self,
-        source: &dyn PagedBytes,
+        image: &PartImage,
         mut refs: Vec<PageRef>,
         retired: &mut Vec<u64>,
     ) -> Result<Vec<PageRef>, StoreError> {
-        refs.resize(source.len_bytes().div_ceil(PAGE_BYTES), PageRef::default());
+        refs.resize(image.len_bytes.div_ceil(PAGE_BYTES), PageRef::default());
         let mut batch = Batch::default();
-        let mut page = vec![0; PAGE_BYTES];
-        for index in source.dirty().pages() {
-            source.copy_page(index * PAGE_BYTES, &mut page);
+        for (index, page) in image.pages() {
             let old = std::mem::take(&mut refs[index]);
             if old.page != 0 {
                 retired.push(old.page);
             }
             if page.iter().any(|byte| *byte != 0) {
-                refs[index] = PageRef { page: self.free.take(), checksum: checksum(self.root.salt, &page) };
-                batch.add(&*self.state, refs[index].page, &page)?;
+                refs[index] = PageRef { page: self.free.take(), checksum: checksum(self.root.salt, page) };
+                batch.add(&*self.state, refs[index].page, page)?;
             }
         }
         batch.write(&*self.state)?;

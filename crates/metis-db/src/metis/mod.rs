@@ -12,6 +12,7 @@ mod cores;
 mod durable;
 mod encoding;
 mod history;
+mod image;
 mod meta;
 mod open;
 mod pages;

@@ -9,18 +9,21 @@ use std::{
 use alloy_primitives::Address;
 use metis_disk::{Disk, DiskFile, LockError};
 use metis_state_transition::Code;
+use parking_lot::RwLock;
 
 use super::{
     MetisStore,
     codes_file::{decode_codes, encode_codes},
-    config::MetisConfig,
+    config::{Durability, MetisConfig},
     durable::{CODES_FILE, Durable, Entry, STATE_FILE},
     encoding::checksum,
     history::History,
+    image::{Image, PartImage},
     meta::{Document, PAGE_BYTES, ROOT_BYTES, Root, StateMeta, TableMeta},
     pages::{FIRST_PAGE, FreePages, PageRef, page_count},
     snapshot::MetisSnapshot,
     state::FlatWriter,
+    store::Writer,
     trunk::Trunk,
     versions::{Before, Version},
     wal::{Scanned, Wal, io_error, scan, wal_generation, wal_name},
@@ -237,31 +240,34 @@ impl MetisStore {
         }
     }
 
-    /// Writes what changed since the last checkpoint as a new generation, and begins a new log.
+    /// Writes what changed since the last checkpoint as a new generation, and begins a new log. Where nothing is logged
+    /// ([`Durability::OnCheckpoint`]), blocks are committed meanwhile: they wait only while what changed is copied.
     ///
     /// # Errors
     /// [`StoreError::Io`]: the last generation and its log still hold everything.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let writer = &mut *self.writer.lock();
-        let Some(durable) = &mut writer.durable else { return Ok(()) };
-        let flat = &mut writer.flat;
-        let document = {
-            let history = self.history.read();
-            document_of(&history, flat, &self.config)
-        };
-        let fresh = flat.shared.codes.fresh();
-        let new_codes = encode_codes(&fresh);
-        let shared = Arc::clone(&flat.shared);
-        // Who hashes waits as long as what changed is written.
-        let mut trunk = shared.trunk.write();
-        durable.checkpoint(document, [&mut flat.accounts, &mut flat.slots, trunk.tries.region_mut()], &new_codes)?;
-        flat.shared.codes.kept(fresh.len());
-        writer.unsaved_count = 0;
-        Ok(())
+        let _one_at_a_time = self.checkpoints.lock();
+        let mut writer = self.writer.lock();
+        let Some(mut durable) = writer.durable.take() else { return Ok(()) };
+        let mut image = writer.image(&self.history, &self.config);
+        // What is logged must be in the log of the generation that it comes after.
+        let kept = (self.config.durability != Durability::OnCheckpoint).then_some(writer);
+        let written = durable.checkpoint(&mut image);
+        let mut writer = kept.unwrap_or_else(|| self.writer.lock());
+        match &written {
+            Ok(()) => {
+                writer.flat.shared.codes.kept(image.code_count);
+                writer.unsaved_count -= image.state_count;
+            }
+            Err(_) => writer.take_back(&image),
+        }
+        writer.durable = Some(durable);
+        written
     }
 
     /// Gives the directory free. What comes after is in memory only.
     pub fn close(&self) {
+        let _one_at_a_time = self.checkpoints.lock();
         self.writer.lock().durable = None;
     }
 
@@ -284,6 +290,36 @@ pub(super) fn read_log(disk: &dyn Disk, root: &Root) -> Result<Vec<u8>, StoreErr
     let read = file.read_at(0, &mut log).map_err(io_error("read", &name))?;
     log.truncate(read);
     Ok(log)
+}
+
+impl Writer {
+    fn image(&mut self, history: &RwLock<History>, config: &MetisConfig) -> Image {
+        let document = document_of(&history.read(), &self.flat, config);
+        let fresh = self.flat.shared.codes.fresh();
+        let shared = Arc::clone(&self.flat.shared);
+        // Who hashes waits as long as what changed is copied.
+        let mut trunk = shared.trunk.write();
+        let accounts = PartImage::take(&mut self.flat.accounts);
+        let slots = PartImage::take(&mut self.flat.slots);
+        let tries = PartImage::take(trunk.tries.region_mut());
+        Image {
+            document,
+            parts: [accounts, slots, tries],
+            codes: encode_codes(&fresh),
+            code_count: fresh.len(),
+            state_count: self.unsaved_count,
+        }
+    }
+
+    /// An image became no generation.
+    fn take_back(&mut self, image: &Image) {
+        let shared = Arc::clone(&self.flat.shared);
+        let mut trunk = shared.trunk.write();
+        let [accounts, slots, tries] = &image.parts;
+        accounts.give_back(&mut self.flat.accounts);
+        slots.give_back(&mut self.flat.slots);
+        tries.give_back(trunk.tries.region_mut());
+    }
 }
 
 fn document_of(history: &History, flat: &FlatWriter, config: &MetisConfig) -> Document {

@@ -33,6 +33,8 @@ pub struct MetisStore {
     pub(super) writer: Mutex<Writer>,
     pub(super) config: MetisConfig,
     is_held: AtomicBool,
+    /// Held by who makes a checkpoint, or must not meet one; taken before the writer's lock.
+    pub(super) checkpoints: Mutex<()>,
 }
 
 /// What has changed since the last checkpoint.
@@ -83,7 +85,13 @@ impl MetisStore {
     ) -> Self {
         let next_identity = history.newest().identity() + 1;
         let writer = Mutex::new(Writer { flat, next_identity, unsaved_count: 0, durable });
-        Self { history: RwLock::new(history), writer, config, is_held: AtomicBool::new(false) }
+        Self {
+            history: RwLock::new(history),
+            writer,
+            config,
+            is_held: AtomicBool::new(false),
+            checkpoints: Mutex::new(()),
+        }
     }
 
     /// How many older states stay readable now.
@@ -103,6 +111,7 @@ impl MetisStore {
     /// Takes over the states of a store that [`Self::begin_again`] made, all at once. They are on the disk with the
     /// next checkpoint; until then the last one is.
     pub fn replace_with(&self, other: Self) {
+        let _no_checkpoint = self.checkpoints.lock();
         let writer = &mut *self.writer.lock();
         let other_writer = other.writer.into_inner();
         if let Some(durable) = &mut writer.durable {

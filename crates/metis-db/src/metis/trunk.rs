@@ -48,8 +48,8 @@ impl PagedBytes for PagedRegion {
         page.copy_from_slice(&self.region.bytes()[offset..offset + page.len()]);
     }
 
-    fn clear_dirty(&mut self) {
-        self.dirty.clear();
+    fn dirty_mut(&mut self) -> &mut DirtyPages {
+        &mut self.dirty
     }
 }
 

@@ -1,6 +1,12 @@
 //! A node on disks that lose power or refuse: what was acknowledged is there, and the state is the blocks'.
 
-use std::{io::ErrorKind, sync::Arc};
+use std::{
+    io::ErrorKind,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
@@ -170,4 +176,30 @@ fn node__whose_state_cannot_be_written__goes_on_and_makes_it_again() {
     again.close().unwrap();
     assert!(disks.operation_count() > before);
     assert_eq!(open(Some(&disks)).unwrap().state_report().replayed_count, 0);
+}
+
+#[test]
+fn node__whose_state_is_written_beside_its_blocks__opens_at_the_newest_block_whenever_it_is_killed() {
+    let models = models(66);
+    let disks = Disks::default();
+    let node = open(Some(&disks)).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                node.checkpoint().unwrap();
+            }
+        });
+        for number in 0..66 {
+            step(&node, number).unwrap();
+            let left = disks.crash(number);
+            assert_eq!(seen(&open(Some(&left)).unwrap()), models[number as usize + 1]);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    node.close().unwrap();
+    drop(node);
+    let again = open(Some(&disks)).unwrap();
+    assert_eq!(seen(&again), models[66]);
+    assert_eq!(again.state_report().replayed_count, 0);
 }
