@@ -85,7 +85,7 @@ def check_state(node: RunningNode) -> None:
 
 
 def start(folder: Path) -> RunningNode:
-    """Start a node that writes its state every few blocks; it makes again what its last checkpoint lacks, and no more."""
+    """Start a node that writes its state every few blocks; it makes again what its last checkpoint lacks, no more."""
     settings, log = folder.with_suffix(".toml"), folder.with_suffix(".log")
     settings.write_text("[storage]\nsync_interval_ms = 2\ncheckpoint_block_count = 5\n")
     log.write_text("")
