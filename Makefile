@@ -82,6 +82,8 @@ clients-quick: $(TOOLS)
 
 .PHONY: test-long
 test-long: test clients ## `make test`, then the tests marked long (conformance suites, minutes each)
+	$(call say,"Long Rust tests (some minutes)")
+	@cargo test --release --locked --workspace --no-default-features --lib --tests -- --ignored
 	$(call say,"Long Python tests (up to 20 minutes on 2 cores)")
 	@$(BIN)/python -m pytest -m long
 

@@ -21,7 +21,7 @@ fn metis__on_files_written_and_opened_again__has_every_step() {
 }
 
 #[test]
-#[ignore = "takes minutes; run it when files or their order change"]
+#[ignore = "takes minutes; make test-long runs it"]
 fn metis__ten_thousand_disks_after_power_cuts__each_open_with_one_committed_state() {
     let report = torture_images(11, 45);
     assert_eq!(report.failures, Vec::<String>::new());

@@ -73,9 +73,9 @@ fn executor__on_random_and_prioritised_schedules__equals_sequential() {
 }
 
 #[test]
-#[ignore = "takes minutes; run it when parallel execution changes"]
+#[ignore = "takes minutes; make test-long runs it"]
 fn executor__on_many_more_schedules__equals_sequential() {
-    many_schedules(1_000..4_000, 100);
+    many_schedules(1_000..2_000, 40);
 }
 
 /// Workers as they are, with transactions that do nothing.
