@@ -10,8 +10,8 @@ use alloy_consensus::Header;
 use metis_db::{MemorySnapshot, MissingState, StateStore};
 use metis_executor::{Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor};
 use metis_state_transition::{
-    Ancestors, BlockEnvironment, BlockError, BlockRecord, BuiltBlock, ChainSpec, FrameRunnerFactory, InterpreterRunner,
-    RanTransactions, RecoveredTransaction, SkippedTransaction, StateCommitment,
+    Ancestors, BlockEnvironment, BlockError, BlockOutcome, BlockRecord, BuiltBlock, ChainSpec, FrameRunnerFactory,
+    InterpreterRunner, RanTransactions, RecoveredTransaction, SkippedTransaction, StateCommitment,
 };
 use metis_vm::run_plain_revm;
 
@@ -182,7 +182,8 @@ impl Contest {
     /// [`Mismatch`].
     pub fn compare(&self, workers: usize, runners: &impl FrameRunnerFactory) -> Result<(), Mismatch> {
         let parallel = ParallelExecutor::new(workers).forced();
-        let (expected, found) = (self.build(&SequentialExecutor, &InterpreterRunner), self.build(&parallel, runners));
+        let (expected, found) =
+            (self.build(&Recording(SequentialExecutor), &InterpreterRunner), self.build(&parallel, runners));
         let (expected, found) = match (expected, found) {
             (Ok(expected), Ok(found)) => (expected, found),
             (expected, found) => {
@@ -206,12 +207,16 @@ impl Contest {
             transactions: &transactions,
             ancestors: self.ancestors(),
         };
+        let parallel = Recording(parallel);
         let verified = match parallel.verify(&*self.snapshot, &self.workload.spec, sealed, runners) {
             Ok(verified) => verified,
             Err(error) => return same("refusal", workers, &None, &Some(error.to_string())),
         };
         same("verified changes", workers, &ours.changes, &verified.changes)?;
-        same("verified receipts", workers, &ours.receipts, &verified.receipts)
+        same("verified receipts", workers, &ours.receipts, &verified.receipts)?;
+        // A builder's candidates leave no trace in the block's record, so that building and verifying agree on it.
+        let steps = |outcome: &BlockOutcome| outcome.record.as_deref().map(|record| record.steps().to_vec());
+        same("record", workers, &steps(ours), &steps(&verified))
     }
 
     /// Runs the transactions on so many threads, however few, and keeps a record of it.
