@@ -62,6 +62,7 @@ def _as_object(rows: list[Row]) -> dict[str, Any]:
                 "longest_compile_ms": row.longest_compile_ms,
                 "class": row.kind,
                 "refusals": row.refusals,
+                "frames_compiled_percent": row.compiled_share * 100,
                 "deoptimisations": row.deoptimisations,
             }
             for row in rows

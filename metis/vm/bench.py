@@ -49,6 +49,7 @@ class Row:
     minimum_ms, median_ms : contestant → milliseconds of one transaction.
     compile_ms, longest_compile_ms : CPU time for all codes that it runs, and for the one that took longest.
     refusals : reason → codes not compiled.
+    compiled_share : of the frames of tier 1 that have code, those that began in compiled code.
     deoptimisations : how often tier 1 left compiled code in one transaction, about.
     """
 
@@ -60,6 +61,7 @@ class Row:
     compile_ms: float
     longest_compile_ms: float
     refusals: dict[str, int]
+    compiled_share: float
     deoptimisations: float
 
     @property
@@ -119,6 +121,7 @@ def _bench_test(test: StateTest, rounds: int, processes: int) -> Row:
         compile_ms=run.compile_ms,
         longest_compile_ms=run.longest_compile_ms,
         refusals=run.refusals,
+        compiled_share=run.compiled_share,
         deoptimisations=sum(run.deoptimisations.values()) / runs,
     )
 

@@ -14,4 +14,4 @@ __all__ = ["measure_language_model"]
 def measure_language_model(path: Path) -> LanguageModel:
     """Run its transaction interpreted and compiled, in turns; both must give the same."""
     (row,) = (row for file in fixture_files([path]) for row in bench_file(file, rounds=1))
-    return LanguageModel(row.gas, row.minimum_ms["tier0"], row.minimum_ms["tier1"], row.compile_ms)
+    return LanguageModel(row.gas, row.minimum_ms["tier0"], row.minimum_ms["tier1"], row.compile_ms, row.compiled_share)

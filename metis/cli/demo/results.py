@@ -109,12 +109,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A language model written in EVM bytecode, interpreted and compiled."""
+    """
+    A language model written in EVM bytecode, interpreted and compiled.
+
+    Attributes
+    ----------
+    compiled_share : of the frames with code, those that began in compiled code.
+    """
 
     gas: int
     interpreted_ms: float
     compiled_ms: float
     compile_ms: float
+    compiled_share: float
 
     @property
     def speedup(self) -> float:
@@ -124,18 +131,38 @@ class LanguageModel:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """The crowd's blocks executed again, one transaction after the other and many at a time."""
+    """
+    The crowd's blocks executed again, one transaction after the other and many at a time.
+
+    Attributes
+    ----------
+    dependent : transactions that read what one before them in their block wrote. reruns : transactions that were run
+        again because they had been run before that one.
+    speedup_max : gas of the blocks over that of their longest chains: no number of cores does better.
+    accounts, slots_read, slots_written : that the blocks accessed, each counted once in a block.
+    """
 
     blocks: int
     transactions: int
     workers: int
     sequential_ms: float
     parallel_ms: float
+    dependent: int
+    reruns: int
+    speedup_max: float
+    accounts: int
+    slots_read: int
+    slots_written: int
 
     @property
     def speedup(self) -> float:
         """How much sooner many at a time are done."""
         return self.sequential_ms / self.parallel_ms
+
+    @property
+    def reads_per_s(self) -> float:
+        """Accounts and slots that were read from the store, by the time of running many transactions at a time."""
+        return (self.accounts + self.slots_read + self.slots_written) / self.parallel_ms * 1e3
 
 
 @dataclass(frozen=True, slots=True)

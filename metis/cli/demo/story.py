@@ -311,6 +311,7 @@ class Story:
                 "blocks": f"{found.blocks} with {found.transactions:,} transactions",
                 "one after the other": f"{found.sequential_ms:,.0f} ms",
                 f"{found.workers} at a time": f"{found.parallel_ms:,.0f} ms, {found.speedup:.2f} times as fast",
+                "conflicts": f"{found.reruns} run again, of {found.dependent} that depend on one before them",
             },
         )
 

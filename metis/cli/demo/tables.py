@@ -21,7 +21,7 @@ class Table:
 
 def tables(results: Results) -> list[Table]:
     """Those that there is something for."""
-    made = (_models, _waves, _parallel, _language_model, _crash, _verdict, _receipts)
+    made = (_models, _waves, _parallel, _state, _language_model, _crash, _verdict, _receipts)
     return [table for table in (make(results) for make in made) if table is not None]
 
 
@@ -79,22 +79,46 @@ def _parallel(results: Results) -> Table | None:
         return None
     parallel = results.parallel
     rows = (
-        ("one at a time", f"{parallel.sequential_ms:,.1f}", "1.00"),
-        (f"{parallel.workers} workers", f"{parallel.parallel_ms:,.1f}", f"{parallel.speedup:.2f}"),
+        ("one at a time", f"{parallel.sequential_ms:,.1f}", "1.00", "-"),
+        (
+            f"{parallel.workers} workers",
+            f"{parallel.parallel_ms:,.1f}",
+            f"{parallel.speedup:.2f}",
+            f"{parallel.reruns:,}",
+        ),
+        ("any number, by what depends on what", "-", f"{parallel.speedup_max:.1f}", f"{parallel.dependent:,}"),
     )
-    return Table("The users' blocks, executed again", ("transactions", "ms", "speed-up"), rows)
+    return Table("The users' blocks, executed again", ("transactions", "ms", "speed-up", "conflicts"), rows)
+
+
+def _state(results: Results) -> Table | None:
+    if results.parallel is None:
+        return None
+    parallel = results.parallel
+    row = (
+        f"{parallel.accounts:,}",
+        f"{parallel.slots_read:,}",
+        f"{parallel.slots_written:,}",
+        f"{parallel.reads_per_s:,.0f}",
+    )
+    headers = ("accounts", "slots read", "slots written", "reads/s while executing")
+    return Table("State that the users' blocks accessed", headers, (row,), left=0)
 
 
 def _language_model(results: Results) -> Table | None:
     if results.language_model is None:
         return None
     model = results.language_model
-    times_ms = (("interpreted", model.interpreted_ms, 1.0), ("compiled", model.compiled_ms, model.speedup))
-    rows = tuple(
-        (name, f"{time_ms:,.1f}", f"{model.gas / time_ms / 1e6:.2f}", f"{speedup:.1f}")
-        for name, time_ms, speedup in times_ms
+    runs = (
+        ("interpreted", model.interpreted_ms, 1.0, 0.0),
+        ("compiled", model.compiled_ms, model.speedup, model.compiled_share),
     )
-    return Table("Language model in EVM bytecode", ("", "ms", "Ggas/s", "speed-up"), rows)
+    rows = tuple(
+        (name, f"{time_ms:,.1f}", f"{model.gas / time_ms / 1e6:.2f}", f"{speedup:.1f}", f"{part:.1%}")
+        for name, time_ms, speedup, part in runs
+    )
+    headers = ("", "ms", "Ggas/s", "speed-up", "frames compiled")
+    return Table("Language model in EVM bytecode", headers, rows)
 
 
 def _crash(results: Results) -> Table | None:

@@ -23,7 +23,8 @@ from metis.cli.dev_chain import open_chain
 from metis.cli.node_client import NodeClient
 from metis.node.config import NodeConfig
 from metis.node.models import ModelService
-from metis.types import Hash32, MetisError
+from metis.rpc.namespaces.rlp import decoded
+from metis.types import Hash32, MetisError, StorageError
 
 __all__ = ["Verifier"]
 
@@ -76,6 +77,13 @@ class Verifier:
         self._import(raw)
         return (time.perf_counter() - began_s) * 1e3
 
+    def record(self, number: int) -> engine.BlockRecord:
+        """What the transactions of a block did to each other, by running them once more."""
+        found = self._models.ask(lambda: engine.block_record(self._node, number))
+        if found is None:
+            raise StorageError("corrupt", f"block {number}, which was just imported, is not there")
+        return found
+
     def _import(self, raw: bytes) -> None:
         block = engine.decode_block(raw)
         self._models.ask(lambda: self._node.import_block(block))
@@ -105,15 +113,28 @@ def executed_again(
     """Execute blocks one transaction after the other and many at a time, on the states that they stand on."""
     sequential, parallel = Verifier(settings), Verifier(settings, workers=0)
     times_ms = [0.0, 0.0]
-    transactions = 0
+    records: list[engine.BlockRecord] = []
     for number in range(1, chosen.stop):
         progress(f"block {number} of {chosen.stop - 1}")
         raw = bytes.fromhex(client.ask("debug_getRawBlock", hex(number))[2:])
         each_ms = [verifier.execute(raw) for verifier in (sequential, parallel)]
         if number in chosen:
             times_ms = [total + one for total, one in zip(times_ms, each_ms, strict=True)]
-            transactions += int(client.ask("eth_getBlockTransactionCountByNumber", hex(number)), 16)
-    return Parallel(len(chosen), transactions, os.cpu_count() or 1, *times_ms)
+            records.append(parallel.record(number))
+    accessed = [fields for record in records for fields in decoded(record.access_list)]
+    return Parallel(
+        blocks=len(records),
+        transactions=sum(record.transaction_count for record in records),
+        workers=os.cpu_count() or 1,
+        sequential_ms=times_ms[0],
+        parallel_ms=times_ms[1],
+        dependent=sum(len({row.transaction for row in record.dependencies}) for record in records),
+        reruns=sum(record.rerun_count for record in records),
+        speedup_max=sum(record.gas_used for record in records) / max(1, sum(record.chain_gas for record in records)),
+        accounts=len(accessed),
+        slots_read=sum(len(slots_read) for _, _, slots_read, *_ in accessed),
+        slots_written=sum(len(slots_written) for _, slots_written, *_ in accessed),
+    )
 
 
 def refuses_model(store: ModelStore, model_id: Hash32) -> str:

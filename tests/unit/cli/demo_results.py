@@ -30,7 +30,7 @@ def results() -> Results:
         crowd=Crowd((wave,), 60, 12, 11, 9, 45, 45),
         crash=Crash(79, 0, 46, 47, 30, 400),
         verdict=Verdict(48, 145, 0, 900, {"block": "another root", "model": "another hash"}),
-        parallel=Parallel(3, 480, 2, 300, 170),
+        parallel=Parallel(3, 480, 2, 300, 170, 40, 5, 12.0, 500, 300, 200),
         receipts=Receipts(20, 20, 1_000, 400, 90, "matmul", "matmul"),
-        language_model=LanguageModel(456_000_000, 700, 70, 4_000),
+        language_model=LanguageModel(456_000_000, 700, 70, 4_000, 1.0),
     )
