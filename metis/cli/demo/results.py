@@ -159,11 +159,6 @@ class Parallel:
         """How much sooner many at a time are done."""
         return self.sequential_ms / self.parallel_ms
 
-    @property
-    def reads_per_s(self) -> float:
-        """Accounts and slots that were read from the store, by the time of running many transactions at a time."""
-        return (self.accounts + self.slots_read + self.slots_written) / self.parallel_ms * 1e3
-
 
 @dataclass(frozen=True, slots=True)
 class Receipts:

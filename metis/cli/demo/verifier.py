@@ -1,7 +1,7 @@
 """
 A second node: every block again from its bytes, one transaction after the other, interpreted, in memory.
 
-It shares nothing with the first but the genesis and the store of models.
+It shares nothing with the first but the genesis and the store of models: its state is kept, and hashed, by other code.
 """
 
 from __future__ import annotations
@@ -39,13 +39,16 @@ class Verifier:
     ----------
     settings : those of the first node, for the genesis and the stores of models.
     workers : threads for a block's transactions; 1 runs them one after the other, 0 is one for each core.
+    state_store : "memory" (plain maps and another trie than the first node's) or "metisdb".
     """
 
-    def __init__(self, settings: NodeConfig, workers: int = 1) -> None:
+    def __init__(self, settings: NodeConfig, workers: int = 1, state_store: str = "memory") -> None:
         chain = open_chain(settings)
         self._models = ModelService(settings.models, chain.genesis)
         genesis = json.dumps(chain.genesis).encode()
-        self._node = engine.Node.open(genesis, chain.accounts, models=self._models.models, workers=workers)
+        self._node = engine.Node.open(
+            genesis, chain.accounts, models=self._models.models, workers=workers, state_store=state_store
+        )
 
     def verify(self, client: NodeClient, progress: Callable[[str], None]) -> Verdict:
         """Execute all blocks of a node's chain and compare everything; try forgeries of the last one before it."""
@@ -111,7 +114,7 @@ def executed_again(
     settings: NodeConfig, client: NodeClient, chosen: range, progress: Callable[[str], None]
 ) -> Parallel:
     """Execute blocks one transaction after the other and many at a time, on the states that they stand on."""
-    sequential, parallel = Verifier(settings), Verifier(settings, workers=0)
+    sequential, parallel = (Verifier(settings, workers, "metisdb") for workers in (1, 0))
     times_ms = [0.0, 0.0]
     records: list[engine.BlockRecord] = []
     for number in range(1, chosen.stop):
