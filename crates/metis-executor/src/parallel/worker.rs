@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
 use metis_state_transition::{
-    BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, FrameRunner, Ledger, RecoveredTransaction,
-    Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
+    BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, FrameRunner, Ledger, LogHashes,
+    RecoveredTransaction, Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
 };
 
 use super::{
@@ -56,6 +56,7 @@ pub(super) struct Worker<'b, 'm, 'a, V: StateView, P: Pace, R, F> {
     evm: Evm<VersionedView<'m, 'a, V, P>, R, ChainPrecompiles>,
     /// Room for what a run at the head writes.
     writes: Writes<'m>,
+    log_hashes: LogHashes,
 }
 
 /// Ends the block when a worker panics, so that the others do not wait for it.
@@ -81,7 +82,7 @@ where
     pub(super) fn new(block: &'b Block<'m, 'a, V, P, V::Error, F>, runner: R) -> Self {
         let view = VersionedView::new(block.memory, block.base, block.pace);
         let evm = Evm::new(view, block.rules, block.environment, runner, ChainPrecompiles::default());
-        Self { block, evm, writes: Writes::default() }
+        Self { block, evm, writes: Writes::default(), log_hashes: LogHashes::default() }
     }
 
     /// Works until the block is over.
@@ -172,8 +173,9 @@ where
         self.block.hints.judge(index, writer, |waiting, ahead| order.free(waiting, ahead));
     }
 
-    fn ran(&self, transaction: &RecoveredTransaction, outcome: TransactionOutcome, effects: &mut Effects) -> Ran {
-        let draft = Ledger::draft(self.block.rules, self.block.environment, transaction, outcome);
+    fn ran(&mut self, transaction: &RecoveredTransaction, outcome: TransactionOutcome, effects: &mut Effects) -> Ran {
+        let (rules, environment) = (self.block.rules, self.block.environment);
+        let draft = Ledger::draft(rules, environment, transaction, outcome, &mut self.log_hashes);
         Ran::of(transaction, draft, self.evm.macs(), effects, self.block.keeps_record)
     }
 

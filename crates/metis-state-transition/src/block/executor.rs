@@ -8,7 +8,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, U256};
 
 use super::{
-    BlockEnvironment, BlockError, BlockOutcome, BlockRecord, Ledger, ReceiptDetails, Step,
+    BlockEnvironment, BlockError, BlockOutcome, BlockRecord, Ledger, LogHashes, ReceiptDetails, Step,
     record::access_of,
     system::{self, Protocol},
 };
@@ -28,13 +28,14 @@ use crate::{
 pub struct BlockExecutor<V: StateView, R, P> {
     evm: Evm<Overlay<V>, R, P>,
     ledger: Ledger,
+    log_hashes: LogHashes,
 }
 
 impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     /// An executor over the state before the block.
     pub fn new(view: V, rules: Rules, environment: BlockEnvironment, runner: R, precompiles: P) -> Self {
         let evm = Evm::new(Overlay::new(view), &rules, &environment, runner, precompiles);
-        Self { evm, ledger: Ledger::new(rules, environment) }
+        Self { evm, ledger: Ledger::new(rules, environment), log_hashes: LogHashes::default() }
     }
 
     /// The machine that runs the transactions, for who watches them or drops checks.
@@ -125,7 +126,8 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
             None
         };
         let gas_refunded = outcome.gas_refunded;
-        let draft = Ledger::draft(self.ledger.rules(), self.ledger.environment(), transaction, outcome);
+        let (rules, environment) = (self.ledger.rules(), self.ledger.environment());
+        let draft = Ledger::draft(rules, environment, transaction, outcome, &mut self.log_hashes);
         self.ledger.file(draft, state_root);
         Ok(gas_refunded)
     }

@@ -6,7 +6,7 @@ use alloy_consensus::{EthereumReceipt, Transaction as _};
 use alloy_eips::{eip2718::Encodable2718, eip4844::DATA_GAS_PER_BLOB};
 use alloy_primitives::B256;
 
-use super::{BlockEnvironment, BlockRecord, ReceiptDetails, header::BLOCK_SIZE_BYTES_MAX};
+use super::{BlockEnvironment, BlockRecord, LogHashes, ReceiptDetails, header::BLOCK_SIZE_BYTES_MAX};
 use crate::{ExecutionStatus, Fork, RecoveredTransaction, Rules, TransactionError, TransactionOutcome};
 
 /// The books of a block. A transaction is admitted, run by whoever, and entered, in the order of the block.
@@ -151,6 +151,7 @@ impl Ledger {
         environment: &BlockEnvironment,
         transaction: &RecoveredTransaction,
         outcome: TransactionOutcome,
+        hashes: &mut LogHashes,
     ) -> ReceiptDetails {
         let envelope = &transaction.envelope;
         let receipt = EthereumReceipt {
@@ -161,7 +162,7 @@ impl Ledger {
         };
         let base_fee = (rules.fork >= Fork::London).then_some(environment.base_fee_per_gas);
         ReceiptDetails {
-            bloom: alloy_primitives::logs_bloom(receipt.logs.iter()),
+            bloom: hashes.bloom(&receipt.logs),
             receipt,
             state_root: None,
             gas_used: outcome.gas_used,

@@ -6,6 +6,7 @@
 //! block) or `verify` (the header of a given one).
 
 mod access_list;
+mod blooms;
 mod dependencies;
 mod environment;
 mod executor;
@@ -18,6 +19,7 @@ mod seal;
 mod system;
 mod verify;
 
+pub use blooms::LogHashes;
 pub use dependencies::{Chain, Conflict, Dependency};
 pub use environment::{Ancestors, BlockEnvironment};
 pub use executor::BlockExecutor;
