@@ -13,6 +13,13 @@ class _DatabaseGroup(LazyGroup):
     targets: ClassVar[dict[str, tuple[str, str]]] = {
         "inspect": ("metis.cli.db_inspect:inspect", "Tell what lies in a store's folder."),
         "verify": ("metis.cli.db_inspect:verify", "Check every byte of a store that counts; say where it is damaged."),
+        "stats": ("metis.cli.db_room:stats", "Count what a store holds, and tell what it takes."),
+        "prune": ("metis.cli.db_room:prune", "Forget older states, and give room back."),
+        "export": ("metis.cli.db_transfer:export", "Write a state as one stream of bytes."),
+        "import": (
+            "metis.cli.db_transfer:import_",
+            "Make a store from an exported state, a genesis or a dump of anvil.",
+        ),
         "torture": ("metis.cli.db_torture:torture", "Kill writers and cut the power; check what is left."),
     }
 
@@ -22,4 +29,4 @@ app = new_group(_DatabaseGroup)
 
 @app.callback(no_args_is_help=True)
 def _database() -> None:
-    """Look at MetisDB's files, check them, and torture them."""
+    """Look at MetisDB's files, check, move, shrink and torture them."""

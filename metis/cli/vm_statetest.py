@@ -39,6 +39,7 @@ def statetest(
     fork: Annotated[
         str | None, typer.Option(help="Only this fork's cases, such as Cancun.", show_default=False)
     ] = None,
+    store: Annotated[str, typer.Option(help="Where the state lies: memory; metisdb.")] = "memory",
     workers: Annotated[int, typer.Option(min=0, help="Threads; 0 takes one per core.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
@@ -67,6 +68,7 @@ def statetest(
         mode=mode,
         fork=fork,
         workers=workers or _core_count(),
+        store=store,
         on_progress=_progress_line() if sys.stderr.isatty() else None,
     )
     if sys.stderr.isatty():

@@ -18,9 +18,12 @@ __all__ = [
     "CodeRegistry",
     "InferenceModel",
     "MemoryStore",
+    "MetisStore",
     "ModelSet",
     "Node",
     "ProductCheck",
+    "StateExport",
+    "StateImport",
     "Transaction",
     "Workload",
     "address_of",
@@ -31,6 +34,7 @@ __all__ = [
     "compare_executors",
     "compare_tiers",
     "compiled_code_abi",
+    "database_stats",
     "decode_transaction",
     "decode_transactions",
     "derive_private_key",
@@ -47,6 +51,7 @@ __all__ = [
     "machine_target",
     "opcode_table",
     "prove_graph",
+    "prune_database",
     "recover_address",
     "run_code",
     "sign_hash",
@@ -220,6 +225,51 @@ class MemoryStore:
     def fork(self) -> MemoryStore:
         """An independent store that shares all unchanged state; constant time."""
 
+@final
+class MetisStore:
+    """
+    MetisDB: the same as MemoryStore (but for ``fork``), in memory here, in a folder with ``open``.
+
+    Raises StorageError for what the disk or memory refuses, and for files that no store has written.
+    """
+
+    def __new__(cls, alloc: Mapping[Any, Any], kept_block_count: int = 128, segment_log2: int = 14) -> MetisStore:
+        """In memory. ``segment_log2``: entries of a segment of the index, 6 to 14; smaller ones for small states."""
+    @classmethod
+    def open(
+        cls, path: str, alloc: Mapping[Any, Any], kept_block_count: int = 128, durability: str = "every-block"
+    ) -> MetisStore:
+        """
+        [GIL free] The store of a folder; where there is none, one whose block 0 holds ``alloc``.
+
+        ``durability``: every-block, on-flush or on-checkpoint. The folder is taken until the object is gone.
+        """
+    @classmethod
+    def open_to_read(cls, path: str) -> MetisStore:
+        """
+        [GIL free] The store of a folder as it is now, also while another process writes it; it stays at that block.
+
+        It has what was logged or checkpointed. What would change it raises StorageError("read-only").
+        """
+    @property
+    def block_number(self) -> int: ...
+    @property
+    def oldest_block_number(self) -> int: ...
+    def state_root(self, block_number: int | None = None) -> bytes: ...
+    def account(self, address: bytes, block_number: int | None = None) -> tuple[int, int, bytes, bytes] | None: ...
+    def code(self, address: bytes, block_number: int | None = None) -> bytes: ...
+    def storage(self, address: bytes, slot: int, block_number: int | None = None) -> int: ...
+    def proof(self, address: bytes, slots: Sequence[int], block_number: int | None = None) -> dict[str, Any]: ...
+    def accounts(self, block_number: int | None = None) -> list[bytes]:
+        """Every address, sorted; looks at all of the index. [GIL free]."""
+    def storage_of(self, address: bytes, block_number: int | None = None) -> dict[int, int]:
+        """Slots that are not zero; looks at the slots of all accounts. [GIL free]."""
+    def revert_to(self, block_number: int) -> None: ...
+    def flush(self) -> None:
+        """[GIL free] Make all that was committed durable."""
+    def checkpoint(self) -> None:
+        """[GIL free] Write a generation, and begin a new log."""
+
 def verify_multi_proof(state_root: bytes, claims: Sequence[tuple[Any, ...]], nodes: Sequence[bytes]) -> None:
     """Claims: (address, account tuple | None, [(slot, value)]). Raises DecodeError for what does not hold."""
 
@@ -227,7 +277,7 @@ def verify_proof(state_root: bytes, address: bytes, proof: Mapping[str, Any]) ->
     """Check an EIP-1186 proof (shape of MemoryStore.proof) against a root; raises DecodeError naming the first proof that fails."""
 
 def execute_transaction(
-    store: MemoryStore,
+    store: MemoryStore | MetisStore,
     spec: ChainSpec,
     environment: Any,
     transaction: Transaction,
@@ -244,7 +294,7 @@ def execute_transaction(
     """
 
 def execute_transactions(
-    store: MemoryStore,
+    store: MemoryStore | MetisStore,
     spec: ChainSpec,
     environment: Any,
     transactions: Sequence[Transaction],
@@ -306,7 +356,7 @@ def compare_tiers(
     """
 
 def build_block(
-    store: MemoryStore,
+    store: MemoryStore | MetisStore,
     spec: ChainSpec,
     parent: Block,
     attributes: Any,
@@ -323,7 +373,7 @@ def build_block(
     """
 
 def import_block(
-    store: MemoryStore,
+    store: MemoryStore | MetisStore,
     spec: ChainSpec,
     parent: Block,
     block: Block,
@@ -337,7 +387,7 @@ def import_block(
     """
 
 def explain_block(
-    store: MemoryStore,
+    store: MemoryStore | MetisStore,
     spec: ChainSpec,
     parent: Block,
     block: Block,
@@ -921,6 +971,52 @@ def inspect_database(path: str, verify: bool) -> dict[str, Any]:
     oldest_block_number, state_bytes, used_bytes, codes_bytes, log_bytes, log_record_count, damage (a list of texts).
     Raises StorageError where nothing can be told.
     """
+
+def database_stats(path: str) -> dict[str, Any]:
+    """
+    [GIL free] What the store of a directory holds, and what it takes; reads all of it, also while it is written.
+
+    newest (as in inspect_database), oldest_block_number, counts (accounts, slots, codes), index (accounts and slots, each
+    segment_count, entry_count, used_count, deleted_count, load), tries (branch_count, extension_count, account_count,
+    slot_count, storage_count, account_depths and slot_depths: leaves by the nodes above them), state_count,
+    old_value_count, bytes (accounts, slots, tries, document, rest, codes, log). Raises StorageError.
+    """
+
+def prune_database(path: str, kept_block_count: int) -> dict[str, int]:
+    """
+    [GIL free] Forget all but so many older states, and give room back; nobody else may write the store.
+
+    state_count_before, state_count, bytes_before, bytes. Raises StorageError.
+    """
+
+@final
+class StateExport:
+    """All of a kept state of a directory's store (None: the newest), as an iterator over bytes. Raises StorageError, StateUnavailable."""
+
+    def __new__(cls, path: str, block_number: int | None = None) -> StateExport: ...
+    def __iter__(self) -> StateExport: ...
+    def __next__(self) -> bytes: ...
+    @property
+    def block(self) -> dict[str, Any]:
+        """number, hash, state_root."""
+    @property
+    def account_count(self) -> int:
+        """Accounts there are in all."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """accounts, slots and codes in the bytes so far."""
+
+@final
+class StateImport:
+    """An exported state being read; a directory gets it with ``finish``. Raises StorageError."""
+
+    def __new__(cls) -> StateImport: ...
+    def feed(self, data: bytes) -> None:
+        """[GIL free] Further bytes, in pieces of any length."""
+    @property
+    def counts(self) -> dict[str, int]: ...
+    def finish(self, path: str) -> dict[str, Any]:
+        """[GIL free] Make the store of a directory, if the state is whole and has its block's root; its block."""
 
 def torture_database(seed: int, rounds: int) -> tuple[int, list[str]]:
     """[GIL free] Cut the power at many instants of so many plans; disks opened afterwards, and what went wrong."""

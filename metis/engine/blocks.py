@@ -15,7 +15,7 @@ from metis.engine import _native
 from metis.engine.compiled import CodeRegistry
 from metis.engine.results import receipt_from
 from metis.engine.rules import ChainSpec
-from metis.engine.state import MemoryStore
+from metis.engine.state import Store
 from metis.engine.transactions import TransactionHandle, describe_transaction
 from metis.types import Block, BlockAttributes, Hash32, Header, InvalidTransaction, Receipt, Withdrawal
 
@@ -85,7 +85,7 @@ def decode_block(rlp: bytes) -> BlockHandle:
 
 
 def build_block(
-    store: MemoryStore,
+    store: Store,
     spec: ChainSpec,
     parent: BlockHandle,
     attributes: BlockAttributes,
@@ -121,7 +121,7 @@ def build_block(
 
 
 def import_block(
-    store: MemoryStore,
+    store: Store,
     spec: ChainSpec,
     parent: BlockHandle,
     block: BlockHandle,

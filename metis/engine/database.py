@@ -1,7 +1,25 @@
-"""MetisDB's files: looking at them, and torturing them."""
+"""MetisDB's files: looking at them, moving states out and in, giving room back, and torturing them."""
 
 from __future__ import annotations
 
-from metis.engine._native import check_database, inspect_database, torture_database, write_database
+from metis.engine._native import (
+    StateExport,
+    StateImport,
+    check_database,
+    database_stats,
+    inspect_database,
+    prune_database,
+    torture_database,
+    write_database,
+)
 
-__all__ = ["check_database", "inspect_database", "torture_database", "write_database"]
+__all__ = [
+    "StateExport",
+    "StateImport",
+    "check_database",
+    "database_stats",
+    "inspect_database",
+    "prune_database",
+    "torture_database",
+    "write_database",
+]

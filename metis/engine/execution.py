@@ -16,7 +16,7 @@ from metis.engine.compiled import CodeRegistry
 from metis.engine.records import BlockRecord, record_from
 from metis.engine.results import outcome_from, receipt_from
 from metis.engine.rules import ChainSpec
-from metis.engine.state import MemoryStore
+from metis.engine.state import Store
 from metis.engine.transactions import TransactionHandle
 from metis.types import BlockEnvironment, Gas, Hash32, Receipt, TransactionOutcome
 from metis.types.units import Wei
@@ -57,7 +57,7 @@ class BatchOutcome:
 
 
 def execute_transaction(
-    store: MemoryStore,
+    store: Store,
     spec: ChainSpec,
     environment: BlockEnvironment,
     transaction: TransactionHandle,
@@ -86,7 +86,7 @@ def execute_transaction(
 
 
 def execute_transactions(
-    store: MemoryStore,
+    store: Store,
     spec: ChainSpec,
     environment: BlockEnvironment,
     transactions: Sequence[TransactionHandle],

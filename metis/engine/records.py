@@ -15,7 +15,7 @@ from metis.engine import _native
 from metis.engine.blocks import BlockHandle
 from metis.engine.compiled import CodeRegistry
 from metis.engine.rules import ChainSpec
-from metis.engine.state import MemoryStore
+from metis.engine.state import Store
 from metis.types import Address, Gas, Hash32
 
 __all__ = ["BlockRecord", "Conflict", "Dependency", "block_record", "explain_block", "record_from"]
@@ -103,7 +103,7 @@ def block_record(node: _native.Node, block: int | bytes, *, workers: int = 0) ->
 
 
 def explain_block(
-    store: MemoryStore,
+    store: Store,
     spec: ChainSpec,
     parent: BlockHandle,
     block: BlockHandle,

@@ -1,14 +1,16 @@
 """
 Stores, accounts and proofs.
 
-:class:`MemoryStore` holds one chain's state in memory: the newest block's, and that of the blocks
-kept before it. Reads and commits may come from any thread; one block is committed at a time.
+:class:`MemoryStore` and :class:`MetisStore` hold one chain's state: the newest block's, and that of the
+blocks kept before it. The first is gone with the process; the second can have a folder. Reads and commits
+may come from any thread; one block is committed at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from metis.engine import _native
 from metis.types import Address, Hash32, Wei
@@ -17,8 +19,10 @@ __all__ = [
     "AccountProof",
     "AccountState",
     "MemoryStore",
+    "MetisStore",
     "MultiProof",
     "StorageProof",
+    "Store",
     "account_state",
     "merge_proofs",
     "prove",
@@ -27,6 +31,10 @@ __all__ = [
 ]
 
 MemoryStore = _native.MemoryStore
+MetisStore = _native.MetisStore
+
+Store: TypeAlias = MemoryStore | MetisStore
+"""A store of the engine's, whichever keeps the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ class MultiProof:
     nodes: tuple[bytes, ...]
 
 
-def account_state(store: MemoryStore, address: Address, block_number: int | None = None) -> AccountState | None:
+def account_state(store: Store, address: Address, block_number: int | None = None) -> AccountState | None:
     """
     Read an account.
 
@@ -110,9 +118,7 @@ def account_state(store: MemoryStore, address: Address, block_number: int | None
     return _account_state(store.account(address, block_number))
 
 
-def prove(
-    store: MemoryStore, address: Address, slots: Sequence[int] = (), block_number: int | None = None
-) -> AccountProof:
+def prove(store: Store, address: Address, slots: Sequence[int] = (), block_number: int | None = None) -> AccountProof:
     """
     Prove an account, and slots of its storage, against the state root of a block.
 

@@ -44,7 +44,8 @@ class StateStore(Protocol):
     Promises: ``open`` gives a store of its own each time, holding exactly ``alloc`` as the state of
     block 0. The roots it reports are Ethereum's (Yellow Paper appendix D), whatever its layout.
 
-    Implementations: ``memory`` (:class:`metis.sdk.parts.MemoryStateStore`).
+    Implementations: ``memory`` (:class:`metis.sdk.parts.MemoryStateStore`), ``metisdb``
+    (:class:`metis.sdk.parts.MetisDbStateStore`).
     """
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metis import engine
-from metis.engine import BlockHandle, BuiltBlock, ChainSpec, CodeRegistry, MemoryStore, TransactionHandle
+from metis.engine import BlockHandle, BuiltBlock, ChainSpec, CodeRegistry, Store, TransactionHandle
 from metis.sdk.chain_constants import ChainConstants
 from metis.types import BlockAttributes, BlockEnvironment, Receipt, TransactionOutcome, UnsignedTransaction
 from metis.types.units import Address, Gas, Hash32, TimestampS, Wei
@@ -39,7 +39,7 @@ class Chain:
         self,
         constants: ChainConstants,
         spec: ChainSpec,
-        store: MemoryStore,
+        store: Store,
         genesis: BlockHandle,
         registry: CodeRegistry | None = None,
         workers: int = 1,

@@ -147,7 +147,7 @@ class Network:
         document = json.dumps(self.genesis()).encode()
         spec = engine.ChainSpec.from_genesis(document, models)
         store = self.state_store.open(genesis_accounts(self.chain))
-        if not isinstance(store, engine.MemoryStore):
+        if not isinstance(store, engine.MemoryStore | engine.MetisStore):
             problem = f"opened a {type(store).__name__}, which is not one of the engine's stores"
             raise CompositionError("StateStore", self.state_store.name, problem)
         registry = self.virtual_machine.frame_runner

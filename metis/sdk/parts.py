@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import metis.engine
 from metis.types import Address, CompositionError
 
 if TYPE_CHECKING:
-    from metis.engine import CodeRegistry, MemoryStore
+    from metis.engine import CodeRegistry, MemoryStore, MetisStore
     from metis.types import Account
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "EthereumFees",
     "Interpreter",
     "MemoryStateStore",
+    "MetisDbStateStore",
     "MetisVm",
     "ParallelExecutor",
     "SequentialExecutor",
@@ -50,6 +52,42 @@ class MemoryStateStore:
         """Open a fresh store with these accounts as the state of block 0."""
         # Mapping is invariant in its keys, and the engine takes any bytes.
         return metis.engine.MemoryStore(cast("Mapping[bytes, Account]", alloc), self.kept_block_count)
+
+
+class MetisDbStateStore:
+    """
+    State in MetisDB: read without a lock, in memory or in a folder.
+
+    Parameters
+    ----------
+    path : the folder; it must not hold a store yet, since a chain in a process begins at its genesis. None keeps
+        the state in memory.
+    kept_block_count : how many of the newest blocks' states can be read, proven and reverted to.
+    durability : when a block survives a power cut: "every-block", "on-flush" or "on-checkpoint".
+    """
+
+    name = "metisdb"
+
+    def __init__(self, path: str | None = None, kept_block_count: int = 128, durability: str = "every-block") -> None:
+        self.path = path
+        self.kept_block_count = kept_block_count
+        self.durability = durability
+
+    def open(self, alloc: Mapping[Address, Account]) -> MetisStore:
+        """
+        Open a fresh store with these accounts as the state of block 0.
+
+        Raises
+        ------
+        CompositionError : the folder holds a store.
+        StorageError : the disk refuses.
+        """
+        accounts = cast("Mapping[bytes, Account]", alloc)
+        if self.path is None:
+            return metis.engine.MetisStore(accounts, self.kept_block_count)
+        if (Path(self.path) / "state").exists():
+            raise CompositionError("StateStore", self.name, f"{self.path} holds a store already")
+        return metis.engine.MetisStore.open(self.path, accounts, self.kept_block_count, self.durability)
 
 
 class Interpreter:

@@ -22,6 +22,7 @@ from metis.sdk.parts import (
     EthereumFees,
     Interpreter,
     MemoryStateStore,
+    MetisDbStateStore,
     MetisVm,
     ParallelExecutor,
     SequentialExecutor,
@@ -42,7 +43,7 @@ INTERFACES: Mapping[str, type] = {
 """Slot of a network → the interface that its part implements. The entry point group is "metis.<slot>"."""
 
 _BUILT_IN: Mapping[str, Mapping[str, Callable[..., object]]] = {
-    "state_store": {"memory": MemoryStateStore},
+    "state_store": {"memory": MemoryStateStore, "metisdb": MetisDbStateStore},
     "virtual_machine": {"interpreter": Interpreter, "metisvm": MetisVm},
     "executor": {"sequential": SequentialExecutor, "parallel": ParallelExecutor},
     "fee_policy": {"ethereum": EthereumFees, "collected": CollectedFees},

@@ -352,7 +352,8 @@ class StorageError(MetisError):
     Attributes
     ----------
     kind : "closed", "locked" (another process uses the directory), "corrupt", "disk-full", "io",
-        "other-chain", "version", "directory", "memory" (the system gives no more), "not-there", "too-large".
+        "other-chain", "version", "directory", "memory" (the system gives no more), "not-there", "too-large",
+        "read-only" (opened beside a writer).
     detail : file, offset and cause.
     """
 

@@ -32,7 +32,7 @@ from metis.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from metis.vm.case import CaseFailure, CaseRunner, Machine, execute_case, run_case
-    from metis.vm.conformance import MODES, ForkCount, Report, run_state_tests
+    from metis.vm.conformance import MODES, STORES, ForkCount, Report, run_state_tests
     from metis.vm.fixtures import FixtureFile, fixture_files, read_fixture
     from metis.vm.forks import canonical_fork
     from metis.vm.refusals import is_expected, refusal_name
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODES",
+    "STORES",
     "CaseFailure",
     "CaseRunner",
     "FixtureFile",
@@ -66,7 +67,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "case": ("CaseFailure", "CaseRunner", "Machine", "execute_case", "run_case"),
-        "conformance": ("MODES", "ForkCount", "Report", "run_state_tests"),
+        "conformance": ("MODES", "STORES", "ForkCount", "Report", "run_state_tests"),
         "fixtures": ("FixtureFile", "fixture_files", "read_fixture"),
         "forks": ("canonical_fork",),
         "refusals": ("is_expected", "refusal_name"),

@@ -12,7 +12,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from metis import engine
 from metis.types import FixtureError
@@ -131,7 +131,8 @@ def _sample(
 ) -> tuple[float, dict[str, Any]]:
     """Return the shortest of some runs in nanoseconds, and the outcome."""
     result = engine.bench_transaction(
-        prepared.store,
+        # A case's state is in memory unless a machine says otherwise, and none was given.
+        cast(engine.MemoryStore, prepared.store),
         prepared.spec,
         prepared.environment,
         prepared.transaction,

@@ -77,7 +77,7 @@ class _Result:
 class Prepared:
     """A case's transaction with the state, rules and block that it runs in."""
 
-    store: engine.MemoryStore
+    store: engine.Store
     spec: engine.ChainSpec
     environment: BlockEnvironment
     transaction: engine.TransactionHandle
@@ -93,10 +93,19 @@ class Machine:
     registry : compiled code to run; None interprets everything.
     block_workers : threads of the parallel executor that runs a case's transaction as a block of its own; None runs it
         without one.
+    store : where the state lies: "memory" or "metisdb".
     """
 
     registry: engine.CodeRegistry | None = None
     block_workers: int | None = None
+    store: str = "memory"
+
+    def open_store(self, alloc: Mapping[bytes, Account]) -> engine.Store:
+        """Open a store of its own that holds these accounts."""
+        if self.store == "memory":
+            return engine.MemoryStore(alloc)
+        # Segments of 64 entries: even the few keys of a test fill some.
+        return engine.MetisStore(alloc, segment_log2=6)
 
 
 class CaseRunner:
@@ -114,8 +123,8 @@ class CaseRunner:
         self._environments: dict[tuple[bool, bool], BlockEnvironment] = {}
 
     @functools.cached_property
-    def _store(self) -> engine.MemoryStore:
-        return engine.MemoryStore(self.test.alloc)
+    def _store(self) -> engine.Store:
+        return self._machine.open_store(self.test.alloc)
 
     def run(self, case: StateCase) -> CaseFailure | None:
         """
@@ -241,7 +250,7 @@ class CaseRunner:
             return Hash32(self._store.state_root())
         # The older filler ends every block with a reward of zero, which before EIP-161 creates the
         # beneficiary, transaction or not.
-        return Hash32(engine.MemoryStore({**self.test.alloc, beneficiary: Account()}).state_root())
+        return Hash32(self._machine.open_store({**self.test.alloc, beneficiary: Account()}).state_root())
 
     def _difference(self, case: StateCase, result: _Result) -> CaseFailure | None:
         refusal = refusal_name(result.refusal) if result.refusal is not None else None

@@ -20,10 +20,13 @@ from metis.vm.fixtures import FixtureFile, read_fixture
 from metis.vm.forks import canonical_fork
 from metis.vm.statetest import StateTest, parse_state_tests
 
-__all__ = ["MODES", "ForkCount", "Report", "run_state_tests"]
+__all__ = ["MODES", "STORES", "ForkCount", "Report", "run_state_tests"]
 
 MODES = ("interpreter", "eager", "parallel")
 """How cases may run: revm's interpreter; everything compiled first; scheduled by MPEF."""
+
+STORES = ("memory", "metisdb")
+"""Where the state of cases may lie."""
 
 UNREADABLE = "unreadable"
 """Where :attr:`Report.by_fork` counts files and tests that could not be read."""
@@ -113,6 +116,7 @@ def run_state_tests(
     fork: str | None = None,
     workers: int = 1,
     on_progress: Callable[[Report], None] | None = None,
+    store: str = "memory",
 ) -> Report:
     """
     Run every case of every file.
@@ -124,6 +128,7 @@ def run_state_tests(
     fork : run only this fork's cases, by any of its names; None runs all.
     workers : threads; 1 runs everything on the caller's.
     on_progress : called with the report so far after each file, on the caller's thread.
+    store : one of STORES.
 
     Returns
     -------
@@ -131,24 +136,31 @@ def run_state_tests(
 
     Raises
     ------
-    CompositionError : the mode is unknown or not built yet.
+    CompositionError : the mode or the store is unknown.
     GenesisError : the engine has no fork of that name.
     FixtureError : a path does not exist (from ``files``).
     """
     check_mode(mode)
+    if store not in STORES:
+        raise CompositionError("StateStore", store, f"no such store; choose one of {', '.join(STORES)}")
     if mode == "eager":
-        return _run_eagerly(list(files), fork, workers, on_progress)
-    return _run_once(files, fork, workers, on_progress, Machine(block_workers=2 if mode == "parallel" else None))
+        return _run_eagerly(list(files), fork, workers, on_progress, store)
+    machine = Machine(block_workers=2 if mode == "parallel" else None, store=store)
+    return _run_once(files, fork, workers, on_progress, machine)
 
 
 def _run_eagerly(
-    files: Sequence[FixtureFile], fork: str | None, workers: int, on_progress: Callable[[Report], None] | None
+    files: Sequence[FixtureFile],
+    fork: str | None,
+    workers: int,
+    on_progress: Callable[[Report], None] | None,
+    store: str,
 ) -> Report:
     """Run everything until no code is left that could be compiled, and report the last run."""
     registry = engine.CodeRegistry("eager")
     compiled = CompiledRun()
     while True:
-        report = _run_once(files, fork, workers, on_progress, Machine(registry))
+        report = _run_once(files, fork, workers, on_progress, Machine(registry, store=store))
         if not compile_met(registry, workers, compiled):
             compiled.read(registry)
             report.compiled = compiled

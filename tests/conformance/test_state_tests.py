@@ -71,6 +71,21 @@ def test_state_tests__a_slice_in_parallel__all_pass(archive: Path) -> None:
     assert report.passed > 100
 
 
+def test_state_tests__a_slice_on_metisdb__all_pass(archive: Path) -> None:
+    files = [file for position, file in enumerate(quick(fixture_files([archive]))) if position % 8 == 5]
+    report = run_state_tests(files, store="metisdb", workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert report.passed > 1_000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_state_tests__whole_archive_on_metisdb__all_pass_and_none_is_lost(archive: Path) -> None:
+    report = run_state_tests(fixture_files([archive]), store="metisdb", workers=core_count())
+    assert not report.failures, first_differences(report)
+    assert {fork: count.passed for fork, count in report.by_fork.items()} == CASES_BY_FORK
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_state_tests__whole_archive_in_parallel__all_pass_and_none_is_lost(archive: Path) -> None:

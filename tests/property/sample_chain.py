@@ -7,12 +7,12 @@ from functools import cache
 
 from metis import engine
 from metis.cli.contract_files import load_contract
-from metis.engine import BlockHandle
+from metis.engine import BlockHandle, MemoryStore
 from metis.sdk import Chain, Network
 from metis.types import BlockAttributes, Hash32, TimestampS
 from tests.story import Wallet, deploy_block
 
-__all__ = ["SampleChain", "sample_chain"]
+__all__ = ["SampleChain", "fork_of", "sample_chain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,12 @@ class SampleChain:
     attributes: BlockAttributes
 
 
+def fork_of(chain: Chain) -> MemoryStore:
+    """A store of its own with the chain's states."""
+    assert isinstance(chain.store, MemoryStore)
+    return chain.store.fork()
+
+
 @cache
 def sample_chain() -> SampleChain:
     """Make it once; tests must leave the chain as it is."""
@@ -43,6 +49,6 @@ def sample_chain() -> SampleChain:
         timestamp_s=TimestampS(network.chain.genesis_timestamp_s + 2), gas_limit=network.chain.block_gas_limit
     )
     handles = engine.decode_transactions([step.raw for step in steps])
-    built = engine.build_block(chain.store.fork(), chain.spec, chain.head, attributes, handles)
+    built = engine.build_block(fork_of(chain), chain.spec, chain.head, attributes, handles)
     assert not built.skipped
     return SampleChain(chain, Hash32(chain.store.state_root()), built.block, attributes)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metis import engine
-from metis.engine import MemoryStore
+from metis.engine import Store
 from metis.sdk import Network
 from metis.types import Account, Address, Wei
 from tests.property.programs import init_codes
@@ -85,12 +85,12 @@ def _sign(candidate: Candidate, nonce: int, chain_id: int, receivers: list[Addre
     return bytes(_signers()[candidate.sender].sign_transaction(fields).raw_transaction)
 
 
-def _nonce(store: MemoryStore, address: Address) -> int:
+def _nonce(store: Store, address: Address) -> int:
     account = engine.account_state(store, address)
     return account.nonce if account is not None else 0
 
 
-def _dump(store: MemoryStore) -> dict[Address, Account]:
+def _dump(store: Store) -> dict[Address, Account]:
     """The whole state, read account by account."""
     state = {}
     for address in map(Address, store.accounts()):

@@ -20,7 +20,7 @@ from tests.property.encodings import (
     signed_transactions,
 )
 from tests.property.oracle import big_endian, decode_rlp, encode_rlp
-from tests.property.sample_chain import sample_chain
+from tests.property.sample_chain import fork_of, sample_chain
 
 _LIST_FIELDS = {"access_list", "blob_versioned_hashes", "authorization_list"}
 _INTEGER_FIELDS = {
@@ -156,7 +156,7 @@ _FIELDS_IN_THE_STATE = {"beneficiary", "parent_beacon_block_root", "timestamp_s"
 def _import(raw: bytes) -> tuple[BlockHandle, MemoryStore]:
     """Import bytes on top of the sample chain, in a store of their own."""
     sample = sample_chain()
-    store = sample.chain.store.fork()
+    store = fork_of(sample.chain)
     try:
         block = engine.decode_block(raw)
         engine.import_block(store, sample.chain.spec, sample.chain.head, block)
@@ -234,7 +234,7 @@ def test_transaction__of_a_stranger__is_refused_with_a_reason_or_runs(signed: Si
     candidate = engine.decode_transaction(signed.raw)
 
     built = engine.build_block(
-        sample.chain.store.fork(), sample.chain.spec, sample.chain.head, sample.attributes, [candidate]
+        fork_of(sample.chain), sample.chain.spec, sample.chain.head, sample.attributes, [candidate]
     )
 
     assert len(built.receipts) + len(built.skipped) == 1

@@ -14,6 +14,7 @@
 
 mod commitment;
 mod flat;
+mod mapped;
 mod memory;
 mod metis;
 mod missing;
@@ -23,10 +24,12 @@ mod store;
 pub mod torture;
 mod trie;
 
-pub use commitment::{TrieContents, TrieOverlay, TrieWork, Tries};
+pub use commitment::{TrieCensus, TrieContents, TrieOverlay, TrieWork, Tries};
+pub use flat::TableLoad;
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use metis::{
-    Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, StoreReport, Unsaved, inspect, verify,
+    Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, PruneReport, SectionBytes, StateCounts,
+    StateExport, StateImport, StoreReport, StoreStats, Unsaved, inspect, stats, verify,
 };
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, MultiProof, MultiProofError, ProofError, ProvenAccount, StorageProof};

@@ -1,10 +1,14 @@
 //! Bytes in which a structure made of offsets lives.
 
 use core::ops::Range;
+use std::os::fd::BorrowedFd;
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    mapped::{PageTarget, map_over},
+};
 
 /// Bytes in which a structure made of offsets lives: anonymous memory, or a private mapping of a file.
 ///
@@ -112,6 +116,24 @@ impl Region for HeapRegion {
             .map_err(|error| failed(std::io::Error::from(error).kind()))?;
         self.len_bytes = len_bytes;
         Ok(())
+    }
+}
+
+impl PageTarget for HeapRegion {
+    fn copy(&mut self, offset: usize, bytes: &[u8]) {
+        self.bytes_mut(offset..offset + bytes.len()).copy_from_slice(bytes);
+    }
+
+    fn map(
+        &mut self,
+        offset: usize,
+        len_bytes: usize,
+        file: BorrowedFd<'_>,
+        file_offset: u64,
+    ) -> Result<(), StoreError> {
+        let target = self.bytes_mut(offset..offset + len_bytes).as_mut_ptr();
+        // SAFETY: a part of this region's own mapping, and `self` is borrowed for writing.
+        unsafe { map_over(target, len_bytes, file, file_offset) }
     }
 }
 

@@ -73,6 +73,9 @@ pub enum StoreError {
         /// Process id, where the holder wrote it down.
         holder: Option<u32>,
     },
+    /// Opened to be read while somebody else writes.
+    #[error("opened to be read only")]
+    ReadOnly,
     /// Files of a format that is not known here.
     #[error("format version {got} is not known; version {known} is")]
     Version {

@@ -3,7 +3,10 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::FileExt,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::FileExt,
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -154,6 +157,10 @@ impl DiskFile for OsFile {
 
     fn map(&self) -> io::Result<Mapping> {
         Mapping::of_file(&self.0)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 }
 

@@ -9,7 +9,7 @@ mod file;
 mod mapping;
 mod simulated;
 
-use std::{fmt::Debug, io, sync::Arc};
+use std::{fmt::Debug, io, os::fd::BorrowedFd, sync::Arc};
 
 pub use file::FileDisk;
 pub use mapping::Mapping;
@@ -112,6 +112,9 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// As the operating system says.
     fn map(&self) -> io::Result<Mapping>;
+
+    /// The operating system's file, for who maps parts of it; `None` where there is none.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
 /// Held for as long as it exists.

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -407,5 +408,9 @@ impl DiskFile for SimulatedFile {
 
     fn map(&self) -> io::Result<Mapping> {
         Ok(Mapping::copied(self.inode.lock().current.clone()))
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use metis_db::{CommittedBlock, StoreReport, torture};
-use metis_disk::FileDisk;
 use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
     convert::to_bytes,
     errors::{from_store, storage_error},
     guard::guard_free,
+    store::existing_folder,
 };
 
-fn block<'py>(py: Python<'py>, block: &CommittedBlock) -> PyResult<Bound<'py, PyDict>> {
+pub fn block_fields<'py>(py: Python<'py>, block: &CommittedBlock) -> PyResult<Bound<'py, PyDict>> {
     let fields = PyDict::new(py);
     fields.set_item("number", block.number)?;
     fields.set_item("hash", to_bytes(py, block.hash))?;
@@ -23,19 +23,16 @@ fn block<'py>(py: Python<'py>, block: &CommittedBlock) -> PyResult<Bound<'py, Py
 /// What lies in the store of a directory; with `verify` every byte of it is checked.
 #[pyfunction]
 pub fn inspect_database<'py>(py: Python<'py>, path: &str, verify: bool) -> PyResult<Bound<'py, PyDict>> {
-    if !std::path::Path::new(path).is_dir() {
-        return Err(storage_error("not-there", &format!("{path} is no directory")));
-    }
+    let disk = existing_folder(path)?;
     let report = guard_free(py, || {
-        let disk = FileDisk::new(path).map_err(|error| storage_error("io", &error.to_string()))?;
         let looked = if verify { metis_db::verify(&disk) } else { metis_db::inspect(&disk) };
         looked.map_err(|error| from_store(&error))
     })??;
     let StoreReport { checkpoint, newest, .. } = &report;
     let fields = PyDict::new(py);
     fields.set_item("generation", report.generation)?;
-    fields.set_item("checkpoint", block(py, checkpoint)?)?;
-    fields.set_item("newest", newest.as_ref().map(|newest| block(py, newest)).transpose()?)?;
+    fields.set_item("checkpoint", block_fields(py, checkpoint)?)?;
+    fields.set_item("newest", newest.as_ref().map(|newest| block_fields(py, newest)).transpose()?)?;
     fields.set_item("oldest_block_number", report.oldest_block_number)?;
     fields.set_item("state_bytes", report.state_bytes)?;
     fields.set_item("used_bytes", report.used_bytes)?;

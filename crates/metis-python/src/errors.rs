@@ -57,7 +57,33 @@ pub fn from_transaction(error: &TransactionError, index: Option<usize>) -> PyErr
     Python::attach(|py| raise(py, "InvalidTransaction", arguments))
 }
 
-pub fn from_fault<E: std::error::Error>(fault: &TransactionFault<E>, index: Option<usize>) -> PyErr {
+/// How a read of a store's state failed.
+pub trait ReadError: std::error::Error {
+    fn to_python(&self) -> PyErr;
+}
+
+impl ReadError for MissingState {
+    fn to_python(&self) -> PyErr {
+        engine_fault(&self.to_string())
+    }
+}
+
+impl ReadError for StoreError {
+    fn to_python(&self) -> PyErr {
+        from_store(self)
+    }
+}
+
+impl ReadError for StateError {
+    fn to_python(&self) -> PyErr {
+        match self {
+            Self::Missing(error) => error.to_python(),
+            Self::Store(error) => error.to_python(),
+        }
+    }
+}
+
+pub fn from_fault<E: ReadError>(fault: &TransactionFault<E>, index: Option<usize>) -> PyErr {
     match fault {
         TransactionFault::Invalid(error) => from_transaction(error, index),
         TransactionFault::View(ViewError::UnknownAncestor(number)) => {
@@ -65,6 +91,7 @@ pub fn from_fault<E: std::error::Error>(fault: &TransactionFault<E>, index: Opti
             decode_error("block environment", "block_hashes", &problem, None)
         }
         TransactionFault::View(ViewError::MissingModel(model)) => model_unavailable(model),
+        TransactionFault::View(ViewError::State(error)) => error.to_python(),
         other => engine_fault(&other.to_string()),
     }
 }
@@ -81,7 +108,7 @@ fn invalid_block(field: &str, problem: &str, expected: &str, actual: &str) -> Py
     Python::attach(|py| raise(py, "InvalidBlock", (field, problem, expected, actual)))
 }
 
-pub fn from_block<E: std::error::Error>(error: &BlockError<E>) -> PyErr {
+pub fn from_block<E: ReadError>(error: &BlockError<E>) -> PyErr {
     match error {
         BlockError::Field { field, rule, expected, actual } => invalid_block(field, rule, expected, actual),
         BlockError::Transaction { index, error } => {
@@ -91,6 +118,7 @@ pub fn from_block<E: std::error::Error>(error: &BlockError<E>) -> PyErr {
             invalid_block("requests_hash", &error.to_string(), "", "")
         }
         BlockError::View(ViewError::MissingModel(model)) => model_unavailable(model),
+        BlockError::View(ViewError::State(error)) => error.to_python(),
         BlockError::View(_) | BlockError::Engine(_) => engine_fault(&error.to_string()),
     }
 }
@@ -110,13 +138,15 @@ pub fn from_store(error: &StoreError) -> PyErr {
         StoreError::Corrupt { .. } => storage_error("corrupt", &error.to_string()),
         StoreError::StaleOverlay => engine_fault(&error.to_string()),
         StoreError::Memory { .. } => storage_error("memory", &error.to_string()),
+        StoreError::Io { kind: std::io::ErrorKind::StorageFull, .. } => storage_error("disk-full", &error.to_string()),
         StoreError::Io { .. } => storage_error("io", &error.to_string()),
         StoreError::Locked { .. } => storage_error("locked", &error.to_string()),
+        StoreError::ReadOnly => storage_error("read-only", &error.to_string()),
         StoreError::Version { .. } => storage_error("version", &error.to_string()),
     }
 }
 
-pub fn from_execute<E: std::error::Error>(error: &ExecuteError<E>) -> PyErr {
+pub fn from_execute<E: ReadError>(error: &ExecuteError<E>) -> PyErr {
     match error {
         ExecuteError::Block(error) => from_block(error),
         ExecuteError::Signature(error) => {

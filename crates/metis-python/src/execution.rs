@@ -9,8 +9,8 @@ use metis_executor::{
 };
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, BlockExecutor, ChainPrecompiles, ChangeSet, Evm, ExecutionStatus,
-    FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, TransactionFault, TransactionOutcome,
-    receipts_root,
+    FrameRunner, ReceiptDetails, RecoveredTransaction, StateCommitment, StateView, TransactionFault,
+    TransactionOutcome, receipts_root,
 };
 use metis_vm::FrameRunnerFactory;
 use pyo3::{
@@ -22,11 +22,11 @@ use crate::{
     block::Block,
     code_registry::{CodeRegistry, virtual_machine},
     convert::{Blob, Fixed, Word, address, attribute, hash, to_bytes, to_logs, word},
-    errors::{decode_error, engine_fault, from_execute, from_fault, from_store, from_transaction},
+    errors::{ReadError, decode_error, engine_fault, from_execute, from_fault, from_store, from_transaction},
     guard::{guard, guard_free},
     record::record_fields,
     rules::ChainSpec,
-    store::MemoryStore,
+    store::{AnyStore, with_store},
     trace::PythonTrace,
     transaction::Transaction,
 };
@@ -112,14 +112,14 @@ fn receipt_list<'py>(py: Python<'py>, receipts: &[ReceiptDetails]) -> PyResult<B
     PyList::new(py, receipts.iter().map(|details| receipt_fields(py, details)).collect::<PyResult<Vec<_>>>()?)
 }
 
-type Ran = Result<(TransactionOutcome, ChangeSet), TransactionFault<MissingState>>;
+type Ran<E> = Result<(TransactionOutcome, ChangeSet), TransactionFault<E>>;
 
 /// Runs one transaction on the newest state without keeping the result.
 #[pyfunction]
 #[pyo3(signature = (store, spec, environment, transaction, trace=None, registry=None))]
 pub fn execute_transaction<'py>(
     py: Python<'py>,
-    store: &MemoryStore,
+    store: AnyStore<'py>,
     spec: &ChainSpec,
     environment: &Bound<'py, PyAny>,
     transaction: &Transaction,
@@ -127,39 +127,42 @@ pub fn execute_transaction<'py>(
     registry: Option<&CodeRegistry>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let environment = block_environment(environment)?;
-    let snapshot = store.inner.latest();
     let (spec, transaction) = (&spec.inner, &transaction.inner);
-    let (outcome, root) = if let Some(callback) = trace {
-        let mut error = None;
-        let ran = guard(|| {
-            Ok(execute_one(&snapshot, spec, environment, transaction, PythonTrace::runner(callback, &mut error)))
-        })?;
-        if let Some(error) = error {
-            return Err(error);
-        }
-        let (outcome, changes) = ran.map_err(|fault| from_fault(&fault, None))?;
-        (outcome, known(snapshot.state_root_after(&changes)))
-    } else {
-        let machine = virtual_machine(registry);
-        let ran = guard_free(py, || {
-            execute_one(&snapshot, spec, environment, transaction, machine.runner())
-                .map(|(outcome, changes)| (outcome, known(snapshot.state_root_after(&changes))))
-        })?;
-        ran.map_err(|fault| from_fault(&fault, None))?
-    };
-    outcome_fields(py, &outcome, root)
+    with_store!(store, store => {
+        let snapshot = store.latest();
+        let (outcome, root) = if let Some(callback) = trace {
+            let mut error = None;
+            let ran = guard(|| {
+                let runner = PythonTrace::runner(callback, &mut error);
+                Ok(execute_one(&*snapshot, spec, environment, transaction, runner))
+            })?;
+            if let Some(error) = error {
+                return Err(error);
+            }
+            let (outcome, changes) = ran.map_err(|fault| from_fault(&fault, None))?;
+            (outcome, snapshot.state_root_after(&changes))
+        } else {
+            let machine = virtual_machine(registry);
+            let ran = guard_free(py, || {
+                execute_one(&*snapshot, spec, environment, transaction, machine.runner())
+                    .map(|(outcome, changes)| (outcome, snapshot.state_root_after(&changes)))
+            })?;
+            ran.map_err(|fault| from_fault(&fault, None))?
+        };
+        outcome_fields(py, &outcome, root.map_err(|error| error.to_python())?)
+    })
 }
 
-fn execute_one(
-    snapshot: &MemorySnapshot,
+fn execute_one<V: StateView>(
+    view: &V,
     spec: &metis_state_transition::ChainSpec,
     environment: BlockEnvironment,
     transaction: &RecoveredTransaction,
     runner: impl FrameRunner,
-) -> Ran {
+) -> Ran<V::Error> {
     let rules = spec.rules_at(environment.number, environment.timestamp);
     // Through the block executor, so that the rules about the block's gas apply as well.
-    let mut executor = BlockExecutor::new(snapshot, rules, environment, runner, ChainPrecompiles::default());
+    let mut executor = BlockExecutor::new(view, rules, environment, runner, ChainPrecompiles::default());
     let outcome = executor.try_execute(transaction)?;
     Ok((outcome, executor.changes().clone()))
 }
@@ -170,7 +173,7 @@ fn execute_one(
 #[allow(clippy::too_many_arguments)] // the Python signature
 pub fn execute_transactions<'py>(
     py: Python<'py>,
-    store: &MemoryStore,
+    store: AnyStore<'py>,
     spec: &ChainSpec,
     environment: &Bound<'py, PyAny>,
     transactions: Vec<PyRef<'py, Transaction>>,
@@ -181,8 +184,8 @@ pub fn execute_transactions<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let environment = block_environment(environment)?;
     let transactions: Vec<RecoveredTransaction> = transactions.iter().map(|entry| entry.inner.clone()).collect();
-    let (store, spec, machine) = (&store.inner, &spec.inner, virtual_machine(registry));
-    let ran = guard_free(py, || {
+    let (spec, machine) = (&spec.inner, virtual_machine(registry));
+    let ran = with_store!(store, store => guard_free(py, || {
         let snapshot = store.latest();
         let number = environment.number;
         let in_order: Vec<&RecoveredTransaction> = transactions.iter().collect();
@@ -198,14 +201,14 @@ pub fn execute_transactions<'py>(
         if let Some(refused) = ran.skipped.first() {
             return Err(from_transaction(&refused.error, Some(refused.index)));
         }
-        let state_root = known(snapshot.state_root_after(&ran.changes));
+        let state_root = snapshot.state_root_after(&ran.changes).map_err(|error| error.to_python())?;
         if commit {
             let block =
                 CommittedBlock { number, hash: Default::default(), parent_hash: Default::default(), state_root };
             store.commit(&snapshot, block, &ran.changes).map_err(|error| from_store(&error))?;
         }
         Ok::<_, PyErr>((ran.receipts, ran.record, state_root))
-    })?;
+    })?);
     let (receipts, record, state_root) = ran?;
     let envelopes: Vec<_> = transactions.into_iter().map(|transaction| transaction.envelope).collect();
     let fields = PyDict::new(py);
@@ -274,7 +277,7 @@ fn call_code(
     value: U256,
     gas_limit: u64,
     runner: impl FrameRunner,
-) -> Ran {
+) -> Ran<MissingState> {
     // Block 1 of a chain whose block 0 has no hash worth knowing.
     let ancestors = Ancestors::default().with(0, B256::ZERO);
     let environment = BlockEnvironment { number: 1, timestamp: 1, gas_limit, ancestors, ..BlockEnvironment::default() };
@@ -322,7 +325,7 @@ pub fn block_attributes(object: &Bound<'_, PyAny>) -> PyResult<BlockAttributes> 
 #[allow(clippy::too_many_arguments)] // the Python signature
 pub fn build_block<'py>(
     py: Python<'py>,
-    store: &MemoryStore,
+    store: AnyStore<'py>,
     spec: &ChainSpec,
     parent: &Block,
     attributes: &Bound<'py, PyAny>,
@@ -332,13 +335,13 @@ pub fn build_block<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let attributes = block_attributes(attributes)?;
     let candidates: Vec<&RecoveredTransaction> = transactions.iter().map(|entry| &entry.inner).collect();
-    let (store, spec, parent) = (&store.inner, &spec.inner, &parent.inner.header);
+    let (spec, parent) = (&spec.inner, &parent.inner.header);
     let machine = virtual_machine(registry);
-    let built = guard_free(py, || {
-        let executor = ParallelExecutor::new(workers);
-        build_and_commit(&executor, &**store, spec, parent, attributes, &candidates, &machine)
+    let executor = ParallelExecutor::new(workers);
+    let built = with_store!(store, store => guard_free(py, || {
+        build_and_commit(&executor, store, spec, parent, attributes, &candidates, &machine)
     })?
-    .map_err(|error| from_execute(&error))?
+    .map_err(|error| from_execute(&error))?)
     .built;
     let fields = PyDict::new(py);
     fields.set_item("receipts", receipt_list(py, &built.outcome.receipts)?)?;
@@ -356,17 +359,19 @@ pub fn build_block<'py>(
 #[pyo3(signature = (store, spec, parent, block, registry=None, workers=1))]
 pub fn import_block<'py>(
     py: Python<'py>,
-    store: &MemoryStore,
+    store: AnyStore<'py>,
     spec: &ChainSpec,
     parent: &Block,
     block: &Block,
     registry: Option<&CodeRegistry>,
     workers: usize,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
+    let (spec, parent, block) = (&spec.inner, &parent.inner.header, &block.inner);
     let machine = virtual_machine(registry);
     let executor = ParallelExecutor::new(workers);
-    let outcome = guard_free(py, || import_and_commit(&executor, &**store, spec, parent, block, &machine))?
-        .map_err(|error| from_execute(&error))?;
+    let outcome = with_store!(store, store => guard_free(py, || {
+        import_and_commit(&executor, store, spec, parent, block, &machine)
+    })?
+    .map_err(|error| from_execute(&error))?);
     receipt_list(py, &outcome.receipts)
 }

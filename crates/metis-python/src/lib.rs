@@ -5,6 +5,7 @@
 //! than about 20 µs release the interpreter lock while they run. What Python sees is described in
 //! `metis/engine/_native.pyi`.
 
+mod alloc;
 mod bench;
 mod block;
 mod build;
@@ -19,12 +20,14 @@ mod inference;
 mod models;
 mod node;
 mod precompiles;
+mod proof;
 mod record;
 mod rules;
 mod store;
 mod trace;
 mod traced;
 mod transaction;
+mod transfer;
 mod workload;
 
 use mimalloc::MiMalloc;
@@ -48,11 +51,13 @@ mod _native {
         models::ModelSet,
         node::{Answerer, Node, address_of, derive_private_key, recover_address, sign_hash, sign_transaction},
         precompiles::ChainPrecompiles,
+        proof::{verify_multi_proof, verify_proof},
         record::explain_block,
         rules::{ChainSpec, fork_names},
-        store::{MemoryStore, verify_multi_proof, verify_proof},
+        store::{MemoryStore, MetisStore},
         traced::{ProductCheck, tensor_commitments, trace_root},
         transaction::{Transaction, decode_transaction, decode_transactions, unsigned_transaction},
+        transfer::{StateExport, StateImport, database_stats, prune_database},
         workload::{Workload, compare_executors, fuzz_executor},
     };
 }

@@ -12,7 +12,7 @@ use crate::{
     errors::{engine_fault, from_batch, from_execute},
     guard::guard_free,
     rules::ChainSpec,
-    store::MemoryStore,
+    store::{AnyStore, with_store},
 };
 
 /// Keyword arguments of `metis.engine.BlockRecord`.
@@ -57,22 +57,22 @@ pub fn kept(record: Option<Box<BlockRecord>>) -> PyResult<Box<BlockRecord>> {
 #[pyo3(signature = (store, spec, parent, block, registry=None, workers=0))]
 pub fn explain_block<'py>(
     py: Python<'py>,
-    store: &MemoryStore,
+    store: AnyStore<'py>,
     spec: &ChainSpec,
     parent: &Block,
     block: &Block,
     registry: Option<&CodeRegistry>,
     workers: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let (store, spec, parent, block) = (&store.inner, &spec.inner, &parent.inner.header, &block.inner);
+    let (spec, parent, block) = (&spec.inner, &parent.inner.header, &block.inner);
     let machine = virtual_machine(registry);
-    let outcome = guard_free(py, || {
+    let outcome = with_store!(store, store => guard_free(py, || {
         let transactions = recover_block(block).map_err(|error| from_batch(&error))?;
-        let snapshot = metis_db::StateStore::latest(&**store);
-        let ancestors = metis_db::StateStore::ancestors(&**store).with(parent.number, parent.hash_slow());
+        let snapshot = metis_db::StateStore::latest(store);
+        let ancestors = metis_db::StateStore::ancestors(store).with(parent.number, parent.hash_slow());
         let sealed = Sealed { parent, block, transactions: &transactions, ancestors };
         let executor = Recording(ParallelExecutor::new(workers).forced());
         executor.verify(&*snapshot, spec, sealed, &machine).map_err(|error| from_execute(&ExecuteError::Block(error)))
-    })??;
+    })??);
     record_fields(py, &*kept(outcome.record)?)
 }

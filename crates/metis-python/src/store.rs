@@ -1,195 +1,89 @@
-//! `MemoryStore` and proofs.
+//! The stores that Python holds: the same methods, whichever keeps the state.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use metis_db::{
-    AccountProof, GenesisAccount, MemorySnapshot, MultiProof, ProvenAccount, StateSnapshot, StateStore, StorageProof,
-    known,
+    Durability, MemorySnapshot, MetisConfig, MetisSnapshot, MissingState, StateSnapshot, StateStore, StoreError,
 };
-use metis_state_transition::{Account, StateView};
+use metis_disk::FileDisk;
+use metis_state_transition::Account;
 use pyo3::{
     prelude::*,
-    types::{PyBytes, PyDict, PyTuple},
+    types::{PyBytes, PyDict, PyTuple, PyType},
 };
 
 use crate::{
-    convert::{Blob, Fixed, Word, attribute, to_bytes, to_int, word},
-    errors::{decode_error, from_multi_proof, from_proof, from_store},
+    alloc::alloc_accounts,
+    convert::{Fixed, Word, to_bytes, to_int},
+    errors::{ReadError, decode_error, from_store, storage_error},
     guard::{guard, guard_free},
 };
 
-/// The in-memory state store.
-#[pyclass(frozen, module = "metis.engine._native")]
-pub struct MemoryStore {
-    pub inner: Arc<metis_db::MemoryStore>,
+/// What Python reads of a state beyond what execution needs.
+trait Readable: StateSnapshot<Error: ReadError> {
+    fn storage_root_of(&self, address: &Address) -> Result<Option<B256>, Self::Error>;
+    fn addresses(&self) -> Vec<Address>;
+    fn storage_of(&self, address: &Address) -> BTreeMap<U256, U256>;
 }
 
-impl MemoryStore {
-    fn snapshot(&self, block_number: Option<u64>) -> PyResult<Arc<MemorySnapshot>> {
-        match block_number {
-            None => Ok(self.inner.latest()),
-            Some(number) => self.inner.at(number).map_err(|error| from_store(&error)),
-        }
-    }
-}
-
-#[pymethods]
-impl MemoryStore {
-    #[new]
-    #[pyo3(signature = (alloc, kept_block_count=128))]
-    fn new(py: Python<'_>, alloc: &Bound<'_, PyAny>, kept_block_count: usize) -> PyResult<Self> {
-        let accounts = alloc_accounts(alloc)?;
-        let inner = guard_free(py, || metis_db::MemoryStore::new(accounts, kept_block_count))?;
-        Ok(Self { inner: Arc::new(inner) })
+impl Readable for MemorySnapshot {
+    fn storage_root_of(&self, address: &Address) -> Result<Option<B256>, MissingState> {
+        Ok(self.storage_root(address))
     }
 
-    #[getter]
-    fn block_number(&self) -> u64 {
-        self.inner.latest().block().number
+    fn addresses(&self) -> Vec<Address> {
+        self.addresses()
     }
 
-    #[getter]
-    fn oldest_block_number(&self) -> u64 {
-        self.inner.oldest_block_number()
-    }
-
-    #[pyo3(signature = (block_number=None))]
-    fn state_root<'py>(&self, py: Python<'py>, block_number: Option<u64>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(to_bytes(py, self.snapshot(block_number)?.block().state_root))
-    }
-
-    #[pyo3(signature = (address, block_number=None))]
-    fn account<'py>(
-        &self,
-        py: Python<'py>,
-        address: Fixed<20>,
-        block_number: Option<u64>,
-    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let snapshot = self.snapshot(block_number)?;
-        let address = Address::from(address.0);
-        guard(|| {
-            let account = known(snapshot.account(&address)).zip(snapshot.storage_root(&address));
-            account.map(|(account, storage_root)| account_tuple(py, &account, storage_root)).transpose()
-        })
-    }
-
-    #[pyo3(signature = (address, block_number=None))]
-    fn code<'py>(
-        &self,
-        py: Python<'py>,
-        address: Fixed<20>,
-        block_number: Option<u64>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        let snapshot = self.snapshot(block_number)?;
-        let account = known(snapshot.account(&address.0.into())).unwrap_or_default();
-        Ok(to_bytes(py, known(snapshot.code(&account.code_hash)).bytes()))
-    }
-
-    #[pyo3(signature = (address, slot, block_number=None))]
-    fn storage<'py>(
-        &self,
-        py: Python<'py>,
-        address: Fixed<20>,
-        slot: Word,
-        block_number: Option<u64>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let snapshot = self.snapshot(block_number)?;
-        to_int(py, known(snapshot.storage(&address.0.into(), &slot.0)))
-    }
-
-    #[pyo3(signature = (address, slots, block_number=None))]
-    fn proof<'py>(
-        &self,
-        py: Python<'py>,
-        address: Fixed<20>,
-        slots: Vec<Word>,
-        block_number: Option<u64>,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let snapshot = self.snapshot(block_number)?;
-        let slots: Vec<U256> = slots.into_iter().map(|Word(slot)| slot).collect();
-        let proof = guard_free(py, || known(snapshot.prove(address.0.into(), &slots)))?;
-        let nodes = |nodes: &[alloy_primitives::Bytes]| nodes.iter().map(|node| to_bytes(py, node)).collect::<Vec<_>>();
-        let result = PyDict::new(py);
-        let account = proof.account.map(|(account, root)| account_tuple(py, &account, root)).transpose()?;
-        result.set_item("account", account)?;
-        result.set_item("account_proof", nodes(&proof.proof))?;
-        let storage = proof
-            .storage
-            .iter()
-            .map(|entry| Ok((to_int(py, entry.slot)?, to_int(py, entry.value)?, nodes(&entry.proof))));
-        result.set_item("storage_proofs", storage.collect::<PyResult<Vec<_>>>()?)?;
-        Ok(result)
-    }
-
-    #[pyo3(signature = (block_number=None))]
-    fn accounts<'py>(&self, py: Python<'py>, block_number: Option<u64>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-        let snapshot = self.snapshot(block_number)?;
-        Ok(snapshot.addresses().into_iter().map(|address| to_bytes(py, address)).collect())
-    }
-
-    #[pyo3(signature = (address, block_number=None))]
-    fn storage_of<'py>(
-        &self,
-        py: Python<'py>,
-        address: Fixed<20>,
-        block_number: Option<u64>,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let snapshot = self.snapshot(block_number)?;
-        let slots = PyDict::new(py);
-        for (slot, value) in snapshot.slots(&address.0.into()) {
-            slots.set_item(to_int(py, slot)?, to_int(py, value)?)?;
-        }
-        Ok(slots)
-    }
-
-    fn revert_to(&self, block_number: u64) -> PyResult<()> {
-        guard(|| self.inner.revert_to(block_number).map_err(|error| from_store(&error)))
-    }
-
-    fn fork(&self) -> PyResult<Self> {
-        guard(|| Ok(Self { inner: Arc::new(self.inner.fork()) }))
+    fn storage_of(&self, address: &Address) -> BTreeMap<U256, U256> {
+        self.slots(address)
     }
 }
 
-/// Accounts by address, from a mapping of addresses to `metis.types.Account`.
-pub fn alloc_accounts(alloc: &Bound<'_, PyAny>) -> PyResult<BTreeMap<Address, GenesisAccount>> {
-    let mut accounts: BTreeMap<Address, GenesisAccount> = BTreeMap::new();
-    for item in alloc.call_method0("items")?.try_iter()? {
-        let (key, account) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-        let Fixed(address) = key
-            .extract::<Fixed<20>>()
-            .map_err(|error| decode_error("account", "address", &error.value(alloc.py()).to_string(), None))?;
-        accounts.insert(address.into(), genesis_account(&account)?);
+impl Readable for MetisSnapshot {
+    fn storage_root_of(&self, address: &Address) -> Result<Option<B256>, StoreError> {
+        self.storage_root(address)
     }
-    Ok(accounts)
+
+    fn addresses(&self) -> Vec<Address> {
+        self.addresses()
+    }
+
+    fn storage_of(&self, address: &Address) -> BTreeMap<U256, U256> {
+        self.storage_of(address)
+    }
 }
 
-fn genesis_account(account: &Bound<'_, PyAny>) -> PyResult<GenesisAccount> {
-    const SUBJECT: &str = "account";
-    let storage: WordMap = attribute(account, SUBJECT, "storage")?;
-    Ok(GenesisAccount {
-        nonce: attribute(account, SUBJECT, "nonce")?,
-        balance: word(account, SUBJECT, "balance_wei")?,
-        code: attribute::<Blob>(account, SUBJECT, "code")?.0,
-        storage: storage.0,
-    })
+/// The state after a block, the newest one without a number.
+fn snapshot<S: StateStore>(store: &S, block_number: Option<u64>) -> PyResult<Arc<S::Snapshot>> {
+    block_number.map_or_else(|| Ok(store.latest()), |number| store.at(number).map_err(|error| from_store(&error)))
 }
 
-/// A mapping of words to words.
-pub struct WordMap(pub BTreeMap<U256, U256>);
+fn account_of<'py>(py: Python<'py>, state: &impl Readable, address: &Address) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let failed = |error: &dyn ReadError| error.to_python();
+    let Some(account) = state.account(address).map_err(|error| failed(&error))? else { return Ok(None) };
+    let storage_root = state.storage_root_of(address).map_err(|error| failed(&error))?;
+    storage_root.map(|root| account_tuple(py, &account, root)).transpose()
+}
 
-impl<'a, 'py> FromPyObject<'a, 'py> for WordMap {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let mut map = BTreeMap::new();
-        for item in object.call_method0("items")?.try_iter()? {
-            let (slot, value): (Word, Word) = item?.extract()?;
-            map.insert(slot.0, value.0);
-        }
-        Ok(Self(map))
-    }
+fn proof_of<'py>(
+    py: Python<'py>,
+    state: &impl Readable,
+    address: Address,
+    slots: Vec<Word>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let slots: Vec<U256> = slots.into_iter().map(|Word(slot)| slot).collect();
+    let proof = guard_free(py, || state.prove(address, &slots).map_err(|error| error.to_python()))??;
+    let nodes = |nodes: &[alloy_primitives::Bytes]| nodes.iter().map(|node| to_bytes(py, node)).collect::<Vec<_>>();
+    let result = PyDict::new(py);
+    let account = proof.account.map(|(account, root)| account_tuple(py, &account, root)).transpose()?;
+    result.set_item("account", account)?;
+    result.set_item("account_proof", nodes(&proof.proof))?;
+    let storage =
+        proof.storage.iter().map(|entry| Ok((to_int(py, entry.slot)?, to_int(py, entry.value)?, nodes(&entry.proof))));
+    result.set_item("storage_proofs", storage.collect::<PyResult<Vec<_>>>()?)?;
+    Ok(result)
 }
 
 /// (nonce, balance, code hash, storage root).
@@ -198,67 +92,238 @@ fn account_tuple<'py>(py: Python<'py>, account: &Account, storage_root: B256) ->
     (account.nonce, balance, to_bytes(py, account.code_hash), to_bytes(py, storage_root)).into_pyobject(py)
 }
 
-/// Checks an EIP-1186 proof against a state root.
-#[pyfunction]
-pub fn verify_proof(
-    py: Python<'_>,
-    state_root: Fixed<32>,
-    address: Fixed<20>,
-    proof: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    let item = |name: &str| proof.get_item(name);
-    let field = |name: &'static str| {
-        move |error: PyErr| decode_error("proof", name, &Python::attach(|py| error.value(py).to_string()), None)
+/// Methods of a class with a store as its `inner`: those that are its own, and those of every store.
+macro_rules! store_methods {
+    ($class:ident { $($own:tt)* }) => {
+        #[pymethods]
+        impl $class {
+            $($own)*
+
+            #[getter]
+            fn block_number(&self) -> u64 {
+                self.inner.latest().block().number
+            }
+
+            #[getter]
+            fn oldest_block_number(&self) -> u64 {
+                self.inner.oldest_block_number()
+            }
+
+            #[pyo3(signature = (block_number=None))]
+            fn state_root<'py>(&self, py: Python<'py>, block_number: Option<u64>) -> PyResult<Bound<'py, PyBytes>> {
+                Ok(to_bytes(py, snapshot(&*self.inner, block_number)?.block().state_root))
+            }
+
+            #[pyo3(signature = (address, block_number=None))]
+            fn account<'py>(
+                &self,
+                py: Python<'py>,
+                address: Fixed<20>,
+                block_number: Option<u64>,
+            ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+                let state = snapshot(&*self.inner, block_number)?;
+                guard(|| account_of(py, &*state, &address.0.into()))
+            }
+
+            #[pyo3(signature = (address, block_number=None))]
+            fn code<'py>(
+                &self,
+                py: Python<'py>,
+                address: Fixed<20>,
+                block_number: Option<u64>,
+            ) -> PyResult<Bound<'py, PyBytes>> {
+                use metis_state_transition::StateView;
+                let state = snapshot(&*self.inner, block_number)?;
+                let account = state.account(&address.0.into()).map_err(|error| error.to_python())?.unwrap_or_default();
+                let code = state.code(&account.code_hash).map_err(|error| error.to_python())?;
+                Ok(to_bytes(py, code.bytes()))
+            }
+
+            #[pyo3(signature = (address, slot, block_number=None))]
+            fn storage<'py>(
+                &self,
+                py: Python<'py>,
+                address: Fixed<20>,
+                slot: Word,
+                block_number: Option<u64>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                use metis_state_transition::StateView;
+                let state = snapshot(&*self.inner, block_number)?;
+                to_int(py, state.storage(&address.0.into(), &slot.0).map_err(|error| error.to_python())?)
+            }
+
+            #[pyo3(signature = (address, slots, block_number=None))]
+            fn proof<'py>(
+                &self,
+                py: Python<'py>,
+                address: Fixed<20>,
+                slots: Vec<Word>,
+                block_number: Option<u64>,
+            ) -> PyResult<Bound<'py, PyDict>> {
+                proof_of(py, &*snapshot(&*self.inner, block_number)?, address.0.into(), slots)
+            }
+
+            #[pyo3(signature = (block_number=None))]
+            fn accounts<'py>(
+                &self,
+                py: Python<'py>,
+                block_number: Option<u64>,
+            ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+                let state = snapshot(&*self.inner, block_number)?;
+                let addresses = guard_free(py, || Readable::addresses(&*state))?;
+                Ok(addresses.into_iter().map(|address| to_bytes(py, address)).collect())
+            }
+
+            #[pyo3(signature = (address, block_number=None))]
+            fn storage_of<'py>(
+                &self,
+                py: Python<'py>,
+                address: Fixed<20>,
+                block_number: Option<u64>,
+            ) -> PyResult<Bound<'py, PyDict>> {
+                let state = snapshot(&*self.inner, block_number)?;
+                let found = guard_free(py, || state.storage_of(&address.0.into()))?;
+                let slots = PyDict::new(py);
+                for (slot, value) in found {
+                    slots.set_item(to_int(py, slot)?, to_int(py, value)?)?;
+                }
+                Ok(slots)
+            }
+
+            fn revert_to(&self, py: Python<'_>, block_number: u64) -> PyResult<()> {
+                guard_free(py, || self.inner.revert_to(block_number))?.map_err(|error| from_store(&error))
+            }
+        }
     };
-    let account: Option<(u64, Word, Fixed<32>, Fixed<32>)> = item("account")?.extract().map_err(field("account"))?;
-    let nodes: Vec<Blob> = item("account_proof")?.extract().map_err(field("account_proof"))?;
-    let storage: Vec<(Word, Word, Vec<Blob>)> = item("storage_proofs")?.extract().map_err(field("storage_proofs"))?;
-    let bytes = |blobs: Vec<Blob>| blobs.into_iter().map(|Blob(bytes)| bytes).collect();
-    let claimed = AccountProof {
-        address: address.0.into(),
-        account: account.map(|(nonce, balance, code_hash, storage_root)| {
-            (Account { nonce, balance: balance.0, code_hash: code_hash.0.into() }, storage_root.0.into())
-        }),
-        proof: bytes(nodes),
-        storage: storage
-            .into_iter()
-            .map(|(slot, value, nodes)| StorageProof { slot: slot.0, value: value.0, proof: bytes(nodes) })
-            .collect(),
-    };
-    guard_free(py, || claimed.verify(state_root.0.into()))?.map_err(|error| from_proof(&error))
 }
 
-/// Nonce, balance, code hash and storage root of an account that is claimed.
-type ClaimedAccount = Option<(u64, Word, Fixed<32>, Fixed<32>)>;
-
-/// What is claimed: an address, its account, and slots with their values.
-type Claim = (Fixed<20>, ClaimedAccount, Vec<(Word, Word)>);
-
-/// Checks a proof of many accounts and slots, whose nodes are there once, against a state root.
-#[pyfunction]
-pub fn verify_multi_proof(
-    py: Python<'_>,
-    state_root: Fixed<32>,
-    claims: &Bound<'_, PyAny>,
-    nodes: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    let field = |name: &'static str| {
-        move |error: PyErr| decode_error("proof", name, &Python::attach(|py| error.value(py).to_string()), None)
-    };
-    let claims: Vec<Claim> = claims.extract().map_err(field("claims"))?;
-    let nodes: Vec<Blob> = nodes.extract().map_err(field("nodes"))?;
-    let claimed = MultiProof {
-        accounts: claims
-            .into_iter()
-            .map(|(address, account, slots)| ProvenAccount {
-                address: address.0.into(),
-                account: account.map(|(nonce, balance, code_hash, storage_root)| {
-                    (Account { nonce, balance: balance.0, code_hash: code_hash.0.into() }, storage_root.0.into())
-                }),
-                slots: slots.into_iter().map(|(slot, value)| (slot.0, value.0)).collect(),
-            })
-            .collect(),
-        nodes: nodes.into_iter().map(|Blob(bytes)| bytes).collect(),
-    };
-    guard_free(py, || claimed.verify(state_root.0.into()))?.map_err(|error| from_multi_proof(&error))
+/// The in-memory state store.
+#[pyclass(frozen, module = "metis.engine._native")]
+pub struct MemoryStore {
+    pub inner: Arc<metis_db::MemoryStore>,
 }
+
+store_methods!(MemoryStore {
+    #[new]
+    #[pyo3(signature = (alloc, kept_block_count=128))]
+    fn new(py: Python<'_>, alloc: &Bound<'_, PyAny>, kept_block_count: usize) -> PyResult<Self> {
+        let accounts = alloc_accounts(alloc)?;
+        let inner = guard_free(py, || metis_db::MemoryStore::new(accounts, kept_block_count))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    fn fork(&self) -> PyResult<Self> {
+        guard(|| Ok(Self { inner: Arc::new(self.inner.fork()) }))
+    }
+});
+
+/// MetisDB, in memory or in a folder.
+#[pyclass(frozen, module = "metis.engine._native")]
+pub struct MetisStore {
+    pub inner: Arc<metis_db::MetisStore>,
+}
+
+store_methods!(MetisStore {
+    #[new]
+    #[pyo3(signature = (alloc, kept_block_count=128, segment_log2=14))]
+    fn new(
+        py: Python<'_>,
+        alloc: &Bound<'_, PyAny>,
+        kept_block_count: usize,
+        segment_log2: u32,
+    ) -> PyResult<Self> {
+        let accounts = alloc_accounts(alloc)?;
+        if !(6..=14).contains(&segment_log2) {
+            return Err(decode_error("argument", "segment_log2", "must be 6 to 14", None));
+        }
+        let config = MetisConfig::new(secret(py)?).keeping(kept_block_count).with_segments(segment_log2);
+        let inner = guard_free(py, || metis_db::MetisStore::in_memory(accounts, config))?;
+        Ok(Self { inner: Arc::new(inner.map_err(|error| from_store(&error))?) })
+    }
+
+    #[classmethod]
+    #[pyo3(signature = (path, alloc, kept_block_count=128, durability="every-block"))]
+    fn open(
+        _class: &Bound<'_, PyType>,
+        py: Python<'_>,
+        path: &str,
+        alloc: &Bound<'_, PyAny>,
+        kept_block_count: usize,
+        durability: &str,
+    ) -> PyResult<Self> {
+        let accounts = alloc_accounts(alloc)?;
+        let durability = match durability {
+            "every-block" => Durability::EveryBlock,
+            "on-flush" => Durability::OnFlush,
+            "on-checkpoint" => Durability::OnCheckpoint,
+            _ => {
+                let problem = "must be every-block, on-flush or on-checkpoint";
+                return Err(decode_error("argument", "durability", problem, None));
+            }
+        };
+        let config = MetisConfig::new(secret(py)?).keeping(kept_block_count).durable(durability);
+        let inner = guard_free(py, || {
+            let disk = FileDisk::new(path).map_err(|error| storage_error("io", &error.to_string()))?;
+            metis_db::MetisStore::open(Arc::new(disk), accounts, config).map_err(|error| from_store(&error))
+        })??;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    #[classmethod]
+    fn open_to_read(_class: &Bound<'_, PyType>, py: Python<'_>, path: &str) -> PyResult<Self> {
+        let disk = existing_folder(path)?;
+        let inner = guard_free(py, || metis_db::MetisStore::open_to_read(&disk))?;
+        Ok(Self { inner: Arc::new(inner.map_err(|error| from_store(&error))?) })
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        guard_free(py, || self.inner.flush())?.map_err(|error| from_store(&error))
+    }
+
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<()> {
+        guard_free(py, || self.inner.checkpoint())?.map_err(|error| from_store(&error))
+    }
+});
+
+/// A folder that must be there.
+pub fn existing_folder(path: &str) -> PyResult<FileDisk> {
+    if !std::path::Path::new(path).is_dir() {
+        return Err(storage_error("not-there", &format!("{path} is no directory")));
+    }
+    FileDisk::new(path).map_err(|error| storage_error("io", &error.to_string()))
+}
+
+/// Where keys lie in the index follows from a secret: chosen anew for each store.
+pub fn secret(py: Python<'_>) -> PyResult<[u64; 4]> {
+    let bytes = py.import("secrets")?.call_method1("token_bytes", (32,))?.extract::<Fixed<32>>()?.0;
+    let word = |index: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[8 * index..8 * index + 8]);
+        u64::from_le_bytes(word)
+    };
+    Ok([word(0), word(1), word(2), word(3)])
+}
+
+/// A store of either kind, as an argument.
+#[derive(FromPyObject)]
+pub enum AnyStore<'py> {
+    Memory(PyRef<'py, MemoryStore>),
+    Metis(PyRef<'py, MetisStore>),
+}
+
+/// Does the same with a store of whichever kind: `$inner` is the engine's store in `$body`.
+macro_rules! with_store {
+    ($store:expr, $inner:ident => $body:expr) => {
+        match &$store {
+            $crate::store::AnyStore::Memory(store) => {
+                let $inner = &*store.inner;
+                $body
+            }
+            $crate::store::AnyStore::Metis(store) => {
+                let $inner = &*store.inner;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_store;

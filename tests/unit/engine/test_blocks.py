@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metis import engine
-from metis.engine import ChainSpec
+from metis.engine import ChainSpec, MemoryStore
 from metis.rpc.namespaces.trie_root import list_root
 from metis.sdk import Chain, MemoryStateStore, Network
 from metis.types import (
@@ -197,6 +197,7 @@ def test_import__under_other_rules__is_refused(chain: Chain, wallet: Wallet) -> 
 
 def test_revert__and_build_again__takes_another_branch(chain: Chain, wallet: Wallet) -> None:
     first = chain.build([_transfer(wallet, 0)])
+    assert isinstance(chain.store, MemoryStore)
     fork = chain.store.fork()
 
     chain.store.revert_to(0)

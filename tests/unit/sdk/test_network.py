@@ -14,6 +14,7 @@ from metis.sdk import (
     ChainConstants,
     CollectedFees,
     MemoryStateStore,
+    MetisDbStateStore,
     Network,
     ParallelExecutor,
     available_parts,
@@ -190,3 +191,13 @@ def test_genesis_block__state_root__is_the_stores() -> None:
     assert header.state_root == Hash32(chain.store.state_root())
     assert (header.number, header.timestamp_s, header.gas_limit) == (0, 1_767_225_600, 60_000_000)
     assert header.extra_data == b"metis/hyperion"
+
+
+def test_open__a_network_on_metisdb__has_the_genesis_of_the_one_in_memory(tmp_path: Path) -> None:
+    kept, plain = (Network.compose(name="mine", chain=CHAIN, state_store=part).open() for part in ("metisdb", "memory"))
+    assert kept.store.state_root() == plain.store.state_root()
+    assert kept.build([]).block.hash == plain.build([]).block.hash
+    on_disk = Network.compose(name="mine", chain=CHAIN, state_store=MetisDbStateStore(str(tmp_path)))
+    assert on_disk.open().build([]).block.hash == plain.head.hash
+    with pytest.raises(CompositionError, match="holds a store already"):
+        on_disk.open()

@@ -47,7 +47,7 @@ def _install(folder: Path, name: str, entry_points: str) -> None:
 
 
 def test_available_parts__without_other_packages__are_the_built_in_ones() -> None:
-    assert available_parts("state_store") == ("memory",)
+    assert available_parts("state_store") == ("memory", "metisdb")
     assert available_parts("virtual_machine") == ("interpreter", "metisvm")
     assert available_parts("executor") == ("parallel", "sequential")
     assert available_parts("fee_policy") == ("collected", "ethereum")

@@ -11,6 +11,7 @@
 //! [`StoreError::Corrupt`] and nothing worse.
 
 mod absorb;
+mod census;
 mod encode;
 mod grow;
 mod layer;
@@ -44,6 +45,7 @@ use self::{
 };
 use crate::{AccountProof, Region, StoreError};
 
+pub use census::TrieCensus;
 pub use overlay::{TrieOverlay, TrieWork};
 pub use prove::TrieContents;
 

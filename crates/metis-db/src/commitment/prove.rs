@@ -16,7 +16,7 @@ use crate::{AccountProof, StorageProof, StoreError};
 
 const WRONG_HASH: StoreError = corrupt(0, "a node that is not what its parent's hash says");
 const WRONG_KEY: StoreError = corrupt(0, "a leaf that its key does not lead to");
-const TOO_MANY: StoreError = corrupt(0, "more nodes than fit: some are below themselves");
+pub(super) const TOO_MANY: StoreError = corrupt(0, "more nodes than fit: some are below themselves");
 
 /// One trie of a version.
 #[derive(Clone, Copy)]
@@ -140,7 +140,7 @@ impl<'a> View<'a> {
     }
 
     /// Nodes of one version, at most.
-    fn node_count_max(&self) -> usize {
+    pub(super) fn node_count_max(&self) -> usize {
         let records = |layer: &super::layer::Layer| {
             layer
                 .parts

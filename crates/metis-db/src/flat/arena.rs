@@ -1,10 +1,16 @@
 //! Memory of words that many threads read while one writes.
 
-use std::sync::atomic::AtomicU64;
+use std::{
+    os::fd::BorrowedFd,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    mapped::{PageTarget, map_over},
+};
 
 /// What the processors that this runs on call a huge page.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
@@ -77,6 +83,29 @@ impl Arena {
                 _mm_prefetch::<_MM_HINT_T0>(self.words.add(word).cast());
             }
         }
+    }
+}
+
+impl PageTarget for Arena {
+    fn copy(&mut self, offset: usize, bytes: &[u8]) {
+        for (word, bytes) in self.words()[offset / 8..].iter().zip(bytes.chunks_exact(8)) {
+            // UNWRAP: chunks of eight bytes.
+            word.store(u64::from_le_bytes(bytes.try_into().unwrap()), Relaxed);
+        }
+    }
+
+    fn map(
+        &mut self,
+        offset: usize,
+        len_bytes: usize,
+        file: BorrowedFd<'_>,
+        file_offset: u64,
+    ) -> Result<(), StoreError> {
+        let end = offset.checked_add(len_bytes).filter(|end| *end <= self.word_count * size_of::<u64>());
+        assert!(end.is_some(), "inside the arena");
+        // SAFETY: the range was just checked to be inside the words, which are part of this arena's own mapping, and
+        // `self` is borrowed for writing.
+        unsafe { map_over(self.words.cast::<u8>().cast_mut().add(offset), len_bytes, file, file_offset) }
     }
 }
 

@@ -6,7 +6,9 @@ mod pages;
 mod table;
 mod writer;
 
+pub(crate) use arena::Arena;
 pub(crate) use layout::{AccountLayout, AccountRecord, Layout, Seed, SlotLayout, VERSION_END};
 pub(crate) use pages::{DirtyPages, PAGE_BYTES, PagedBytes};
 pub(crate) use table::{SEGMENT_LOG2, Table};
+pub use writer::TableLoad;
 pub(crate) use writer::TableWriter;

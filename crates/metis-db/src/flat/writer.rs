@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use super::{
+    arena::Arena,
     layout::{ENTRY_WORDS, KEY_WORD, Layout, Seed, Stated},
     pages::{DirtyPages, PagedBytes},
     table::{DEPTH_MAX, KIND_ABSENT, KIND_EMPTY, KIND_PRESENT, SEGMENT_COUNT_MAX, Table},
@@ -29,6 +30,19 @@ struct Segment {
     absent: usize,
 }
 
+/// How full an index is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableLoad {
+    /// Segments that are looked into.
+    pub segment_count: u64,
+    /// Entries of them, of 128 bytes each.
+    pub entry_count: u64,
+    /// Entries that are not empty.
+    pub used_count: u64,
+    /// Entries of deleted keys among them.
+    pub deleted_count: u64,
+}
+
 /// Changes a table. There is one per table.
 #[derive(Debug)]
 pub(crate) struct TableWriter<L> {
@@ -46,8 +60,12 @@ impl<L: Layout> TableWriter<L> {
     /// # Errors
     /// [`StoreError::Memory`].
     pub(crate) fn new(seed: Seed, segment_log2: u32) -> Result<Self, StoreError> {
-        let table = Arc::new(Table::new(seed, segment_log2)?);
-        Ok(Self { table, segments: vec![Segment::default()], free: Vec::new(), dirty: DirtyPages::default() })
+        Table::new(seed, segment_log2).map(Self::of)
+    }
+
+    fn of(table: Table<L>) -> Self {
+        let segments = vec![Segment::default()];
+        Self { table: Arc::new(table), segments, free: Vec::new(), dirty: DirtyPages::default() }
     }
 
     /// What readers share.
@@ -203,7 +221,8 @@ impl<L: Layout> TableWriter<L> {
             let first = self.table.first_word(segment, position);
             let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
             let sequence = entry[0].load(Relaxed);
-            if sequence == 0 {
+            // One that a disk had has no sequence yet.
+            if sequence == 0 && entry[1].load(Relaxed) & 0xff == KIND_EMPTY {
                 continue;
             }
             entry[0].store(sequence + 1, Relaxed);
@@ -246,6 +265,18 @@ impl<L: Layout> TableWriter<L> {
         }
     }
 
+    /// How full it is.
+    pub(crate) fn load(&self) -> TableLoad {
+        let segments = self.named_segments();
+        let (mut used, mut deleted) = (0, 0);
+        for segment in &segments {
+            used += self.segments[*segment].used as u64;
+            deleted += self.segments[*segment].absent as u64;
+        }
+        let entry_count = (segments.len() * self.capacity()) as u64;
+        TableLoad { segment_count: segments.len() as u64, entry_count, used_count: used, deleted_count: deleted }
+    }
+
     /// Segments that the directory names, each once, in its order.
     fn named_segments(&self) -> Vec<usize> {
         // ORDER: its own stores; the writer is one.
@@ -263,38 +294,27 @@ impl<L: Layout> TableWriter<L> {
         (directory, self.segments.len())
     }
 
-    /// A table as it was, from its directory and the pages of its entries.
+    /// A table as it was, from its directory and what `fill` puts into the memory of its entries, of which it is told
+    /// how many bytes there are.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for what no table can have written, [`StoreError::Memory`].
-    pub(crate) fn restore<'a>(
+    pub(crate) fn restore(
         seed: Seed,
         segment_log2: u32,
         directory: &[u32],
         segment_count: usize,
-        pages: impl Iterator<Item = Result<(usize, &'a [u8]), StoreError>>,
+        fill: impl FnOnce(&mut Arena, usize) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
         let corrupt = |problem| StoreError::Corrupt { part: "index of the state", offset: 0, problem };
         let depth = directory.len().checked_ilog2().unwrap_or(0);
         if !directory.len().is_power_of_two() || depth > DEPTH_MAX || segment_count > SEGMENT_COUNT_MAX {
             return Err(corrupt("a directory of impossible size"));
         }
-        let mut writer = Self::new(seed, segment_log2)?;
+        let mut table = Table::new(seed, segment_log2)?;
+        fill(&mut table.entries, (segment_count << segment_log2) * ENTRY_BYTES)?;
+        let mut writer = Self::of(table);
         let table = Arc::clone(&writer.table);
-        let all = segment_count * writer.capacity() * ENTRY_WORDS;
-        for page in pages {
-            let (offset, bytes) = page?;
-            let words = table.entries.words().get(offset / 8..).and_then(|rest| rest.get(..bytes.len() / 8));
-            let Some(words) = words.filter(|_| (offset + bytes.len()) / 8 <= all.next_multiple_of(512)) else {
-                return Err(corrupt("a page behind the end"));
-            };
-            for (index, (word, bytes)) in words.iter().zip(bytes.chunks_exact(8)).enumerate() {
-                // UNWRAP: chunks of eight bytes.
-                let value = u64::from_le_bytes(bytes.try_into().unwrap());
-                // An entry that was ever written has a sequence that is not zero.
-                word.store(if index % ENTRY_WORDS == 0 { 2 } else { value }, Relaxed);
-            }
-        }
         writer.segments = vec![Segment::default(); segment_count];
         writer.name_segments(directory, depth).ok_or(corrupt("a directory that names no tree"))?;
         table.depth.store(depth, Release);

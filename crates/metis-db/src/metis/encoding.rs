@@ -38,7 +38,7 @@ impl Out {
         self.0.extend_from_slice(value);
     }
 
-    fn u256(&mut self, value: &U256) {
+    pub(super) fn u256(&mut self, value: &U256) {
         self.0.extend_from_slice(&value.to_le_bytes::<32>());
     }
 
@@ -47,7 +47,7 @@ impl Out {
         self.u32(len as u32);
     }
 
-    fn account(&mut self, account: &Account) {
+    pub(super) fn account(&mut self, account: &Account) {
         self.u64(account.nonce);
         self.u256(&account.balance);
         self.bytes(&account.code_hash[..]);
@@ -141,7 +141,7 @@ impl<'a> In<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn u256(&mut self) -> Option<U256> {
+    pub(super) fn u256(&mut self) -> Option<U256> {
         self.array().map(U256::from_le_bytes::<32>)
     }
 
@@ -149,7 +149,7 @@ impl<'a> In<'a> {
         self.array().map(B256::new)
     }
 
-    fn address(&mut self) -> Option<Address> {
+    pub(super) fn address(&mut self) -> Option<Address> {
         self.array().map(Address::new)
     }
 
@@ -159,7 +159,7 @@ impl<'a> In<'a> {
         (len.checked_mul(item_bytes)? <= self.0.len()).then_some(len)
     }
 
-    fn account(&mut self) -> Option<Account> {
+    pub(super) fn account(&mut self) -> Option<Account> {
         Some(Account { nonce: self.u64()?, balance: self.u256()?, code_hash: self.b256()? })
     }
 

@@ -52,6 +52,11 @@ impl History {
 
     pub(super) fn push(&mut self, snapshot: Arc<MetisSnapshot>, kept_block_count: usize) {
         self.states.push_back(snapshot);
+        self.keep_newest(kept_block_count);
+    }
+
+    /// Forgets all but the newest state and so many before it.
+    pub(super) fn keep_newest(&mut self, kept_block_count: usize) {
         while self.states.len() > kept_block_count.saturating_add(1) {
             self.states.pop_front();
         }

@@ -63,6 +63,20 @@ impl FreePages {
         self.retired.entry(generation).or_default().extend(pages);
     }
 
+    /// Nothing is free: all that was may be in generations up to this one.
+    pub(super) fn retire_all(&mut self, generation: u64) {
+        let free = std::mem::take(&mut self.free);
+        self.retire(generation, free.into_iter().collect());
+    }
+
+    /// Gives up free pages at the end; gives back where the end is then.
+    pub(super) fn trim(&mut self) -> u64 {
+        while self.end > FIRST_PAGE && self.free.remove(&(self.end - 1)) {
+            self.end -= 1;
+        }
+        self.end
+    }
+
     /// Frees what only generations before `oldest` have.
     pub(super) fn release_before(&mut self, oldest: u64) {
         let kept = self.retired.split_off(&oldest);

@@ -40,6 +40,10 @@ impl MetisSnapshot {
         self.identity
     }
 
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Whether both are one state of one store's history.
     pub(super) fn is_same_state(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared) && self.identity == other.identity
@@ -122,6 +126,10 @@ impl MetisSnapshot {
     /// [`StoreError::Corrupt`].
     pub fn storage_root(&self, address: &Address) -> Result<Option<B256>, StoreError> {
         Ok(self.prove(*address, &[])?.account.map(|(_, storage_root)| storage_root))
+    }
+
+    pub(super) fn slot_of(&self, key: &(u32, U256)) -> U256 {
+        self.shared.slot(&self.version, key)
     }
 
     /// Asks memory for what is read next, so that many reads wait at once. A hint; costs a few

@@ -1,8 +1,9 @@
 //! The flat state of all versions: what readers share, and the one who changes it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use alloy_primitives::{Address, U256, map::HashMap};
+use metis_disk::DiskLock;
 use metis_state_transition::ChangeSet;
 use parking_lot::RwLock;
 
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) slots: Arc<Table<SlotLayout>>,
     pub(super) codes: Codes,
     pub(super) trunk: RwLock<Trunk>,
+    /// Keeps the pages that the memory above may be mapped to; let go after it.
+    pub(super) pin: OnceLock<Box<dyn DiskLock>>,
 }
 
 impl Shared {
@@ -90,6 +93,7 @@ impl FlatWriter {
             accounts: Arc::clone(accounts.table()),
             slots: Arc::clone(slots.table()),
             codes: Codes::default(),
+            pin: OnceLock::new(),
         };
         Ok(Self {
             shared: Arc::new(shared),

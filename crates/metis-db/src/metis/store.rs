@@ -56,6 +56,7 @@ pub(super) struct Writer {
     /// Versions that no checkpoint has.
     pub(super) unsaved_count: u64,
     pub(super) durable: Option<Durable>,
+    pub(super) is_read_only: bool,
 }
 
 impl MetisStore {
@@ -84,7 +85,7 @@ impl MetisStore {
         config: MetisConfig,
     ) -> Self {
         let next_identity = history.newest().identity() + 1;
-        let writer = Mutex::new(Writer { flat, next_identity, unsaved_count: 0, durable });
+        let writer = Mutex::new(Writer { flat, next_identity, unsaved_count: 0, durable, is_read_only: false });
         Self {
             history: RwLock::new(history),
             writer,
@@ -241,6 +242,9 @@ impl MetisStore {
 
 impl Writer {
     fn log(&mut self, entry: &Entry<'_>, config: &MetisConfig) -> Result<(), StoreError> {
+        if self.is_read_only {
+            return Err(StoreError::ReadOnly);
+        }
         match (&mut self.durable, config.durability) {
             // Whoever keeps the blocks elsewhere loses nothing, whatever became of the disk.
             (None, _) | (_, Durability::OnCheckpoint) => Ok(()),

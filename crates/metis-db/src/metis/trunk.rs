@@ -67,18 +67,15 @@ impl Trunk {
         Ok(Self { tries: Tries::create(region)?, version: Arc::clone(version) })
     }
 
-    /// The tries as they were, from their pages.
-    pub(super) fn restore<'a>(
+    /// The tries as they were: `fill` puts so many bytes into their memory.
+    pub(super) fn restore(
         version: &Arc<Version>,
         len_bytes: usize,
-        pages: impl Iterator<Item = Result<(usize, &'a [u8]), StoreError>>,
+        fill: impl FnOnce(&mut HeapRegion) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
         let mut region = HeapRegion::new(RESERVED_BYTES)?;
         region.grow(len_bytes)?;
-        for page in pages {
-            let (offset, bytes) = page?;
-            region.bytes_mut(offset..offset + bytes.len()).copy_from_slice(bytes);
-        }
+        fill(&mut region)?;
         let region = PagedRegion { region, dirty: DirtyPages::default() };
         Ok(Self { tries: Tries::open(region)?, version: Arc::clone(version) })
     }

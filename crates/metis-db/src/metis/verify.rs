@@ -1,19 +1,15 @@
 //! Looking at a store's files without changing them.
 
-use std::sync::Arc;
-
 use alloy_primitives::{B256, keccak256, map::HashMap};
 use alloy_trie::EMPTY_ROOT_HASH;
-use metis_disk::{Disk, DiskFile, DiskLock, LockError};
+use metis_disk::Disk;
 use metis_state_transition::{ChangeSet, StateCommitment};
 
 use super::{
     MetisStore,
-    codes_file::decode_codes,
-    config::MetisConfig,
-    durable::{CODES_FILE, STATE_FILE},
-    meta::{Document, Root},
-    open::{all_pages, load, newest_root, read_document, read_log, read_page, used_pages},
+    durable::STATE_FILE,
+    generation::{all_pages, load, read_codes, read_page, used_pages},
+    reader::PinnedFiles,
     state::FlatWriter,
     wal::{io_error, scan},
 };
@@ -44,49 +40,19 @@ pub struct StoreReport {
     pub damage: Vec<String>,
 }
 
-struct Files {
-    state: Arc<dyn DiskFile>,
-    codes: Arc<dyn DiskFile>,
-    root: Root,
-    document: Document,
-    log: Vec<u8>,
-    _lock: Box<dyn DiskLock>,
-}
-
-fn open(disk: &dyn Disk) -> Result<Files, StoreError> {
-    let lock = disk.lock().map_err(|error| match error {
-        LockError::Held { holder } => StoreError::Locked { holder },
-        LockError::Io(error) => io_error("lock", ".")(error),
-    })?;
-    let state = disk.open_to_read(STATE_FILE).map_err(io_error("open", STATE_FILE))?;
-    let codes = disk.open_to_read(CODES_FILE).map_err(io_error("open", CODES_FILE))?;
-    let problem = "no generation was ever finished";
-    let none = StoreError::Corrupt { part: "state file", offset: 0, problem };
-    let root = newest_root(&*state)?.ok_or(none)?;
-    let bytes = state.map().map_err(io_error("map", STATE_FILE))?;
-    let document = read_document(&bytes, &root)?;
-    let log = read_log(disk, &root)?;
-    Ok(Files { state, codes, root, document, log, _lock: lock })
-}
-
-/// Tells what lies in a store's directory. Reads no pages of the index.
+/// Tells what lies in a store's directory, also while somebody writes it. Reads no pages of the index.
 ///
 /// # Errors
 /// [`StoreError`], where nothing can be told.
 pub fn inspect(disk: &dyn Disk) -> Result<StoreReport, StoreError> {
-    report(&open(disk)?)
+    report(&PinnedFiles::open(disk)?)
 }
 
-fn report(files: &Files) -> Result<StoreReport, StoreError> {
+fn report(files: &PinnedFiles) -> Result<StoreReport, StoreError> {
     let (root, states) = (&files.root, &files.document.states);
-    let mut damage = Vec::new();
-    let log_record_count = match scan(&files.log, root.generation, root.salt) {
-        Ok(scanned) => scanned.payloads.len() as u64,
-        Err(error) => {
-            damage.push(error.to_string());
-            0
-        }
-    };
+    let damage = files.log_damage.iter().map(ToString::to_string).collect();
+    let scanned = scan(&files.log, root.generation, root.salt);
+    let log_record_count = scanned.map_or(0, |scanned| scanned.payloads.len() as u64);
     let page_bytes = super::meta::PAGE_BYTES as u64;
     Ok(StoreReport {
         generation: root.generation,
@@ -109,18 +75,14 @@ fn report(files: &Files) -> Result<StoreReport, StoreError> {
 /// # Errors
 /// [`StoreError`], where not even [`inspect`] would tell anything. Other damage is in the report.
 pub fn verify(disk: &dyn Disk) -> Result<StoreReport, StoreError> {
-    let files = open(disk)?;
+    let files = PinnedFiles::open(disk)?;
     let mut report = report(&files)?;
-    let (root, document) = (&files.root, &files.document);
-    let bytes = files.state.map().map_err(io_error("map", STATE_FILE))?;
-    for page in all_pages(document).filter(|page| page.page != 0) {
-        report.damage.extend(read_page(&bytes, page, root.salt).err().map(|error| error.to_string()));
+    for page in all_pages(&files.document).filter(|page| page.page != 0) {
+        report.damage.extend(read_page(&files.bytes, page, files.root.salt).err().map(|error| error.to_string()));
     }
-    let mut codes = vec![0; usize::try_from(root.codes_bytes).unwrap_or(0)];
-    let read = files.codes.read_at(0, &mut codes).map_err(io_error("read", CODES_FILE))?;
-    report.damage.extend(decode_codes(&codes[..read], root.codes_bytes).err().map(|error| error.to_string()));
+    report.damage.extend(read_codes(&*files.codes, &files.root).err().map(|error| error.to_string()));
     if report.damage.is_empty() {
-        match restored(&files) {
+        match restored(files) {
             Ok(newest) => report.newest = Some(newest),
             Err(error) => report.damage.push(error.to_string()),
         }
@@ -128,19 +90,16 @@ pub fn verify(disk: &dyn Disk) -> Result<StoreReport, StoreError> {
     Ok(report)
 }
 
-fn restored(files: &Files) -> Result<CommittedBlock, StoreError> {
-    let (document, flat) = load(&*files.state, &*files.codes, &files.root)?;
+fn restored(files: PinnedFiles) -> Result<CommittedBlock, StoreError> {
+    let flat = load(&files.source(), &files.document, &*files.codes, &files.root)?;
     flat.shared.trunk.read().tries.check()?;
     // Both halves must say the same: the tries, and the index that readers look into.
     let (expected, got) = (flat.shared.trunk.read().tries.root(), root_of(&flat));
     if got != expected {
         return Err(StoreError::RootMismatch { expected, got });
     }
-    let scanned = scan(&files.log, files.root.generation, files.root.salt)?;
-    let config = MetisConfig { seed: document.seed, segment_log2: document.segment_log2, ..MetisConfig::new([0; 4]) };
-    // How many states a store keeps is its own affair; here none that the log needs may be missing.
-    let store = MetisStore::restore(document, flat, &scanned, config.keeping(usize::MAX))?;
-    let newest = store.latest();
+    drop(flat);
+    let newest = MetisStore::of_pinned(files)?.latest();
     let (expected, got) = (newest.block().state_root, newest.state_root_after(&ChangeSet::default())?);
     if got == expected { Ok(newest.block()) } else { Err(StoreError::RootMismatch { expected, got }) }
 }

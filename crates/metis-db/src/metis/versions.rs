@@ -68,6 +68,11 @@ impl Version {
         self.number
     }
 
+    /// How many values it changed.
+    pub(super) fn changed_count(&self) -> usize {
+        self.before.accounts.len() + self.before.slots.len()
+    }
+
     /// Makes `next` the version after this one. Done before any entry says so.
     pub(super) fn follow(&self, next: &Arc<Self>) {
         // Only the one writer comes here, once per version.

@@ -8,11 +8,11 @@ use pyo3::{
 
 use super::Node;
 use crate::{
+    alloc::alloc_accounts,
     convert::{Fixed, Word, to_bytes},
     errors::from_node,
     execution::block_attributes,
     guard::{guard, guard_free},
-    store::alloc_accounts,
 };
 
 fn block_list<'py>(py: Python<'py>, blocks: &[BlockRef]) -> PyResult<Bound<'py, PyList>> {

@@ -13,13 +13,13 @@ use super::{
     arguments::{development_rules, pool_config},
 };
 use crate::{
+    alloc::alloc_accounts,
     code_registry::{CodeRegistry, virtual_machine},
     convert::{Blob, Fixed, Word},
     errors::{decode_error, from_node},
     genesis,
     guard::guard_free,
     models::ModelSet,
-    store::alloc_accounts,
 };
 
 #[pymethods]

@@ -8,12 +8,12 @@ use super::{
     arguments::{development_rules, pool_config},
 };
 use crate::{
+    alloc::alloc_accounts,
     code_registry::{CodeRegistry, virtual_machine},
     errors::{decode_error, from_node},
     genesis,
     guard::guard_free,
     models::ModelSet,
-    store::alloc_accounts,
 };
 
 /// What nobody outside can know, from the operating system.

@@ -12,11 +12,11 @@ use pyo3::{
 
 use super::{Node, arguments::BlockReference};
 use crate::{
+    alloc::WordMap,
     convert::{Blob, Fixed, Word, attribute, to_bytes, to_int},
     errors::{decode_error, from_node},
     execution::call_fields,
     guard::guard_free,
-    store::WordMap,
     transaction::unsigned_call,
 };
 
