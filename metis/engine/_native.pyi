@@ -1019,7 +1019,7 @@ class StateImport:
         """[GIL free] Make the store of a directory, if the state is whole and has its block's root; its block."""
 
 def torture_database(seed: int, rounds: int) -> tuple[int, list[str]]:
-    """[GIL free] Cut the power at many instants of so many plans; disks opened afterwards, and what went wrong."""
+    """[GIL free] Cut the power at many instants of so many plans, on all cores; disks opened afterwards, and what went wrong."""
 
 def write_database(path: str, seed: int, begun: int, step_count: int, acknowledge: Callable[[int], object]) -> None:
     """[GIL free] Take the steps of a seed's plan from ``begun`` on; ``acknowledge`` is told how many after each."""

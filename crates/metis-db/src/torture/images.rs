@@ -1,8 +1,16 @@
 //! Power cuts: every write recorded; what was not synced dropped, reordered and torn.
 
-use std::{io::ErrorKind, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use metis_disk::{Fault, SimulatedDisk};
+use parking_lot::Mutex;
 
 use super::{
     TortureReport,
@@ -35,27 +43,52 @@ fn run(disk: &SimulatedDisk, seed: u64) -> Reached {
 }
 
 /// Cuts the power at many instants of `rounds` plans, and checks what each of the disks that this
-/// may leave is as a store. Reports at most one failure per instant.
+/// may leave is as a store. Reports at most one failure per instant. Uses all cores; the same seed gives the same report.
 pub fn torture_images(seed: u64, rounds: u64) -> TortureReport {
-    let mut report = TortureReport { rounds, ..TortureReport::default() };
-    for round in 0..rounds {
-        let mut choices = Choices::new(seed, round);
-        let plan_seed = choices.next();
-        let mut models = Models::new(plan_seed);
-        let whole = SimulatedDisk::new();
-        run(&whole, plan_seed);
-        let operation_count = whole.operation_count();
-        for _ in 0..operation_count.min(CUT_COUNT_MAX) {
-            let operation = choices.below(operation_count + 1);
-            let fault = match choices.below(3) {
-                0 => Fault::Refuse(ErrorKind::Other),
-                1 => Fault::Partial(choices.below(9_000) as usize, ErrorKind::StorageFull),
-                _ => Fault::Refuse(ErrorKind::StorageFull),
-            };
-            let outcome = cut(plan_seed, operation, fault, choices.next(), &mut models, &mut report.images);
-            if let Err(problem) = outcome {
-                report.failures.push(format!("round {round}, plan {plan_seed:#x}, operation {operation}: {problem}"));
-            }
+    let next = AtomicU64::new(0);
+    let reports = Mutex::new(BTreeMap::new());
+    let thread_count = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..thread_count {
+            scope.spawn(|| {
+                loop {
+                    // ORDER: only that nobody has the same round matters.
+                    let round = next.fetch_add(1, Relaxed);
+                    if round >= rounds {
+                        return;
+                    }
+                    let report = torture_plan(seed, round);
+                    reports.lock().insert(round, report);
+                }
+            });
+        }
+    });
+    let mut all = TortureReport { rounds, ..TortureReport::default() };
+    for report in reports.into_inner().into_values() {
+        all.images += report.images;
+        all.failures.extend(report.failures);
+    }
+    all
+}
+
+fn torture_plan(seed: u64, round: u64) -> TortureReport {
+    let mut report = TortureReport { rounds: 1, ..TortureReport::default() };
+    let mut choices = Choices::new(seed, round);
+    let plan_seed = choices.next();
+    let mut models = Models::new(plan_seed);
+    let whole = SimulatedDisk::new();
+    run(&whole, plan_seed);
+    let operation_count = whole.operation_count();
+    for _ in 0..operation_count.min(CUT_COUNT_MAX) {
+        let operation = choices.below(operation_count + 1);
+        let fault = match choices.below(3) {
+            0 => Fault::Refuse(ErrorKind::Other),
+            1 => Fault::Partial(choices.below(9_000) as usize, ErrorKind::StorageFull),
+            _ => Fault::Refuse(ErrorKind::StorageFull),
+        };
+        let outcome = cut(plan_seed, operation, fault, choices.next(), &mut models, &mut report.images);
+        if let Err(problem) = outcome {
+            report.failures.push(format!("round {round}, plan {plan_seed:#x}, operation {operation}: {problem}"));
         }
     }
     report

@@ -7,7 +7,8 @@ use metis_disk::Disk;
 use metis_state_transition::{Account, AccountChange, ChangeSet, Code, StateCommitment, StateView};
 
 use crate::{
-    CommittedBlock, GenesisAccount, MemoryStore, MetisConfig, MetisStore, StateSnapshot, StateStore, StoreError,
+    CommittedBlock, GenesisAccount, MemoryStore, MetisConfig, MetisStore, StateImport, StateSnapshot, StateStore,
+    StoreError, inspect,
 };
 
 const ACCOUNT_COUNT: u64 = 96;
@@ -43,6 +44,8 @@ pub(super) enum Step {
     Commit(ChangeSet),
     Undo(usize),
     Checkpoint,
+    /// Without forgetting anything that the plan keeps: pages move, and the file is cut off.
+    Prune,
 }
 
 /// The step with this number.
@@ -51,6 +54,7 @@ pub(super) fn step(seed: u64, number: u64) -> Step {
     match choices.below(12) {
         0 => Step::Checkpoint,
         1 => Step::Undo(choices.below(3) as usize),
+        2 if choices.below(3) == 0 => Step::Prune,
         _ => Step::Commit(changes(&mut choices)),
     }
 }
@@ -105,17 +109,34 @@ fn alloc() -> Vec<(Address, GenesisAccount)> {
     (0..ACCOUNT_COUNT / 2).map(|index| (address(index), account.clone())).collect()
 }
 
-/// The store of a disk, as the plans begin it.
+/// The store of a disk, as the plans begin it: every other one with a state that is imported.
 pub(super) fn open(disk: Arc<dyn Disk>, seed: u64) -> Result<MetisStore, StoreError> {
+    let is_imported = seed % 2 == 1;
+    if is_imported && matches!(inspect(&*disk), Err(StoreError::Io { .. } | StoreError::Corrupt { .. })) {
+        let mut import = StateImport::new(&config(seed))?;
+        EXPORT.iter().try_for_each(|chunk| import.feed(chunk))?;
+        match import.finish(Arc::clone(&disk)) {
+            // There is one that is damaged: opening it says so.
+            Ok(_) | Err(StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
     MetisStore::open(disk, alloc(), config(seed))
 }
+
+/// The first state, as an export.
+static EXPORT: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let store = MetisStore::in_memory(alloc(), config(0)).and_then(|store| store.export(None));
+    // UNWRAP: a few accounts in memory.
+    store.unwrap().collect::<Result<_, _>>().unwrap()
+});
 
 fn take<S: StateStore>(store: &S, number: u64, step: &Step) -> Result<(), String>
 where
     S::Snapshot: StateSnapshot,
 {
     match step {
-        Step::Checkpoint => Ok(()),
+        Step::Checkpoint | Step::Prune => Ok(()),
         // Where less is kept nothing happens, in both stores alike.
         Step::Undo(count) => match store.undo(*count) {
             Err(StoreError::Unavailable { .. }) | Ok(()) => Ok(()),
@@ -134,10 +155,11 @@ where
 
 /// Takes a step.
 pub(super) fn take_step(store: &MetisStore, number: u64, step: &Step) -> Result<(), String> {
-    if let Step::Checkpoint = step {
-        return store.checkpoint().map_err(|error| error.to_string());
+    match step {
+        Step::Checkpoint => store.checkpoint().map_err(|error| error.to_string()),
+        Step::Prune => store.prune(KEPT_BLOCK_COUNT).map(|_| ()).map_err(|error| error.to_string()),
+        _ => take(store, number, step),
     }
-    take(store, number, step)
 }
 
 /// The states after 0, 1, 2, … steps.
