@@ -218,8 +218,11 @@ fn take_lock(disk: &dyn Disk) -> Result<Box<dyn DiskLock>, StoreError> {
     })
 }
 
+/// The file of pages, and the newest root in it.
+type Finished = (Arc<dyn DiskFile>, Root);
+
 /// The store of a directory, if one was ever finished.
-fn existing(disk: &dyn Disk) -> Result<Option<(Arc<dyn DiskFile>, Root)>, StoreError> {
+fn existing(disk: &dyn Disk) -> Result<Option<Finished>, StoreError> {
     if !disk.list().map_err(io_error("list", "."))?.iter().any(|name| name == STATE_FILE) {
         return Ok(None);
     }

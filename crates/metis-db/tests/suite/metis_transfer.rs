@@ -43,7 +43,7 @@ fn commit(store: &MetisStore, count: u64) {
         let mut changes = ChangeSet::default();
         for step in 0..30 {
             let account = Account { nonce: number, balance: U256::from(step), ..Account::default() };
-            let is_gone = (number + step) % 9 == 0;
+            let is_gone = (number + step).is_multiple_of(9);
             let change = AccountChange {
                 account: (!is_gone).then_some(account),
                 storage_cleared: is_gone,
@@ -70,7 +70,10 @@ fn import(bytes: &[u8], piece: usize, disk: &SimulatedDisk) -> Result<MetisStore
     import.finish(Arc::new(disk.clone()))
 }
 
-fn describe(state: &MetisSnapshot) -> Vec<(Address, Option<Account>, Bytes, Vec<(U256, U256)>)> {
+/// An account with its code and storage.
+type Described = (Address, Option<Account>, Bytes, Vec<(U256, U256)>);
+
+fn describe(state: &MetisSnapshot) -> Vec<Described> {
     let one = |address: Address| {
         let account = state.account(&address).unwrap();
         let code = state.code(&account.unwrap().code_hash).unwrap().bytes();
