@@ -12,7 +12,7 @@ from tests.tidy.repository import CHECKOUT, files, python_modules, text_of
 # A file past this wants to be two. A table-like file may be listed with the length it may have.
 LINES_MAX = 450
 # The stub of the one extension module: a table, which cannot be cut in two.
-LONGER_FILES: dict[str, int] = {"metis/engine/_native.pyi": 1_000}
+LONGER_FILES: dict[str, int] = {"metis/engine/_native.pyi": 1_150}
 
 # Machines that serve packages, and folders of someone's own machine. Each is written in two pieces
 # so that this file passes its own test.
