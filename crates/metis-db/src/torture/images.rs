@@ -20,7 +20,7 @@ use super::{
 /// Steps of one plan.
 const STEP_COUNT: u64 = 24;
 /// BOUND: instants of one plan at which the power is cut.
-const CUT_COUNT_MAX: u64 = 48;
+const CUT_COUNT_MAX: u64 = 12;
 /// Disks that one power cut is tried to leave.
 const IMAGES_PER_CUT: u64 = 4;
 
