@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -114,6 +115,10 @@ impl DiskFile for CountedFile {
 
     fn map(&self) -> io::Result<Mapping> {
         self.file.map()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
     }
 }
 
