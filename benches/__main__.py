@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from benches import commands, gas, start, vm
-from benches.chapter import DOCUMENT, Chapter, Effort, NotMeasured, save, write
+from benches.chapter import DOCUMENT, Chapter, Effort, NotMeasured, origin, save, write
 
 CHAPTERS: Final[dict[str, Chapter]] = {
     "vm": vm.measure,
@@ -28,15 +28,15 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := sorted(set(given.chapters) - set(CHAPTERS)):
         parser.error(f"no chapter {', '.join(unknown)}")
-    left_out = []
+    left_out, where = [], origin()
     for name in given.chapters or CHAPTERS:
         print(f"== {name}", flush=True)
         try:
             found = CHAPTERS[name](Effort.QUICK if given.quick else Effort.FULL)
             print(found.text)
             if not given.quick:
-                write(name, found)
-                print(f"written to {DOCUMENT} and {save(name, found)}")
+                write(name, found, where)
+                print(f"written to {DOCUMENT} and {save(name, found, where)}")
         except NotMeasured as why:
             left_out.append(f"{name}: {why}")
     if left_out:

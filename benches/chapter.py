@@ -56,7 +56,12 @@ def block(table: str) -> str:
     return f"```text\n{table}\n```\n"
 
 
-def write(name: str, found: Measured, document: Path = DOCUMENT) -> None:
+def origin() -> str:
+    """Where numbers are from. Asked before anything is written, which makes the checkout another than the commit."""
+    return f"{machine()}; commit {commit()}."
+
+
+def write(name: str, found: Measured, origin: str, document: Path = DOCUMENT) -> None:
     """
     Put a chapter's tables between its marks in the document, with machine and commit.
 
@@ -70,21 +75,17 @@ def write(name: str, found: Measured, document: Path = DOCUMENT) -> None:
     _, end, after = rest.partition(ends)
     if not begin or not end:
         raise NotMeasured(f"{document.name} has no marks of a chapter {name}")
-    text = f"{found.text}\n{machine()}; commit {commit()}.\n"
+    text = f"{found.text}\n{origin}\n"
     document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
-def save(name: str, found: Measured) -> Path:
+def save(name: str, found: Measured, origin: str) -> Path:
     """Keep what was found with its origin; returns the file, under build/bench."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    origin = {
-        "machine": machine(),
-        "commit": commit(),
-        "command": ["python", "-m", "benches", *sys.argv[1:]],
-        "engine": build_info(),
-    }
+    command = ["python", "-m", "benches", *sys.argv[1:]]
+    document = {"origin": origin, "command": command, "engine": build_info(), "found": found.data}
     path = RESULTS / f"{name}.json"
-    path.write_bytes(orjson.dumps({"origin": origin, "found": found.data}, option=orjson.OPT_INDENT_2))
+    path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
     return path
 
 

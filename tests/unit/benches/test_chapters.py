@@ -24,13 +24,13 @@ def test_write__marks__replaces_what_is_between_them_and_no_more(tmp_path: Path)
     document = tmp_path / "document.md"
     document.write_text(MARKS)
 
-    write("x", Measured("new\n", []), document)
+    write("x", Measured("new\n", []), "a machine; commit abc.", document)
 
     text = document.read_text()
     assert text.startswith("before\n<!-- x: written by make bench -->\n\nnew\n\n")
     assert text.endswith("<!-- end of x -->\nafter\n")
     assert "old" not in text
-    assert "commit " in text
+    assert "a machine; commit abc.\n" in text
 
 
 @pytest.mark.parametrize("text", ["nothing\n", "<!-- x: written by make bench -->\n", "<!-- end of x -->\n"])
@@ -39,7 +39,7 @@ def test_write__no_marks__refuses(tmp_path: Path, text: str) -> None:
     document.write_text(text)
 
     with pytest.raises(NotMeasured):
-        write("x", Measured("new\n", []), document)
+        write("x", Measured("new\n", []), "", document)
 
     assert document.read_text() == text
 
