@@ -13,7 +13,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 def as_table(rows: Sequence[Row], hidden: frozenset[str] = frozenset()) -> str:
     """
-    All figures of the rows, a column each, in the order in which they first appear.
+    All figures of the rows, a column each: name and unit, then the rest in the order in which they first appear.
 
     What is a figure by contestant (``{"ratio": {"2": 1.8}}``) has a column for each; of ``rounds``, a list by
     contestant, the last column says how far the rounds lay apart.
@@ -23,9 +23,8 @@ def as_table(rows: Sequence[Row], hidden: frozenset[str] = frozenset()) -> str:
     if "spread" in headings:
         headings.remove("spread")
         headings.append("spread")
-    if "unit" in headings:
-        headings.remove("unit")
-        headings.insert(1, "unit")
+    first = [heading for heading in ("name", "unit") if heading in headings]
+    headings = [*first, *(heading for heading in headings if heading not in first)]
     left = next((place for place, heading in enumerate(headings) if _is_number(flat, heading)), len(headings))
     lines = [[shown(row.get(heading)) for heading in headings] for row in flat]
     return columns(headings, lines, left=left)

@@ -44,9 +44,9 @@ def test_write__no_marks__refuses(tmp_path: Path, text: str) -> None:
     assert document.read_text() == text
 
 
-def test_as_table__figures_by_contestant__have_columns_and_units_come_second() -> None:
+def test_as_table__figures_by_contestant__have_columns_behind_name_and_unit() -> None:
     rows = [
-        {"name": "a", "metis": 1234.5, "unit": "ms", "ratio": {"2": 1.25}, "rounds": {"metis": [1.0, 2.0, 3.0]}},
+        {"metis": 1234.5, "name": "a", "unit": "ms", "ratio": {"2": 1.25}, "rounds": {"metis": [1.0, 2.0, 3.0]}},
         {"name": "b", "metis": 7, "unit": "ms", "other": None, "hidden": 1, "list": [1]},
     ]
 
