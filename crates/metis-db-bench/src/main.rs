@@ -62,7 +62,7 @@ fn main() -> Result<(), String> {
     let mut document = json!({
         "accounts": arguments.state.account_count,
         "slots": arguments.state.slot_count,
-        "cores": rayon::current_num_threads(),
+        "cores": metis_db::Cores::get().count(),
         "method": "reads: nanoseconds per read over groups of 32; roots and commits: medians of rounds; \
                    cold: files dropped from the page cache, then opened",
     });

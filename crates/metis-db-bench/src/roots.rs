@@ -2,9 +2,9 @@
 
 use std::{hint::black_box, time::Instant};
 
-use metis_db::{HeapRegion, TrieWork, Tries};
+use metis_db::{Cores, HeapRegion, TrieWork, Tries};
 use metis_keccak::Lanes;
-use metis_state_transition::{InOrder, Join};
+use metis_state_transition::InOrder;
 use serde_json::Value;
 
 use crate::{
@@ -17,21 +17,6 @@ use crate::{
 const LOAD_COUNT: u64 = 50_000;
 /// BOUND: address space of the tries.
 const RESERVED_BYTES: usize = 64 << 30;
-
-/// rayon's threads.
-struct Threads;
-
-impl Join for Threads {
-    fn join<A: Send, B>(&self, aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
-        let mut done = None;
-        let here = rayon::in_place_scope(|scope| {
-            scope.spawn(|_| done = Some(aside()));
-            here()
-        });
-        // UNWRAP: the scope ends when what it spawned has.
-        (done.unwrap(), here)
-    }
-}
 
 /// One way to make a root.
 #[derive(Clone, Copy)]
@@ -60,7 +45,7 @@ fn measure(tries: &mut Tries<HeapRegion>, state: State, way: Way, rounds: u64, n
         let (start, start_cpu_s) = (Instant::now(), thread_cpu_s());
         let overlay = match way.threads {
             1 => tries.after(&changes, &InOrder, 1),
-            threads => tries.after(&changes, &Threads, threads),
+            threads => tries.after(&changes, &Cores::get(), threads),
         };
         let overlay = black_box(overlay.expect("readable"));
         let (elapsed, cpu_s) = (start.elapsed(), thread_cpu_s() - start_cpu_s);
@@ -87,7 +72,7 @@ pub fn rows(state: State, rounds: u64) -> Vec<Value> {
         let overlay = tries.after(&changes, &InOrder, 1).expect("readable");
         tries.absorb(&overlay).expect("room");
     }
-    let cores = rayon::current_num_threads();
+    let cores = Cores::get().count();
     let mut rows = Vec::new();
     let mut number = 1;
     for lanes in Lanes::all().into_iter().rev() {

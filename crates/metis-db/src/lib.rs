@@ -28,7 +28,7 @@ pub use commitment::{TrieCensus, TrieContents, TrieOverlay, TrieWork, Tries};
 pub use flat::TableLoad;
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use metis::{
-    Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, PruneReport, SectionBytes, StateCounts,
+    Cores, Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, PruneReport, SectionBytes, StateCounts,
     StateExport, StateImport, StoreReport, StoreStats, Unsaved, inspect, stats, verify,
 };
 pub use missing::{MissingState, StateKey};

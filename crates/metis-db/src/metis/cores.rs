@@ -10,11 +10,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// They are not rayon's shared ones: who waits for those does other work meanwhile, such as that of
 /// a block that is executed at the same time, and would hold the tries for so long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cores(Option<&'static ThreadPool>);
+pub struct Cores(Option<&'static ThreadPool>);
 
 impl Cores {
     /// The threads, which are started when they are first asked for.
-    pub(super) fn get() -> Self {
+    pub fn get() -> Self {
         static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
         let pool = POOL.get_or_init(|| {
             let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -26,7 +26,7 @@ impl Cores {
     }
 
     /// How many of them there are.
-    pub(super) fn count(self) -> usize {
+    pub fn count(self) -> usize {
         self.0.map_or(1, |pool| pool.current_num_threads() + 1)
     }
 }

@@ -34,6 +34,7 @@ mod wal;
 
 pub use branch::MetisBranch;
 pub use config::{Durability, MetisConfig};
+pub use cores::Cores;
 pub use export::{StateCounts, StateExport};
 pub use import::StateImport;
 pub use prune::PruneReport;
