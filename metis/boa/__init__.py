@@ -14,9 +14,10 @@ machine, stack traces, anchors, coverage. Invariant: a model that is active but 
 
 There are no blocks here, so nobody is paid at a block's end: what calls pay stays with the precompile. The rules are
 the ``hyperion`` preset's; those of the virtual machine beside it are titanoboa's. Needs titanoboa 0.2.8 or newer, and
-the extra ``ai``. Source: docs/inference.md.
+the extra ``ai``. :func:`use_network` is titanoboa's network mode, in which a node answers. Source: docs/inference.md.
 """
 
 from metis.boa.environment import MetisEnv, use
+from metis.boa.network import MetisNetworkEnv, use_network
 
-__all__ = ["MetisEnv", "use"]
+__all__ = ["MetisEnv", "MetisNetworkEnv", "use", "use_network"]

@@ -110,11 +110,27 @@ def test_forge__contract_that_calls_a_model__is_tested_against_a_node(
 @pytest.mark.long
 def test_titanoboa__contract_that_calls_a_model__is_tested_on_the_engine(digits: Digits, tmp_path: Path) -> None:
     boa = require("boa")
-    script, game = CLIENTS / "boa" / "inference_client.pyw", CLIENTS / "DigitGame.vy"
+    script, game = CLIENTS / "boa" / "inference_client.pyw", CHECKOUT / "examples" / "digit_game" / "DigitGame.vy"
     paths = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
     shown = run(
         boa, tmp_path, boa.python, script, digits.path, game, digits.image.hex(), str(digits.seen), PYTHONPATH=paths
     )
+
+    assert "ok" in shown
+
+
+@pytest.mark.long
+def test_titanoboa_on_a_node__contract_that_calls_a_model__is_tried_as_the_node_does_it(
+    node: RunningNode, digits: Digits, tmp_path: Path
+) -> None:
+    boa = require("boa")
+    script, game = (
+        CLIENTS / "boa" / "inference_network_client.pyw",
+        CHECKOUT / "examples" / "digit_game" / "DigitGame.vy",
+    )
+    about = (digits.model_id.hex(), digits.image.hex(), str(digits.seen), str(PRICE_WEI))
+
+    shown = run(boa, tmp_path, boa.python, script, node.http, game, *about, PYTHONPATH=CHECKOUT)
 
     assert "ok" in shown
