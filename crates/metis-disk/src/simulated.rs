@@ -16,6 +16,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rand_xoshiro::{
+    SplitMix64,
+    rand_core::{Rng, SeedableRng},
+};
 
 use super::{Disk, DiskFile, DiskLock, LockError, Mapping};
 
@@ -175,7 +179,7 @@ impl SimulatedDisk {
 
 /// The choices of one crash.
 struct Choices {
-    state: u64,
+    source: SplitMix64,
     /// Out of 256, how likely an unsynced piece is there.
     survival: u64,
     /// The unit in which writes reach the medium.
@@ -184,27 +188,18 @@ struct Choices {
 
 impl Choices {
     fn new(seed: u64) -> Self {
-        let mut choices = Self { state: seed, survival: 0, sector_bytes: 1 };
+        let mut choices = Self { source: SplitMix64::seed_from_u64(seed), survival: 0, sector_bytes: 1 };
         choices.survival = [0, 24, 128, 232, 256][choices.below(5)];
         choices.sector_bytes = [1, 64, 512, 4096][choices.below(4)];
         choices
     }
 
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.source.next_u64() % bound as u64) as usize
     }
 
     fn survives(&mut self) -> bool {
-        self.next() % 256 < self.survival
+        self.source.next_u64() % 256 < self.survival
     }
 
     fn image_of(&mut self, content: &Content) -> Vec<u8> {

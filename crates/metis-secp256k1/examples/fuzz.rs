@@ -5,6 +5,10 @@
 //! powers of two, beside uniform ones.
 
 use metis_secp256k1::{Signed, recover, recover_each};
+use rand_xoshiro::{
+    SplitMix64,
+    rand_core::{Rng, SeedableRng},
+};
 
 const ORDER: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc,
@@ -16,16 +20,11 @@ const PRIME: [u8; 32] = [
 ];
 const BATCH_SIZE_MAX: u64 = 200;
 
-/// Sebastiano Vigna's SplitMix64.
-struct Random(u64);
+struct Random(SplitMix64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.next_u64()
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -100,7 +99,7 @@ fn main() {
         eprintln!("usage: fuzz COUNT SEED");
         std::process::exit(2);
     };
-    let mut random = Random(seed);
+    let mut random = Random(SplitMix64::seed_from_u64(seed));
     let (mut done, mut keys) = (0, 0);
     while done < count {
         let size = 1 + random.below(BATCH_SIZE_MAX);

@@ -34,7 +34,7 @@ fn next_block(source: &mut Source, chain: &Chain) -> NewBlock {
 fn append__crash_at_any_operation__keeps_every_reported_block() {
     for seed in 0..12 {
         let disk = SimulatedDisk::new();
-        let mut source = Source(seed);
+        let mut source = Source::new(seed);
         let chain = open(&disk, Durability::EveryAppend).unwrap();
         let mut reported = vec![chain.heads().latest];
         for _ in 0..12 {
@@ -56,7 +56,7 @@ fn group_commit__crash__loses_only_what_was_not_durable() {
     let durability = Durability::Group { interval_ms: 100 };
     for seed in 0..40 {
         let disk = SimulatedDisk::new();
-        let mut source = Source(seed);
+        let mut source = Source::new(seed);
         let chain = open(&disk, durability).unwrap();
         let mut durable = 0;
         for step in 0..10u64 {
@@ -115,7 +115,7 @@ fn open__another_genesis__is_refused() {
 #[test]
 fn append__blocks_that_do_not_follow__are_refused_by_reason() {
     let chain = Chain::in_memory(&genesis(), ChainConfig::default()).unwrap();
-    let mut source = Source(1);
+    let mut source = Source::new(1);
     let good = next_block(&mut source, &chain);
     let with = |change: &dyn Fn(&mut NewBlock)| {
         let mut changed = good.clone();
@@ -147,7 +147,7 @@ fn append__blocks_that_do_not_follow__are_refused_by_reason() {
 #[test]
 fn set_heads__safe_block_beside_the_chain__is_refused() {
     let chain = Chain::in_memory(&genesis(), ChainConfig::default()).unwrap();
-    let mut source = Source(2);
+    let mut source = Source::new(2);
     let (one, other) = (next_block(&mut source, &chain), next_block(&mut source, &chain));
     chain.append(one).unwrap();
     let hash = other.block.header.hash_slow();
@@ -168,7 +168,7 @@ fn side_blocks__older_than_the_window__are_forgotten_also_after_reopening() {
         Chain::open(Arc::new(disk.clone()), &genesis(), config).unwrap().0
     };
     let chain = open(4);
-    let mut source = Source(3);
+    let mut source = Source::new(3);
     let beside = next_block(&mut source, &chain);
     let hash = beside.block.header.hash_slow();
     chain.insert(beside.clone()).unwrap();
@@ -196,7 +196,7 @@ fn truncate__then_the_same_block_again__is_a_new_state_of_the_same_hash() {
     let disk = SimulatedDisk::new();
     let chain = open(&disk, Durability::EveryAppend).unwrap();
     let first = chain.latest_state();
-    let again = next_block(&mut Source(4), &chain);
+    let again = next_block(&mut Source::new(4), &chain);
     let before = chain.append(again.clone()).unwrap();
     let change = chain.truncate(first).unwrap();
     assert_eq!(change.removed, before.change.added);
@@ -215,7 +215,7 @@ fn truncate__to_a_patch__keeps_the_patches_up_to_it() {
     let (root, changes) = (B256::repeat_byte(7), ChangeSet::default());
     let one = chain.patch_state(&changes, root).unwrap();
     let two = chain.patch_state(&changes, root).unwrap();
-    chain.append(next_block(&mut Source(5), &chain)).unwrap();
+    chain.append(next_block(&mut Source::new(5), &chain)).unwrap();
     assert_eq!(chain.states(None).unwrap().count(), 4);
     chain.truncate(one).unwrap();
     assert_eq!(chain.latest_state(), one);
@@ -270,7 +270,7 @@ proptest! {
         let mut hashes = vec![genesis().block.header.hash_slow()];
         let log = config(Durability::EveryAppend).log;
         let (mut log, _) = BlockLog::open::<LogError>(Arc::new(disk.clone()), None, log, |_| Ok(())).unwrap();
-        let mut source = Source(seed);
+        let mut source = Source::new(seed);
         for _ in 0..count {
             let record = any_record(&mut source, &hashes);
             log.append(&[RawRecord { kind: record.kind(), payload: &record.encode() }]).unwrap();

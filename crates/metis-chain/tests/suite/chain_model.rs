@@ -277,7 +277,7 @@ impl Bench {
             salt: 3,
         };
         let config = ChainConfig { log, side_block_window: 1_000, hot_bytes_max: 20_000 };
-        let mut source = Source(seed);
+        let mut source = Source::new(seed);
         let shared = (0..8).map(|_| transaction(&mut source)).collect();
         let disk = is_on_disk.then(SimulatedDisk::new);
         let mut bench = Self { disk, config, chain: None, model: Model::new(&genesis()), source, shared };

@@ -30,14 +30,14 @@ proptest! {
 
     #[test]
     fn record__encoded__decodes_to_itself(seed in any::<u64>()) {
-        let record = record(&mut Source(seed));
+        let record = record(&mut Source::new(seed));
         let bytes = record.encode();
         prop_assert_eq!(Record::decode(record.kind(), &bytes), Ok(record));
     }
 
     #[test]
     fn block_view__parts__are_those_of_the_record(seed in any::<u64>()) {
-        let record = block_record(&mut Source(seed));
+        let record = block_record(&mut Source::new(seed));
         let bytes = Record::Block(Box::new(record.clone())).encode();
         let view = BlockView::new(&bytes).unwrap();
         prop_assert_eq!(view.header().unwrap(), record.block.header.clone());
@@ -65,7 +65,7 @@ proptest! {
         seed in any::<u64>(),
         edits in prop::collection::vec((any::<u64>(), any::<u8>(), 0..4u8), 1..4),
     ) {
-        let record = record(&mut Source(seed));
+        let record = record(&mut Source::new(seed));
         let mut bytes = record.encode();
         for (place, value, edit) in edits {
             if bytes.is_empty() {
@@ -98,9 +98,9 @@ proptest! {
 #[test]
 fn block__wrong_length_around_a_transaction__is_refused() {
     let transaction = TxEip1559 { chain_id: 1, input: vec![1; 300].into(), ..TxEip1559::default() };
-    let envelope: Envelope = transaction.into_signed(signature(&mut Source(1))).into();
-    let details = receipt(&mut Source(2), envelope.tx_type(), 0);
-    let mut record = block_record(&mut Source(3));
+    let envelope: Envelope = transaction.into_signed(signature(&mut Source::new(1))).into();
+    let details = receipt(&mut Source::new(2), envelope.tx_type(), 0);
+    let mut record = block_record(&mut Source::new(3));
     let encoded = alloy_rlp::encode(&envelope);
     record.block.body.transactions = vec![envelope];
     (record.senders, record.receipts) = (vec![Default::default()], vec![details]);
@@ -120,10 +120,10 @@ fn record__unknown_kind__is_named() {
 
 #[test]
 fn receipts__every_failure_name__comes_back() {
-    let mut record = block_record(&mut Source(3));
-    let details = receipt(&mut Source(1), TxType::Legacy, 0);
+    let mut record = block_record(&mut Source::new(3));
+    let details = receipt(&mut Source::new(1), TxType::Legacy, 0);
     for name in ["revert", "out-of-gas", "a-name-that-a-later-engine-may-have"] {
-        record.block.body.transactions = vec![crate::support::transaction(&mut Source(5))];
+        record.block.body.transactions = vec![crate::support::transaction(&mut Source::new(5))];
         record.senders = vec![Default::default()];
         record.receipts = vec![metis_state_transition::ReceiptDetails { failure: Some(name), ..details.clone() }];
         let record = Record::Block(Box::new(record.clone()));
@@ -133,7 +133,7 @@ fn receipts__every_failure_name__comes_back() {
 
 #[test]
 fn changes__keys_out_of_order__are_refused() {
-    let mut source = Source(11);
+    let mut source = Source::new(11);
     let record = loop {
         let changes = changes(&mut source);
         if changes.accounts.len() == 2 && changes.accounts.values().all(|change| change.storage.is_empty()) {

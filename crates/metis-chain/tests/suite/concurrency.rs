@@ -46,7 +46,7 @@ fn chain__read_while_it_is_reorganised__is_always_whole() {
                     }
                 });
             }
-            let mut source = Source(1);
+            let mut source = Source::new(1);
             for round in 0..150 {
                 let latest = chain.heads().latest;
                 let back = if round % 5 == 4 { source.below(4).min(latest.number) } else { 0 };

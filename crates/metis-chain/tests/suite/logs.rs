@@ -13,7 +13,7 @@ use crate::support::{Source, block, genesis, receipt, transaction};
 /// A chain whose every third block has two logs of one address, the others none.
 fn chain(config: ChainConfig) -> Chain {
     let chain = Chain::in_memory(&genesis(), config).unwrap();
-    let mut source = Source(9);
+    let mut source = Source::new(9);
     for number in 1..=30u64 {
         let mut new: NewBlock = block(&mut source, chain.heads().latest.hash, number, 0);
         if number % 3 == 0 {
@@ -63,7 +63,7 @@ fn scan_logs__chain_reorganised_meanwhile__answers_for_what_it_was() {
     let mut scan = chain.scan_logs(query(LogFilter::default()));
     let mut found = scan.next().unwrap().unwrap().1;
     let first = chain.heads().first;
-    chain.append(block(&mut Source(1), first.hash, 1, 0)).unwrap();
+    chain.append(block(&mut Source::new(1), first.hash, 1, 0)).unwrap();
     found.extend(scan.flat_map(|step| step.unwrap().1));
     assert_eq!(found, expected);
     assert_eq!(chain.logs(query(LogFilter::default()), LogLimits::default()).unwrap(), []);

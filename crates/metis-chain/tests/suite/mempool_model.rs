@@ -370,7 +370,7 @@ proptest! {
     /// if that is the new one, nothing happens.
     #[test]
     fn pool__full__loses_the_least_worth_first(seed in any::<u64>(), count_max in 3..12usize, base_fee in 0..30u64) {
-        let mut source = Source(seed);
+        let mut source = Source::new(seed);
         let mut accounts = Accounts::default();
         for number in 0..5 {
             accounts.0.insert(sender(number), SenderAccount { nonce: 0, balance: U256::MAX >> 8, has_code: false });

@@ -188,7 +188,7 @@ proptest! {
         let store = store(Bytes::new());
         let mut gas_limit = 0;
         loop {
-            let transaction = transaction(&mut Source(seed), fork, gas_limit);
+            let transaction = transaction(&mut Source::new(seed), fork, gas_limit);
             let refused = engine(&store, fork, &transaction);
             prop_assert_eq!(&pool(&store, fork, &transaction), &refused);
             gas_limit = match refused {
@@ -263,7 +263,7 @@ fn add__one_rule_broken__is_the_error_of_the_engine() {
         (Fork::Shanghai, signed(blob(vec![blob_hash()])), "type-not-active"),
         (
             Fork::Cancun,
-            signed(TxEip7702 { authorization_list: vec![authorization(&mut Source(1))], ..delegation.clone() }),
+            signed(TxEip7702 { authorization_list: vec![authorization(&mut Source::new(1))], ..delegation.clone() }),
             "type-not-active",
         ),
         (Fork::Osaka, signed(delegation), "no-authorizations"),

@@ -18,6 +18,10 @@ use metis_chain::{
 };
 use metis_state_transition::{Account, AccountChange, Block, ChangeSet, Code, ReceiptDetails};
 use proptest::test_runner::Config as ProptestConfig;
+use rand_xoshiro::{
+    SplitMix64,
+    rand_core::{Rng, SeedableRng},
+};
 
 pub const CHAIN_ID: u64 = 7133717;
 
@@ -29,17 +33,17 @@ pub fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { cases: count.saturating_mul(factor), ..ProptestConfig::default() }
 }
 
-/// A stream of numbers (SplitMix64).
+/// A stream of numbers.
 #[derive(Clone, Debug)]
-pub struct Source(pub u64);
+pub struct Source(SplitMix64);
 
 impl Source {
+    pub fn new(seed: u64) -> Self {
+        Self(SplitMix64::seed_from_u64(seed))
+    }
+
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next_u64()
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {

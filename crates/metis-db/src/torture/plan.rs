@@ -5,6 +5,10 @@ use std::sync::{Arc, LazyLock};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use metis_disk::Disk;
 use metis_state_transition::{Account, AccountChange, ChangeSet, Code, StateCommitment, StateView};
+use rand_xoshiro::{
+    SplitMix64,
+    rand_core::{Rng, SeedableRng},
+};
 
 use crate::{
     CommittedBlock, GenesisAccount, MemoryStore, MetisConfig, MetisStore, StateImport, StateSnapshot, StateStore,
@@ -16,21 +20,17 @@ const SLOT_COUNT: u64 = 16;
 /// Older states that stay readable: few, so that pruning happens.
 const KEPT_BLOCK_COUNT: usize = 6;
 
-/// SplitMix64.
+/// Choices that follow from a seed.
 #[derive(Clone, Debug)]
-pub(super) struct Choices(u64);
+pub(super) struct Choices(SplitMix64);
 
 impl Choices {
     pub(super) fn new(seed: u64, stream: u64) -> Self {
-        Self(seed ^ stream.wrapping_mul(0xd6e8_feb8_6659_fd93))
+        Self(SplitMix64::seed_from_u64(seed ^ stream.wrapping_mul(0xd6e8_feb8_6659_fd93)))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next_u64()
     }
 
     pub(super) fn below(&mut self, bound: u64) -> u64 {
