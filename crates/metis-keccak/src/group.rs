@@ -55,12 +55,14 @@ impl Message<'_> {
     }
 }
 
-/// Hashes up to `LANES` messages. `absorb` takes in one block per lane and permutes.
+/// Hashes up to `LANES` messages. `absorb` takes in one block per lane and permutes; `aside` is done
+/// before each time.
 #[inline]
 pub fn hash<const LANES: usize>(
     absorb: impl Fn(&mut State<LANES>, &[&Block; LANES]),
     messages: &[Message<'_>],
     hashes: &mut [[u8; 32]],
+    mut aside: impl FnMut(),
 ) {
     let mut state = State([[0; LANES]; 25]);
     let block_count_max = messages.iter().map(|message| message.first.len()).max().unwrap_or(0) + 1;
@@ -73,6 +75,7 @@ pub fn hash<const LANES: usize>(
                 None => NOTHING,
             };
         }
+        aside();
         absorb(&mut state, &blocks);
         for (lane, message) in messages.iter().enumerate() {
             if index == message.first.len() {

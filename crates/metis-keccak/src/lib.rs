@@ -141,7 +141,7 @@ impl Lanes {
             for (lane, input) in inputs.iter_mut().enumerate().take(messages.len()) {
                 *input = group::Message { first: split[lane].0, last: &last[lane] };
             }
-            self.hash_group(&inputs[..messages.len()], hashes);
+            self.hash_group(&inputs[..messages.len()], hashes, || {});
         }
     }
 
@@ -152,30 +152,44 @@ impl Lanes {
     /// There are more messages than lanes, other than as many places for hashes, or a message without
     /// a block.
     pub fn hash_padded(self, messages: &[&[Block]], hashes: &mut [[u8; 32]]) {
+        self.hash_padded_with(messages, hashes, || {});
+    }
+
+    /// The same, with something done before each permutation: a place to ask memory for what is
+    /// needed next, which then comes while the processor permutes.
+    ///
+    /// # Panics
+    /// As [`Self::hash_padded`].
+    #[inline]
+    pub fn hash_padded_with(self, messages: &[&[Block]], hashes: &mut [[u8; 32]], aside: impl FnMut()) {
         let mut inputs = [group::Message::default(); LANE_COUNT_MAX];
         for (input, message) in inputs[..messages.len()].iter_mut().zip(messages) {
             let (last, first) = message.split_last().expect("a padded message has a block");
             *input = group::Message { first, last };
         }
-        self.hash_group(&inputs[..messages.len()], hashes);
+        self.hash_group(&inputs[..messages.len()], hashes, aside);
     }
 
-    fn hash_group(self, messages: &[group::Message<'_>], hashes: &mut [[u8; 32]]) {
+    #[inline]
+    fn hash_group(self, messages: &[group::Message<'_>], hashes: &mut [[u8; 32]], mut aside: impl FnMut()) {
         assert_eq!(messages.len(), hashes.len(), "a place for each hash");
         assert!(messages.len() <= self.width(), "a lane for each message");
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 if messages.len() > 1 => {
                 // SAFETY: this kind is only made where the processor has AVX-512F.
-                group::hash::<8>(|state, blocks| unsafe { x86::absorb_avx512(state, blocks) }, messages, hashes);
+                group::hash::<8>(|state, blocks| unsafe { x86::absorb_avx512(state, blocks) }, messages, hashes, aside);
             }
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 if messages.len() > 1 => {
                 // SAFETY: this kind is only made where the processor has AVX2.
-                group::hash::<4>(|state, blocks| unsafe { x86::absorb_avx2(state, blocks) }, messages, hashes);
+                group::hash::<4>(|state, blocks| unsafe { x86::absorb_avx2(state, blocks) }, messages, hashes, aside);
             }
             // One message alone is no slower without vectors.
-            _ => messages.iter().zip(hashes).for_each(|(message, hash)| *hash = message.hash_alone()),
+            _ => messages.iter().zip(hashes).for_each(|(message, hash)| {
+                aside();
+                *hash = message.hash_alone();
+            }),
         }
     }
 }

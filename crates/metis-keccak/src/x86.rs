@@ -42,7 +42,16 @@ pub fn absorb_avx512(state: &mut State<8>, blocks: &[&Block; 8]) {
     }
     let [w0, w1, w2, w3, w4, w5, w6, w7] = blocks.map(last_word);
     a[WORD_COUNT - 1] = _mm512_xor_si512(a[WORD_COUNT - 1], _mm512_set_epi64(w7, w6, w5, w4, w3, w2, w1, w0));
-    permute!(a, _mm512_xor_si512, xor3_avx512, _mm512_rol_epi64, chi_avx512, _mm512_set1_epi64);
+    permute!(
+        a,
+        _mm512_xor_si512,
+        xor3_avx512,
+        sides_avx512,
+        add_avx512,
+        _mm512_rol_epi64,
+        chi_avx512,
+        _mm512_set1_epi64
+    );
     for (vector, lanes) in a.into_iter().zip(&mut state.0) {
         // SAFETY: as for the loads.
         unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), vector) };
@@ -53,6 +62,18 @@ pub fn absorb_avx512(state: &mut State<8>, blocks: &[&Block; 8]) {
 #[target_feature(enable = "avx512f")]
 fn xor3_avx512(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
     _mm512_ternarylogic_epi64::<0x96>(a, b, c)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sides_avx512(left: __m512i, right: __m512i) -> (__m512i, __m512i) {
+    (left, right)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add_avx512(a: __m512i, (left, right): (__m512i, __m512i)) -> __m512i {
+    xor3_avx512(a, left, right)
 }
 
 #[inline]
@@ -120,7 +141,16 @@ pub fn absorb_avx2(state: &mut State<4>, blocks: &[&Block; 4]) {
     }
     let [w0, w1, w2, w3] = blocks.map(last_word);
     a[WORD_COUNT - 1] = _mm256_xor_si256(a[WORD_COUNT - 1], _mm256_set_epi64x(w3, w2, w1, w0));
-    permute!(a, _mm256_xor_si256, xor3_avx2, rol_avx2, chi_avx2, _mm256_set1_epi64x);
+    permute!(
+        a,
+        _mm256_xor_si256,
+        xor3_avx2,
+        _mm256_xor_si256,
+        _mm256_xor_si256,
+        rol_avx2,
+        chi_avx2,
+        _mm256_set1_epi64x
+    );
     for (vector, lanes) in a.into_iter().zip(&mut state.0) {
         // SAFETY: as for the loads.
         unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), vector) };

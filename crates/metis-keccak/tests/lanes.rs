@@ -86,3 +86,18 @@ fn test_lanes__best__is_one_of_all() {
     assert!(Lanes::all().contains(&Lanes::best()));
     assert_eq!(Lanes::all()[0], Lanes::SCALAR);
 }
+
+#[test]
+fn test_padded_messages__with_something_aside__do_it_before_each_permutation() {
+    let bytes = bytes(600);
+    for lanes in Lanes::all() {
+        let buffers: Vec<Vec<Block>> = (0..lanes.width()).map(|_| padded(&bytes[..300])).collect();
+        let messages: Vec<&[Block]> = buffers.iter().map(Vec::as_slice).collect();
+        let mut hashes = vec![[0; 32]; messages.len()];
+        let mut count = 0;
+        lanes.hash_padded_with(&messages, &mut hashes, || count += 1);
+        // 300 bytes are three blocks; without vectors a message is hashed in one go.
+        assert_eq!(count, if lanes.width() == 1 { 1 } else { 3 });
+        assert_eq!(hashes[0], alloy_primitives::keccak256(&bytes[..300]).0);
+    }
+}

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    layer::{Layer, Part},
+    layer::{BranchRecord, Layer, Part},
     layout::{self, TAG_BRANCH, TAG_FREE, UNIT_BYTES, u16_at, u32_at},
-    node::{Branch, Link, Node, RecordKind, nibbles_of, rank},
+    node::{Link, RecordKind, nibbles_of, rank},
     reader::Reader,
-    space::{Space, units_of},
+    space::Space,
 };
 use crate::{Region, StoreError};
 
@@ -40,10 +40,10 @@ pub(super) fn absorb<R: Region>(region: &mut R, space: &mut Space, layers: &[Arc
     let mut record_count = 0;
     let mut placed = Vec::with_capacity(layer.parts.len());
     for part in &layer.parts {
-        units += (0..part.branches.len()).map(|index| units_of(&Node::Branch(part.branch(index)))).sum::<usize>();
-        units += part.extensions.iter().map(|record| units_of(&Node::Extension(record.extension))).sum::<usize>();
-        units += part.leaves.iter().map(|record| units_of(&Node::Leaf(record.leaf))).sum::<usize>();
         let counts = [part.branches.len(), part.extensions.len(), part.leaves.len()];
+        for (kind, count) in KINDS.into_iter().zip(counts) {
+            units += (0..count).map(|index| part.stored_size(kind, index).div_ceil(UNIT_BYTES)).sum::<usize>();
+        }
         record_count += counts.iter().sum::<usize>();
         placed.push(counts.map(|count| vec![0; count]));
     }
@@ -97,7 +97,8 @@ impl<R: Region> Absorber<'_, R> {
                     }
                     let head = part.head(kind, index);
                     if !head.is_dead {
-                        let id = self.place(units_of(&part.node(kind, index)), head.old);
+                        let units = part.stored_size(kind, index).div_ceil(UNIT_BYTES);
+                        let id = self.place(units, head.old);
                         self.placed[part_place][kind_index(kind)][index] = id;
                     }
                 }
@@ -132,38 +133,42 @@ impl<R: Region> Absorber<'_, R> {
     }
 
     fn write(&mut self, part: &Part, kind: RecordKind, index: usize, id: u32, is_in_place: bool) {
-        let node = part.node(kind, index);
-        let size = layout::size_of_node(&node);
+        let size = part.stored_size(kind, index);
         let offset = id as usize * UNIT_BYTES;
-        if is_in_place && let Node::Branch(branch) = &node {
+        if is_in_place && kind == RecordKind::Branch {
+            let record = &part.branches[index];
             let bytes = &self.region.bytes()[offset..offset + size];
-            if bytes[0] == TAG_BRANCH && u16_at(bytes, 2) == branch.mask {
+            if bytes[0] == TAG_BRANCH && u16_at(bytes, 2) == record.mask {
                 let embedded = u32_at(bytes, 4);
-                return self.write_children(branch, id, part.branches[index].changed, embedded);
+                return self.write_children(part, record, id, embedded);
             }
         }
+        // An old node that two records would replace is of a region that no tries have: what is not
+        // written is corrupt for whoever reads it.
+        let Ok(node) = part.node(kind, index, self.region.bytes()) else { return };
         let mut bytes = [0; layout::NODE_BYTES_MAX];
         layout::write(&node, |link| self.stored_id(link), &mut bytes[..size]);
         self.region.bytes_mut(offset..offset + size).copy_from_slice(&bytes[..size]);
     }
 
     /// Writes those children of a branch that changed, where all others stay as they are.
-    fn write_children(&mut self, branch: &Branch<'_>, id: u32, changed: u16, embedded_before: u32) {
-        let count = branch.mask.count_ones() as usize;
+    fn write_children(&mut self, part: &Part, record: &BranchRecord, id: u32, embedded_before: u32) {
+        let count = record.mask.count_ones() as usize;
         let offset = id as usize * UNIT_BYTES;
-        let embedded = u32::from(branch.embedded & branch.mask);
+        let embedded = u32::from(record.embedded & record.mask);
         if embedded != embedded_before {
             self.region.bytes_mut(offset + 4..offset + 8).copy_from_slice(&embedded.to_le_bytes());
         }
-        for nibble in nibbles_of(branch.mask & changed) {
-            let place = rank(branch.mask, nibble);
-            let child = self.stored_id(branch.link(nibble)).to_le_bytes();
+        for nibble in nibbles_of(record.mask & record.changed) {
+            let from = record.at as usize + rank(record.places, nibble);
+            let place = rank(record.mask, nibble);
+            let child = self.stored_id(part.links[from]).to_le_bytes();
             let at = offset + 8 + 4 * place;
             if self.region.bytes()[at..at + 4] != child {
                 self.region.bytes_mut(at..at + 4).copy_from_slice(&child);
             }
             let at = offset + 8 + 4 * count + 32 * place;
-            self.region.bytes_mut(at..at + 32).copy_from_slice(&branch.reference(nibble).bytes);
+            self.region.bytes_mut(at..at + 32).copy_from_slice(&part.references[from]);
         }
     }
 

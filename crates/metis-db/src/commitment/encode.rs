@@ -1,11 +1,11 @@
 //! RLP of nodes (Yellow Paper appendices B to D).
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use metis_keccak::{BLOCK_BYTES, Block};
 use metis_state_transition::Account;
 
 use super::{
-    node::{Branch, Node, Value, nibbles_of, rank},
+    node::{Branch, Extension, Leaf, Node, Value, nibbles_of, rank},
     path::KEY_NIBBLE_COUNT,
 };
 
@@ -17,6 +17,11 @@ pub(super) type Scratch = [Block; BLOCK_COUNT_MAX + 1];
 
 /// Room with nothing in it.
 pub(super) const EMPTY: Scratch = [[0; BLOCK_BYTES]; BLOCK_COUNT_MAX + 1];
+
+/// Header of a branch with 16 hashes.
+const FULL_HEADER_BYTES: usize = 3;
+
+const _: () = assert!(hashes_len(u16::MAX) == FULL_HEADER_BYTES + 16 * 33 + 1);
 
 /// Writes encodings into room that is known to suffice.
 struct Writer<'a> {
@@ -66,15 +71,36 @@ impl Writer<'_> {
     /// A number without leading zeros.
     #[inline]
     fn number(&mut self, number: U256) {
-        let bytes = number.to_be_bytes::<32>();
-        let digits = &bytes[number.leading_zeros() / 8..];
-        match digits {
-            [digit] if *digit < 0x80 => self.byte(*digit),
-            _ => {
-                self.header(0x80, digits.len());
-                self.put(digits);
-            }
+        let zero_count = number.leading_zeros() / 8;
+        if zero_count == 31 && number < U256::from(0x80) {
+            return self.byte(number.as_limbs()[0] as u8);
         }
+        // Digits to the front, and what is behind them is written over: a copy of a length that is
+        // known is a few instructions.
+        let digits = (number << (8 * zero_count)).to_be_bytes::<32>();
+        self.header(0x80, 32 - zero_count);
+        self.bytes[self.len..self.len + 32].copy_from_slice(&digits);
+        self.len += 32 - zero_count;
+    }
+
+    /// Hex-prefix encoding of what a leaf at `depth` has of its key.
+    #[inline]
+    fn rest_of_key(&mut self, key: &B256, depth: usize) {
+        let count = KEY_NIBBLE_COUNT - depth;
+        let end = self.len + path_len(count);
+        let Some(start) = end.checked_sub(key.len()) else {
+            return self.path(true, &key[depth / 2..], count);
+        };
+        // All of the key, so that its end is where it belongs; the list's header, of three bytes at most, comes back.
+        let header = [self.bytes[0], self.bytes[1], self.bytes[2]];
+        self.bytes[start..end].copy_from_slice(&key[..]);
+        self.bytes[..header.len()].copy_from_slice(&header);
+        if count > 1 {
+            self.header(0x80, count / 2 + 1);
+        }
+        let odd = if count % 2 == 1 { 0x10 | key[depth / 2] & 15 } else { 0 };
+        self.byte(0x20 | odd);
+        self.len = end;
     }
 
     /// Hex-prefix encoding of nibbles, as a string; both are packed, the count's first one high. Of
@@ -118,32 +144,48 @@ const fn path_len(nibble_count: usize) -> usize {
 /// Length of the encoding of a node that hangs at `depth`.
 #[inline]
 pub(super) fn encoded_len(node: &Node<'_>, depth: usize) -> usize {
-    let payload = payload_len(node, depth);
+    let payload = match node {
+        Node::Branch(branch) => branch_payload_len(branch),
+        Node::Extension(extension) => extension_payload_len(extension),
+        Node::Leaf(leaf) => leaf_payload_len(leaf, depth),
+    };
     header_len(payload) + payload
 }
 
+/// Length of the encoding of a leaf that hangs at `depth`.
 #[inline]
-fn payload_len(node: &Node<'_>, depth: usize) -> usize {
-    match node {
-        Node::Branch(branch) => {
-            let embedded = branch.embedded & branch.mask;
-            let embedded_len: usize =
-                nibbles_of(embedded).map(|nibble| branch.reference(nibble).encoding().map_or(0, <[u8]>::len)).sum();
-            let (child_count, embedded_count) = (branch.mask.count_ones(), embedded.count_ones());
-            (child_count - embedded_count) as usize * 33 + embedded_len + 17 - child_count as usize
-        }
-        Node::Extension(extension) => {
-            let reference = &extension.reference;
-            let embedded = if reference.is_embedded { reference.encoding() } else { None };
-            path_len(extension.path.len()) + embedded.map_or(33, <[u8]>::len)
-        }
-        Node::Leaf(leaf) => {
-            let value_len = value_len(&leaf.value);
-            // A value is a string that holds an encoding; one byte below 0x80 is its own encoding.
-            let header = if value_len == 1 { 0 } else { header_len(value_len) };
-            path_len(KEY_NIBBLE_COUNT - depth) + header + value_len
-        }
-    }
+pub(super) fn leaf_len(leaf: &Leaf, depth: usize) -> usize {
+    let payload = leaf_payload_len(leaf, depth);
+    header_len(payload) + payload
+}
+
+/// Length of the encoding of a branch whose children are hashes.
+#[inline]
+pub(super) const fn hashes_len(mask: u16) -> usize {
+    let payload = 17 + 32 * mask.count_ones() as usize;
+    header_len(payload) + payload
+}
+
+fn branch_payload_len(branch: &Branch<'_>) -> usize {
+    let embedded = branch.embedded & branch.mask;
+    let embedded_len: usize =
+        nibbles_of(embedded).map(|nibble| branch.reference(nibble).encoding().map_or(0, <[u8]>::len)).sum();
+    let (child_count, embedded_count) = (branch.mask.count_ones(), embedded.count_ones());
+    (child_count - embedded_count) as usize * 33 + embedded_len + 17 - child_count as usize
+}
+
+fn extension_payload_len(extension: &Extension) -> usize {
+    let reference = &extension.reference;
+    let embedded = if reference.is_embedded { reference.encoding() } else { None };
+    path_len(extension.path.len()) + embedded.map_or(33, <[u8]>::len)
+}
+
+#[inline]
+fn leaf_payload_len(leaf: &Leaf, depth: usize) -> usize {
+    let value_len = value_len(&leaf.value);
+    // A value is a string that holds an encoding; one byte below 0x80 is its own encoding.
+    let header = if value_len == 1 { 0 } else { header_len(value_len) };
+    path_len(KEY_NIBBLE_COUNT - depth) + header + value_len
 }
 
 #[inline]
@@ -166,53 +208,88 @@ fn account_payload_len(account: &Account) -> usize {
 ///
 /// References that are embedded must be lists: readers check that.
 pub(super) fn encode(node: &Node<'_>, depth: usize, scratch: &mut Scratch) -> usize {
-    let mut writer = Writer { bytes: scratch.as_flattened_mut(), len: 0 };
-    writer.header(0xc0, payload_len(node, depth));
     match node {
-        Node::Branch(branch) => encode_children(branch, &mut writer),
-        Node::Extension(extension) => {
-            let (packed, len) = extension.path.packed();
-            writer.path(false, &packed[..len], extension.path.len());
-            match extension.reference.encoding() {
-                Some(encoding) if extension.reference.is_embedded => writer.put(encoding),
-                _ => writer.hash(&extension.reference.bytes),
-            }
-        }
-        Node::Leaf(leaf) => {
-            writer.path(true, &leaf.key[depth / 2..], KEY_NIBBLE_COUNT - depth);
-            let value_len = value_len(&leaf.value);
-            if value_len > 1 {
-                writer.header(0x80, value_len);
-            }
-            encode_value(&leaf.value, &mut writer);
-        }
+        Node::Branch(branch) => encode_branch(branch, scratch),
+        Node::Extension(extension) => encode_extension(extension, scratch),
+        Node::Leaf(leaf) => encode_leaf(leaf, depth, scratch),
+    }
+}
+
+pub(super) fn encode_extension(extension: &Extension, scratch: &mut Scratch) -> usize {
+    let mut writer = Writer { bytes: scratch.as_flattened_mut(), len: 0 };
+    writer.header(0xc0, extension_payload_len(extension));
+    let (packed, len) = extension.path.packed();
+    writer.path(false, &packed[..len], extension.path.len());
+    match extension.reference.encoding() {
+        Some(encoding) if extension.reference.is_embedded => writer.put(encoding),
+        _ => writer.hash(&extension.reference.bytes),
     }
     writer.len
 }
 
-fn encode_children(branch: &Branch<'_>, writer: &mut Writer<'_>) {
+pub(super) fn encode_leaf(leaf: &Leaf, depth: usize, scratch: &mut Scratch) -> usize {
+    let mut writer = Writer { bytes: scratch.as_flattened_mut(), len: 0 };
+    writer.header(0xc0, leaf_payload_len(leaf, depth));
+    writer.rest_of_key(&leaf.key, depth);
+    let value_len = value_len(&leaf.value);
+    if value_len > 1 {
+        writer.header(0x80, value_len);
+    }
+    encode_value(&leaf.value, &mut writer);
+    writer.len
+}
+
+pub(super) fn encode_branch(branch: &Branch<'_>, scratch: &mut Scratch) -> usize {
+    let mut writer = Writer { bytes: scratch.as_flattened_mut(), len: 0 };
     if branch.embedded & branch.mask == 0 && branch.places == branch.mask && !branch.references.is_empty() {
-        writer.len = encode_hashes(branch.mask, branch.references, writer.bytes, writer.len);
+        let payload = 17 + 32 * branch.mask.count_ones() as usize;
+        writer.header(0xc0, payload);
+        let start = writer.len;
+        if let Ok(references) = branch.references.try_into() {
+            encode_full(references, writer.bytes);
+        } else {
+            encode_hashes(branch.mask, branch.references, writer.bytes, start);
+        }
+        for nibble in nibbles_of(branch.changes.nibbles & branch.mask) {
+            // Each child before it takes a byte, and 32 more where it is there.
+            let at = start + usize::from(nibble) + 32 * rank(branch.mask, nibble) + 1;
+            let reference = &branch.changes.references[rank(branch.changes.places, nibble)];
+            writer.bytes[at..at + 32].copy_from_slice(reference);
+        }
+        writer.len = start + payload - 1;
     } else {
+        writer.header(0xc0, branch_payload_len(branch));
         for nibble in 0..16 {
             if branch.mask >> nibble & 1 == 0 {
                 writer.byte(0x80);
-            } else if branch.embedded >> nibble & 1 == 0 {
-                writer.hash(&branch.references[rank(branch.places, nibble)]);
-            } else if let Some(encoding) = branch.reference(nibble).encoding() {
-                writer.put(encoding);
+                continue;
+            }
+            let reference = branch.reference(nibble);
+            match reference.encoding() {
+                Some(encoding) if reference.is_embedded => writer.put(encoding),
+                _ => writer.hash(&reference.bytes),
             }
         }
     }
     // Keys are of one length, so no branch has a value.
     writer.byte(0x80);
+    writer.len
 }
 
-/// Writes the children of a branch none of which is embedded; gives the new end.
+/// Writes sixteen hashes, which is what most branches near the root have.
+fn encode_full(references: &[[u8; 32]; 16], bytes: &mut [u8]) {
+    let (children, _) = bytes[FULL_HEADER_BYTES..].as_chunks_mut::<33>();
+    for (child, reference) in children.iter_mut().zip(references) {
+        child[0] = 0xa0;
+        child[1..].copy_from_slice(reference);
+    }
+}
+
+/// Writes the children of a branch none of which is embedded.
 ///
 /// A hash is written for every nibble, and what comes next is written over it where there is none:
 /// a processor cannot guess which nibbles have a child.
-fn encode_hashes(mask: u16, references: &[[u8; 32]], bytes: &mut [u8], start: usize) -> usize {
+fn encode_hashes(mask: u16, references: &[[u8; 32]], bytes: &mut [u8], start: usize) {
     let (mut end, mut next) = (start, 0);
     for nibble in 0..16 {
         let is_there = usize::from(mask >> nibble & 1);
@@ -222,7 +299,6 @@ fn encode_hashes(mask: u16, references: &[[u8; 32]], bytes: &mut [u8], start: us
         end += 1 + 32 * is_there;
         next += is_there;
     }
-    end
 }
 
 fn encode_value(value: &Value, writer: &mut Writer<'_>) {
@@ -240,9 +316,11 @@ fn encode_value(value: &Value, writer: &mut Writer<'_>) {
 }
 
 /// Pads an encoding for hashing; gives its blocks.
+#[inline]
 pub(super) fn pad(scratch: &mut Scratch, len: usize) -> &[Block] {
+    // There is a block more than the longest encoding takes.
+    scratch.as_flattened_mut()[len..len + BLOCK_BYTES].fill(0);
     let blocks = &mut scratch[..=len / BLOCK_BYTES];
-    blocks.as_flattened_mut()[len..].fill(0);
     metis_keccak::pad(blocks, len);
     blocks
 }

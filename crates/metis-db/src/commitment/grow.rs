@@ -7,7 +7,7 @@ use super::{
     layer::{Head, LeafRecord, Parent},
     node::{Extension, Leaf, Link, RecordKind, Reference, Value},
     path::{Path, nibble, shared},
-    walk::{Builder, Item, Start},
+    walk::{Builder, Item},
 };
 
 /// What a leaf is made of: a write, the leaf that was there, or both.
@@ -90,18 +90,15 @@ impl Builder<'_> {
     }
 
     /// What a write makes of an account, and the way to its storage.
-    fn written_account(&mut self, write: u32, old: Option<&Value>, base: u8, record: u32) -> Value {
-        let write = &self.batch.accounts[write as usize];
+    fn written_account(&mut self, index: u32, old: Option<&Value>, base: u8, record: u32) -> Value {
+        let write = &self.batch.accounts[index as usize];
         let (mut storage, mut storage_root) = (Link::NONE, EMPTY_ROOT_HASH);
         match old {
             Some(Value::Account { storage: cut, .. }) if write.storage_cleared => self.cut(*cut),
             Some(Value::Account { storage: old, storage_root: root, .. }) => (storage, storage_root) = (*old, *root),
             _ => self.part.account_delta += 1,
         }
-        if !write.slots.is_empty() {
-            let (from, to) = (write.slots.start, write.slots.end);
-            self.push(Item { start: Start::Node(storage), from, to, base, depth: 0, parent: Parent::Account(record) });
-        }
+        self.push_slots(index, storage, base, record);
         // UNWRAP: only writes that leave an account get a leaf.
         Value::Account { account: write.account.unwrap(), storage, storage_root }
     }

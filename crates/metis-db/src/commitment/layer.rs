@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use alloy_primitives::{B256, U256};
-use metis_keccak::Lanes;
-use metis_state_transition::{Account, ChangeSet};
+use alloy_primitives::B256;
 use parking_lot::Mutex;
 
-use super::node::{Branch, Extension, Leaf, Link, Links, Node, RecordKind, Reference, rank};
+use super::{
+    layout,
+    node::{Branch, Changes, Extension, Leaf, Link, Links, Node, RecordKind, Reference, nibbles_of, rank},
+};
+use crate::StoreError;
 
 /// Where a record's reference goes once it is known.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,9 @@ pub(super) struct BranchRecord {
     pub(super) places: u16,
     /// Nibbles whose child differs from the old node's.
     pub(super) changed: u16,
+    /// Children that did not change are those of the old node: it lies in the region, and has the
+    /// same nibbles. It is overwritten by nothing else than this record.
+    pub(super) is_partial: bool,
     /// Where its places begin.
     pub(super) at: u32,
 }
@@ -73,29 +78,98 @@ pub(super) struct Part {
     pub(super) cut: Vec<Link>,
     /// Accounts that came to exist, less those that ceased to.
     pub(super) account_delta: i64,
+    pub(super) work: TrieWork,
+}
+
+/// What hashing a version took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrieWork {
+    /// Nodes that were encoded.
+    pub node_count: usize,
+    /// Permutations of Keccak for their encodings, those of the keys aside.
+    pub permutation_count: usize,
 }
 
 impl Part {
-    #[inline]
-    pub(super) fn branch(&self, index: usize) -> Branch<'_> {
+    /// A branch, with what it has of its old node in the region.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    #[inline(always)]
+    pub(super) fn branch<'a>(&'a self, index: usize, region: &'a [u8]) -> Result<Branch<'a>, StoreError> {
         let record = &self.branches[index];
-        let places = record.at as usize..record.at as usize + record.places.count_ones() as usize;
-        Branch {
-            mask: record.mask,
-            embedded: record.embedded,
-            places: record.places,
-            links: Links::Record(&self.links[places.clone()]),
-            references: &self.references[places],
+        let (mask, embedded, places) = (record.mask, record.embedded, record.places);
+        let range = record.at as usize..record.at as usize + places.count_ones() as usize;
+        let (links, references) = (&self.links[range.clone()], &self.references[range]);
+        if !record.is_partial {
+            let links = Links::Record(links);
+            return Ok(Branch { mask, embedded, places, links, references, changes: Changes::default() });
+        }
+        let old = layout::branch(region, record.head.old.stored_id().unwrap_or(0))?;
+        let changes = Changes { nibbles: record.changed, places, links, references };
+        Ok(Branch { mask, embedded, changes, ..old })
+    }
+
+    /// A node, as [`Self::branch`].
+    #[inline]
+    pub(super) fn node<'a>(&'a self, kind: RecordKind, index: usize, region: &'a [u8]) -> Result<Node<'a>, StoreError> {
+        Ok(match kind {
+            RecordKind::Branch => Node::Branch(self.branch(index, region)?),
+            RecordKind::Extension => Node::Extension(self.extensions[index].extension),
+            RecordKind::Leaf => Node::Leaf(self.leaves[index].leaf),
+        })
+    }
+
+    /// The size of a node's bytes in the region.
+    #[inline]
+    pub(super) fn stored_size(&self, kind: RecordKind, index: usize) -> usize {
+        match kind {
+            RecordKind::Branch => layout::branch_bytes(self.branches[index].mask.count_ones() as usize),
+            RecordKind::Extension => layout::EXTENSION_BYTES,
+            RecordKind::Leaf => layout::size_of_leaf(&self.leaves[index].leaf),
         }
     }
 
-    #[inline]
-    pub(super) fn node(&self, kind: RecordKind, index: usize) -> Node<'_> {
-        match kind {
-            RecordKind::Branch => Node::Branch(self.branch(index)),
-            RecordKind::Extension => Node::Extension(self.extensions[index].extension),
-            RecordKind::Leaf => Node::Leaf(self.leaves[index].leaf),
+    /// A record of all children of a branch, with places for more.
+    pub(super) fn add_whole_branch(&mut self, head: Head, branch: &Branch<'_>, added: u16) -> u32 {
+        let places = branch.mask | added;
+        let index = self.add_places(head, places, false);
+        let record = &mut self.branches[index as usize];
+        (record.mask, record.embedded) = (branch.mask, branch.embedded & branch.mask);
+        let at = record.at as usize;
+        for nibble in nibbles_of(branch.mask) {
+            let place = at + rank(places, nibble);
+            self.links[place] = branch.link(nibble);
+            self.references[place] = branch.reference(nibble).bytes;
         }
+        index
+    }
+
+    /// Has a record of a part of a branch hold all of its children.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub(super) fn complete(&mut self, index: usize, region: &[u8]) -> Result<(), StoreError> {
+        let branch = self.branch(index, region)?;
+        let children: Vec<_> =
+            nibbles_of(branch.mask).map(|nibble| (branch.link(nibble), branch.reference(nibble).bytes)).collect();
+        let record = &mut self.branches[index];
+        (record.places, record.is_partial, record.at) = (record.mask, false, self.links.len() as u32);
+        self.links.extend(children.iter().map(|(link, _)| *link));
+        self.references.extend(children.iter().map(|(_, reference)| *reference));
+        Ok(())
+    }
+
+    /// A record of a branch without children, with places for some.
+    #[inline]
+    pub(super) fn add_places(&mut self, head: Head, places: u16, is_partial: bool) -> u32 {
+        let (index, at) = (self.branches.len() as u32, self.links.len() as u32);
+        for _ in 0..places.count_ones() {
+            self.links.push(Link::NONE);
+            self.references.push([0; 32]);
+        }
+        self.branches.push(BranchRecord { head, mask: 0, embedded: 0, places, changed: 0, is_partial, at });
+        index
     }
 
     #[inline]
@@ -139,6 +213,7 @@ impl Part {
         self.freed.clear();
         self.cut.clear();
         self.account_delta = 0;
+        self.work = TrieWork::default();
     }
 }
 
@@ -162,7 +237,7 @@ impl Drop for Layer {
 }
 
 /// BOUND: parts that wait for use.
-const POOLED_PART_COUNT_MAX: usize = 16;
+const POOLED_PART_COUNT_MAX: usize = 64;
 
 /// Memory of dropped layers, for the next ones: fresh memory costs a fault per page.
 #[derive(Debug, Default)]
@@ -180,118 +255,6 @@ impl Pool {
                 part.clear();
                 pool.push(part);
             }
-        }
-    }
-}
-
-/// What is to be written, sorted by hashed key.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    /// Of the accounts first, then of the slots, account by account.
-    pub(super) keys: Vec<B256>,
-    pub(super) accounts: Vec<AccountWrite>,
-    /// Of the slots.
-    pub(super) values: Vec<U256>,
-    /// Writes before each account and behind the last one, its slots counted with it.
-    pub(super) weights: Vec<u32>,
-}
-
-/// The write of one account.
-#[derive(Clone, Debug)]
-pub(super) struct AccountWrite {
-    /// `None` deletes.
-    pub(super) account: Option<Account>,
-    pub(super) storage_cleared: bool,
-    /// Its slots among the keys.
-    pub(super) slots: core::ops::Range<u32>,
-}
-
-/// A hash in a form that is quickly compared, and in the same order.
-#[inline]
-fn as_number(hash: &[u8; 32]) -> [u64; 4] {
-    let (words, _) = hash.as_chunks::<8>();
-    core::array::from_fn(|index| u64::from_be_bytes(words[index]))
-}
-
-impl Batch {
-    pub(super) fn new(changes: &ChangeSet, lanes: Lanes) -> Self {
-        // The map is walked once: its nodes are large and far from each other.
-        let entries: Vec<_> = changes.accounts.iter().collect();
-        let slot_count = entries.iter().map(|(_, change)| change.storage.len()).sum::<usize>();
-        let mut slots = Vec::with_capacity(slot_count);
-        for (_, change) in entries.iter().filter(|(_, change)| !change.storage.is_empty()) {
-            slots.extend(change.storage.keys().map(|slot| slot.to_be_bytes::<32>()));
-        }
-        let messages = entries.iter().map(|(address, _)| address.as_slice());
-        let messages: Vec<&[u8]> = messages.chain(slots.iter().map(<[u8; 32]>::as_slice)).collect();
-        let mut hashes = vec![[0; 32]; messages.len()];
-        lanes.hash_each(&messages, &mut hashes);
-
-        let (address_hashes, slot_hashes) = hashes.split_at(entries.len());
-        let mut accounts = Vec::with_capacity(entries.len());
-        let mut slot_at = 0;
-        for ((_, change), hash) in entries.iter().zip(address_hashes) {
-            // What does not exist has no storage, whatever was written to it before it ceased to.
-            let slots = if change.account.is_some() { slot_at..slot_at + change.storage.len() } else { 0..0 };
-            slot_at += change.storage.len();
-            accounts.push((hash, change, slots));
-        }
-        accounts.sort_unstable_by_key(|(hash, ..)| as_number(hash));
-
-        let mut batch = Self::default();
-        batch.keys.reserve(hashes.len());
-        batch.keys.extend(accounts.iter().map(|(hash, ..)| B256::from(**hash)));
-        let mut sorted = Vec::new();
-        let mut weight = 0;
-        for (_, change, slots) in accounts {
-            sorted.clear();
-            if !slots.is_empty() {
-                sorted.extend(slot_hashes[slots].iter().zip(change.storage.values()));
-                sorted.sort_unstable_by_key(|(hash, _)| as_number(hash));
-            }
-            let first = batch.keys.len() as u32;
-            batch.keys.extend(sorted.iter().map(|(hash, _)| B256::from(**hash)));
-            batch.values.extend(sorted.iter().map(|(_, value)| **value));
-            let (account, storage_cleared) = (change.account, change.storage_cleared);
-            batch.accounts.push(AccountWrite { account, storage_cleared, slots: first..batch.keys.len() as u32 });
-            batch.weights.push(weight);
-            weight += 1 + sorted.len() as u32;
-        }
-        batch.weights.push(weight);
-        batch
-    }
-
-    /// Whether a write is of an account, and not of a slot.
-    #[inline]
-    pub(super) const fn is_account(&self, index: u32) -> bool {
-        (index as usize) < self.accounts.len()
-    }
-
-    /// Whether a write leaves something.
-    #[inline]
-    pub(super) fn is_kept(&self, index: u32) -> bool {
-        if self.is_account(index) {
-            self.accounts[index as usize].account.is_some()
-        } else {
-            !self.value(index).is_zero()
-        }
-    }
-
-    #[inline]
-    pub(super) fn value(&self, index: u32) -> U256 {
-        self.values[index as usize - self.accounts.len()]
-    }
-
-    pub(super) fn total_weight(&self) -> u32 {
-        self.weight(0..self.accounts.len() as u32)
-    }
-
-    /// Writes in a range of keys, those to the storage of its accounts with them.
-    pub(super) fn weight(&self, range: core::ops::Range<u32>) -> u32 {
-        if !range.is_empty() && self.is_account(range.start) {
-            self.weights[range.end as usize] - self.weights[range.start as usize]
-        } else {
-            range.len() as u32
         }
     }
 }

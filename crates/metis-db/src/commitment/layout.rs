@@ -34,7 +34,7 @@ use alloy_trie::EMPTY_ROOT_HASH;
 use metis_state_transition::Account;
 
 use super::{
-    node::{Branch, Extension, Leaf, Link, Links, Node, Reference, Value, nibbles_of},
+    node::{Branch, Changes, Extension, Leaf, Link, Links, Node, Reference, Value, nibbles_of},
     path::Path,
 };
 use crate::StoreError;
@@ -56,7 +56,7 @@ const HAS_HIGH_BALANCE: u8 = 4;
 pub(super) const NODE_BYTES_MAX: usize = branch_bytes(16);
 /// Size of the largest node in units.
 pub(super) const NODE_UNITS_MAX: usize = NODE_BYTES_MAX.div_ceil(UNIT_BYTES);
-const EXTENSION_BYTES: usize = 76;
+pub(super) const EXTENSION_BYTES: usize = 76;
 const ACCOUNT_BYTES: usize = 64;
 const SLOT_BYTES: usize = 40;
 
@@ -91,7 +91,7 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 }
 
 /// The bytes of a node, of the size that its first ones tell.
-#[inline]
+#[inline(always)]
 pub(super) fn node_bytes(region: &[u8], id: u32) -> Result<&[u8], StoreError> {
     let offset = id as usize * UNIT_BYTES;
     let rest = region.get(offset..).filter(|rest| rest.len() >= UNIT_BYTES);
@@ -117,6 +117,12 @@ const fn account_tail_bytes(flags: u8) -> usize {
     code + storage + balance
 }
 
+/// The tag of a node in the region; `None` outside.
+#[inline]
+pub(super) fn tag(region: &[u8], id: u32) -> Option<u8> {
+    region.get(id as usize * UNIT_BYTES).copied()
+}
+
 /// Reads a node, and checks all of it that can be checked without reading others.
 #[inline]
 pub(super) fn read(region: &[u8], id: u32) -> Result<Node<'_>, StoreError> {
@@ -138,7 +144,17 @@ pub(super) fn read(region: &[u8], id: u32) -> Result<Node<'_>, StoreError> {
     }
 }
 
-#[inline]
+/// Reads a node that must be a branch.
+#[inline(always)]
+pub(super) fn branch(region: &[u8], id: u32) -> Result<Branch<'_>, StoreError> {
+    let (bytes, offset) = (node_bytes(region, id)?, id as usize * UNIT_BYTES);
+    if bytes[0] != TAG_BRANCH {
+        return Err(corrupt(offset, "no branch where one was"));
+    }
+    read_branch(bytes, offset)
+}
+
+#[inline(always)]
 fn read_branch(bytes: &[u8], offset: usize) -> Result<Branch<'_>, StoreError> {
     let mask = u16_at(bytes, 2);
     let count = mask.count_ones() as usize;
@@ -148,7 +164,8 @@ fn read_branch(bytes: &[u8], offset: usize) -> Result<Branch<'_>, StoreError> {
     }
     let (ids, _) = bytes[8..8 + 4 * count].as_chunks::<4>();
     let (references, _) = bytes[8 + 4 * count..].as_chunks::<32>();
-    let branch = Branch { mask, embedded, places: mask, links: Links::Stored(ids), references };
+    let branch =
+        Branch { mask, embedded, places: mask, links: Links::Stored(ids), references, changes: Changes::default() };
     if embedded != 0 && nibbles_of(embedded).any(|nibble| branch.reference(nibble).encoding().is_none()) {
         return Err(corrupt(offset, "an embedded child that is no list"));
     }
@@ -193,15 +210,26 @@ fn read_account(bytes: &[u8]) -> Leaf {
     Leaf { key: B256::from(array_at(bytes, 8)), value: Value::Account { account, storage, storage_root } }
 }
 
-/// Size of a node in bytes.
-pub(super) fn size_of_node(node: &Node<'_>) -> usize {
-    match node {
-        Node::Branch(branch) => branch_bytes(branch.mask.count_ones() as usize),
-        Node::Extension(_) => EXTENSION_BYTES,
-        Node::Leaf(Leaf { value: Value::Slot(value), .. }) => SLOT_BYTES + 32 - value.leading_zeros() / 8,
-        Node::Leaf(Leaf { value: Value::Account { account, storage, .. }, .. }) => {
-            ACCOUNT_BYTES + account_tail_bytes(account_flags(account, *storage))
-        }
+/// The storage of the account with this key and its root, where the node is that account.
+#[inline]
+pub(super) fn storage_of_account(region: &[u8], id: u32, key: &B256) -> Option<(Link, B256)> {
+    let bytes = node_bytes(region, id).ok()?;
+    if bytes[0] != TAG_ACCOUNT || bytes[8..40] != key[..] {
+        return None;
+    }
+    let flags = bytes[1];
+    if flags & HAS_STORAGE == 0 {
+        return Some((Link::NONE, EMPTY_ROOT_HASH));
+    }
+    let at = if flags & HAS_CODE == 0 { ACCOUNT_BYTES } else { ACCOUNT_BYTES + 32 };
+    Some((Link::stored(u32_at(bytes, 4)), B256::from(array_at(bytes, at))))
+}
+
+/// Size of a leaf in bytes.
+pub(super) fn size_of_leaf(leaf: &Leaf) -> usize {
+    match &leaf.value {
+        Value::Slot(value) => SLOT_BYTES + 32 - value.leading_zeros() / 8,
+        Value::Account { account, storage, .. } => ACCOUNT_BYTES + account_tail_bytes(account_flags(account, *storage)),
     }
 }
 

@@ -11,6 +11,7 @@
 //! [`StoreError::Corrupt`] and nothing worse.
 
 mod absorb;
+mod batch;
 mod census;
 mod encode;
 mod grow;
@@ -37,7 +38,8 @@ use metis_keccak::Lanes;
 use metis_state_transition::{Account, ChangeSet, Join};
 
 use self::{
-    layer::{Batch, Pool},
+    batch::Batch,
+    layer::Pool,
     node::{Link, Value},
     prove::View,
     reader::Reader,
@@ -46,7 +48,8 @@ use self::{
 use crate::{AccountProof, Region, StoreError};
 
 pub use census::TrieCensus;
-pub use overlay::{TrieOverlay, TrieWork};
+pub use layer::TrieWork;
+pub use overlay::TrieOverlay;
 pub use prove::TrieContents;
 
 /// Writes that are worth another thread.

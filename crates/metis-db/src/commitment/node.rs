@@ -121,13 +121,26 @@ pub(super) struct Branch<'a> {
     pub(super) mask: u16,
     /// Nibbles whose child is embedded.
     pub(super) embedded: u16,
-    /// Nibbles that have a place in the arrays: these and maybe more.
+    /// Nibbles that have a place in the arrays: these and maybe others.
     pub(super) places: u16,
     pub(super) links: Links<'a>,
     pub(super) references: &'a [[u8; 32]],
+    /// Children that are others than the arrays say.
+    pub(super) changes: Changes<'a>,
 }
 
-/// The children's links.
+/// Children in the place of those of a node that lies elsewhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Changes<'a> {
+    /// Nibbles whose child counts.
+    pub(super) nibbles: u16,
+    /// Nibbles that have a place in the arrays: these and maybe more.
+    pub(super) places: u16,
+    pub(super) links: &'a [Link],
+    pub(super) references: &'a [[u8; 32]],
+}
+
+/// Links of children.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Links<'a> {
     Stored(&'a [[u8; 4]]),
@@ -155,6 +168,9 @@ pub(super) fn nibbles_of(mut mask: u16) -> impl Iterator<Item = u8> {
 impl Branch<'_> {
     #[inline]
     pub(super) fn link(&self, nibble: u8) -> Link {
+        if self.changes.nibbles >> nibble & 1 != 0 {
+            return self.changes.links[rank(self.changes.places, nibble)];
+        }
         let rank = rank(self.places, nibble);
         match self.links {
             Links::Stored(ids) => Link::stored(u32::from_le_bytes(ids[rank])),
@@ -164,7 +180,12 @@ impl Branch<'_> {
 
     #[inline]
     pub(super) fn reference(&self, nibble: u8) -> Reference {
-        Reference { bytes: self.references[rank(self.places, nibble)], is_embedded: self.embedded >> nibble & 1 != 0 }
+        let bytes = if self.changes.nibbles >> nibble & 1 != 0 {
+            self.changes.references[rank(self.changes.places, nibble)]
+        } else {
+            self.references[rank(self.places, nibble)]
+        };
+        Reference { bytes, is_embedded: self.embedded >> nibble & 1 != 0 }
     }
 }
 

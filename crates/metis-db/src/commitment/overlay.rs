@@ -4,15 +4,14 @@ use std::sync::{Arc, OnceLock};
 
 use alloy_primitives::B256;
 use alloy_trie::EMPTY_ROOT_HASH;
-use metis_keccak::BLOCK_BYTES;
 use metis_state_transition::Join;
 
 use super::{
     Tries,
-    encode::encoded_len,
-    layer::{Batch, Layer, Parent},
+    batch::Batch,
+    layer::{Layer, Parent, TrieWork},
     next_token,
-    node::{Link, RecordKind},
+    node::Link,
     reader::Reader,
     walk::{Builder, Item, Outcome, Start},
 };
@@ -21,8 +20,13 @@ use crate::{Region, StoreError};
 /// BOUND: versions over each other.
 const LAYER_COUNT_MAX: usize = 4_096;
 
-/// Parts of a level for each thread, so that they can be shared out evenly.
-const ITEMS_PER_THREAD: usize = 8;
+/// Parts of a level for each share, so that it can be shared out evenly.
+const ITEMS_PER_SHARE: usize = 8;
+/// BOUND: shares of one change; each has a few vectors of its own.
+const SHARE_COUNT_MAX: usize = 4_096;
+/// Writes of a share at most, within that bound: what they make and what they read of the region then stays in a
+/// core's own cache from the way down to the way up.
+const SHARE_WEIGHT_MAX: usize = 1_024;
 
 /// The tries after changes to those of a region, or to another overlay. Cheap to clone.
 ///
@@ -33,15 +37,6 @@ pub struct TrieOverlay {
     /// The region's version below the first layer.
     token: u64,
     layers: Vec<Arc<Layer>>,
-}
-
-/// What hashing a version took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TrieWork {
-    /// Nodes that were made or changed.
-    pub node_count: usize,
-    /// Permutations of Keccak for their encodings, those of the keys aside.
-    pub permutation_count: usize,
 }
 
 /// What an overlay is made over.
@@ -61,18 +56,11 @@ impl TrieOverlay {
 
     /// What it took to hash the top version.
     pub fn work(&self) -> TrieWork {
-        let mut work = TrieWork::default();
-        for part in &self.top().parts {
-            let branches = (0..part.branches.len()).map(|index| (RecordKind::Branch, index));
-            let extensions = (0..part.extensions.len()).map(|index| (RecordKind::Extension, index));
-            let leaves = (0..part.leaves.len()).map(|index| (RecordKind::Leaf, index));
-            for (kind, index) in branches.chain(extensions).chain(leaves) {
-                let len = encoded_len(&part.node(kind, index), usize::from(part.head(kind, index).depth));
-                work.node_count += 1;
-                work.permutation_count += len / BLOCK_BYTES + 1;
-            }
-        }
-        work
+        let parts = self.top().parts.iter().map(|part| part.work);
+        parts.fold(TrieWork::default(), |sum, work| TrieWork {
+            node_count: sum.node_count + work.node_count,
+            permutation_count: sum.permutation_count + work.permutation_count,
+        })
     }
 
     fn top(&self) -> &Layer {
@@ -121,10 +109,12 @@ pub(super) fn extend<R: Region>(
         let start = Start::Node(base.root);
         builder.begin(Item { start, from: 0, to, base: 0, depth: 0, parent: Parent::Output(0) }, true);
     }
-    let item_count_max = if thread_count > 1 { thread_count * ITEMS_PER_THREAD } else { usize::MAX };
+    let share_count = (batch.total_weight() as usize).div_ceil(SHARE_WEIGHT_MAX).next_multiple_of(thread_count);
+    let share_count = share_count.clamp(thread_count, SHARE_COUNT_MAX);
+    let item_count_max = if share_count > 1 { share_count * ITEMS_PER_SHARE } else { usize::MAX };
     let items = builder.walk(item_count_max)?;
     if !items.is_empty() {
-        share_out(tries, &mut builder, &items, join, thread_count)?;
+        share_out(tries, &mut builder, &items, share_count, join, thread_count)?;
     }
     builder.settle()?;
     let (root, root_hash) = match builder.outcomes.first() {
@@ -145,24 +135,25 @@ fn share_out<R: Region>(
     tries: &Tries<R>,
     builder: &mut Builder<'_>,
     items: &[Item],
+    share_count: usize,
     join: &(impl Join + Sync),
     thread_count: usize,
 ) -> Result<(), StoreError> {
-    let mut shares = Vec::with_capacity(thread_count);
+    let mut shares = Vec::with_capacity(share_count);
     let weight = |item: &Item| builder.batch.weight(item.from..item.to);
     let total: u32 = items.iter().map(weight).sum();
     let mut rest = items;
     let mut done = 0;
-    for thread in 0..thread_count {
-        let goal = (u64::from(total) * (thread as u64 + 1) / thread_count as u64) as u32;
+    for index in 0..share_count {
+        let goal = (u64::from(total) * (index as u64 + 1) / share_count as u64) as u32;
         let mut count = 0;
-        while count < rest.len() && (done < goal || thread + 1 == thread_count) {
+        while count < rest.len() && (done < goal || index + 1 == share_count) {
             done += weight(&rest[count]);
             count += 1;
         }
         let (share, others) = rest.split_at(count);
         rest = others;
-        let place = (builder.place.0, thread as u16 + 1);
+        let place = (builder.place.0, index as u16 + 1);
         let mut worker = Builder::new(builder.reader, builder.batch, builder.lanes, tries.pool.take(), place);
         worker.splits.clone_from(&builder.splits);
         for item in share {
@@ -170,7 +161,7 @@ fn share_out<R: Region>(
         }
         shares.push((worker, share, Ok(())));
     }
-    run(&mut shares, join);
+    run(&mut shares, join, thread_count);
     for (worker, share, done) in shares {
         done?;
         for (item, outcome) in share.iter().zip(&worker.outcomes) {
@@ -181,16 +172,17 @@ fn share_out<R: Region>(
     Ok(())
 }
 
-/// A thread's part of the work, and how it went.
+/// A part of the work, and how it went.
 type Share<'a, 'b> = (Builder<'a>, &'b [Item], Result<(), StoreError>);
 
-fn run(shares: &mut [Share<'_, '_>], join: &(impl Join + Sync)) {
-    match shares {
-        [] => {}
-        [(worker, _, done)] => *done = worker.walk(usize::MAX).and_then(|_| worker.settle()),
-        several => {
-            let (here, aside) = several.split_at_mut(several.len() / 2);
-            join.join(|| run(aside, join), || run(here, join));
+fn run(shares: &mut [Share<'_, '_>], join: &(impl Join + Sync), thread_count: usize) {
+    if thread_count <= 1 {
+        for (worker, _, done) in shares {
+            *done = worker.walk(usize::MAX).and_then(|_| worker.settle());
         }
+        return;
     }
+    let (here, aside) = shares.split_at_mut(shares.len() * (thread_count / 2) / thread_count);
+    let (here_count, aside_count) = (thread_count / 2, thread_count - thread_count / 2);
+    join.join(|| run(aside, join, aside_count), || run(here, join, here_count));
 }

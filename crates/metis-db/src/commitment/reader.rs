@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
             0 => layout::read(self.region, link.stored_id().unwrap_or(0)),
             layer => {
                 let (kind, index) = link.record_place();
-                Ok(self.layers[layer - 1].parts[link.part()].node(kind, index))
+                self.layers[layer - 1].parts[link.part()].node(kind, index, self.region)
             }
         }
     }
@@ -43,15 +43,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Asks for the rest of a branch, whose first bytes are here by now.
+    /// Asks for all of a branch with so many children.
     #[inline]
-    pub(super) fn prefetch_rest(&self, link: Link) {
-        let Some(id) = link.stored_id() else { return };
-        if let Ok(bytes) = layout::node_bytes(self.region, id) {
-            let offset = id as usize * layout::UNIT_BYTES;
-            for line in (offset + 128..offset + bytes.len() + 63).step_by(64) {
-                prefetch(self.region, line);
-            }
+    pub(super) fn prefetch_branch(&self, id: u32, child_count: usize) {
+        let offset = id as usize * layout::UNIT_BYTES;
+        for line in (offset..offset + layout::branch_bytes(child_count) + 63).step_by(64) {
+            prefetch(self.region, line);
         }
     }
 }

@@ -17,11 +17,8 @@
 use alloy_primitives::B256;
 use alloy_trie::EMPTY_ROOT_HASH;
 
-use super::{
-    layout::{
-        self, NODE_UNITS_MAX, TAG_BRANCH, TAG_EXTENSION, TAG_FREE, TAG_SLOT, UNIT_BYTES, corrupt, u16_at, u32_at,
-    },
-    node::Node,
+use super::layout::{
+    self, NODE_UNITS_MAX, TAG_BRANCH, TAG_EXTENSION, TAG_FREE, TAG_SLOT, UNIT_BYTES, corrupt, u16_at, u32_at,
 };
 use crate::{Region, StoreError};
 
@@ -200,9 +197,4 @@ fn waiting_node(region: &[u8], id: u32) -> Option<(u32, [u32; 16])> {
         _ => return None,
     }
     Some((u32_at(bytes, 4), children))
-}
-
-/// Units of a node.
-pub(super) fn units_of(node: &Node<'_>) -> usize {
-    layout::size_of_node(node).div_ceil(UNIT_BYTES)
 }

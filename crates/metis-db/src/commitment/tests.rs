@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::{
     Tries,
-    layer::{AccountWrite, Batch},
+    batch::{AccountWrite, Batch},
     node::Link,
     overlay::{Base, TrieOverlay, extend},
 };

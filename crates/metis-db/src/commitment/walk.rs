@@ -8,9 +8,10 @@ use alloy_primitives::B256;
 use metis_keccak::Lanes;
 
 use super::{
-    layer::{Batch, BranchRecord, ExtensionRecord, Head, Parent, Part},
-    layout,
-    node::{Branch, Extension, Leaf, Link, Links, Node, RecordKind, Reference, Value, nibbles_of},
+    batch::Batch,
+    layer::{ExtensionRecord, Head, LeafRecord, Parent, Part},
+    layout::{self, TAG_ACCOUNT, TAG_BRANCH},
+    node::{Branch, Extension, Leaf, Link, Node, RecordKind, Reference, Value, nibbles_of},
     path::{KEY_NIBBLE_COUNT, nibble, shared},
     reader::Reader,
 };
@@ -20,9 +21,7 @@ use crate::StoreError;
 const LEVEL_COUNT: usize = 2 * (KEY_NIBBLE_COUNT + 1);
 
 /// How many nodes ahead the first bytes of a node are asked for.
-const PREFETCH_DISTANCE: usize = 24;
-/// And the rest of it.
-const PREFETCH_REST_DISTANCE: usize = 12;
+const PREFETCH_DISTANCE: usize = 20;
 
 /// Part of a trie and the writes that go into it.
 #[derive(Clone, Copy, Debug)]
@@ -120,9 +119,6 @@ impl<'a> Builder<'a> {
                 if let Some(link) = link(index + PREFETCH_DISTANCE) {
                     self.reader.prefetch(link);
                 }
-                if let Some(link) = link(index + PREFETCH_REST_DISTANCE) {
-                    self.reader.prefetch_rest(link);
-                }
                 self.visit(*item)?;
             }
         }
@@ -138,6 +134,20 @@ impl<'a> Builder<'a> {
     }
 
     fn visit(&mut self, item: Item) -> Result<(), StoreError> {
+        if let Start::Node(link) = item.start
+            && let Some(id) = link.stored_id()
+        {
+            // Branches and accounts that were there are nearly all there is.
+            match layout::tag(self.reader.region, id) {
+                Some(TAG_BRANCH) if usize::from(item.depth) < KEY_NIBBLE_COUNT => {
+                    let branch = layout::branch(self.reader.region, id)?;
+                    self.visit_branch(item, &branch, link);
+                    return Ok(());
+                }
+                Some(TAG_ACCOUNT) if self.rewrite_account(&item, link, id) => return Ok(()),
+                _ => {}
+            }
+        }
         let link = match item.start {
             Start::Node(link) if link.is_none() => {
                 self.build(item, None);
@@ -157,41 +167,73 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Writes from `from` that have the same nibble at `depth`, and the nibble.
-    fn run(&self, from: u32, to: u32, depth: usize) -> (u8, u32) {
-        let first = nibble(self.key(from), depth);
-        let same = (from..to).take_while(|index| nibble(self.key(*index), depth) == first).count();
-        (first, from + same as u32)
+    /// Makes the leaf of an account that was there and stays, where that is all there is to do: the
+    /// most frequent change of all.
+    fn rewrite_account(&mut self, item: &Item, link: Link, id: u32) -> bool {
+        if item.to - item.from != 1 || !self.batch.is_account(item.from) {
+            return false;
+        }
+        let write = &self.batch.accounts[item.from as usize];
+        let Some(account) = write.account.filter(|_| !write.storage_cleared) else { return false };
+        let key = self.key(item.from);
+        let Some((storage, storage_root)) = layout::storage_of_account(self.reader.region, id, key) else {
+            return false;
+        };
+        let record = self.part.leaves.len() as u32;
+        let head = Head { old: link, parent: item.parent, depth: item.depth, is_dead: false };
+        let value = Value::Account { account, storage, storage_root };
+        self.part.leaves.push(LeafRecord { head, leaf: Leaf { key: *key, value } });
+        self.register(item.base, item.depth, RecordKind::Leaf, record);
+        self.push_slots(item.from, storage, item.base + item.depth + 1, record);
+        true
     }
 
+    /// Sends the slots of a written account into its storage.
+    pub(super) fn push_slots(&mut self, write: u32, storage: Link, base: u8, record: u32) {
+        let slots = &self.batch.accounts[write as usize].slots;
+        if !slots.is_empty() {
+            let (from, to) = (slots.start, slots.end);
+            self.push(Item { start: Start::Node(storage), from, to, base, depth: 0, parent: Parent::Account(record) });
+        }
+    }
+
+    /// Writes from `from` that have the same nibble at `depth`, and the nibble.
+    #[inline]
+    fn run(&self, from: u32, to: u32, depth: usize) -> (u8, u32) {
+        let first = nibble(self.key(from), depth);
+        let same = (from + 1..to).take_while(|index| nibble(self.key(*index), depth) == first).count();
+        (first, from + 1 + same as u32)
+    }
+
+    #[inline]
     fn visit_branch(&mut self, item: Item, branch: &Branch<'a>, link: Link) {
         let depth = usize::from(item.depth);
-        let mut added = 0_u16;
-        let mut runs = [(0_u8, 0_u32); 16];
-        let mut run_count = 0;
+        let (mut written, mut added) = (0_u16, 0_u16);
+        let mut ends = [0_u32; 16];
         let mut from = item.from;
         while from < item.to {
             let (nibble, to) = self.run(from, item.to, depth);
             if branch.mask >> nibble & 1 == 0 && (from..to).any(|index| self.batch.is_kept(index)) {
                 added |= 1 << nibble;
             }
-            // BOUND: the writes are sorted, so there is one run for a nibble.
-            runs[run_count] = (nibble, to);
-            run_count += 1;
+            // Sorted, so there is one run for a nibble.
+            written |= 1 << nibble;
+            ends[usize::from(nibble)] = to;
             from = to;
         }
         let head = Head { old: link, parent: item.parent, depth: item.depth, is_dead: false };
-        let record = self.copy_branch(item.base, head, branch, added);
+        let record = self.copy_branch(item.base, head, branch, written, added);
         let mut from = item.from;
-        for (nibble, to) in &runs[..run_count] {
-            let parent = Parent::Branch(record, *nibble);
-            let below = Item { from, to: *to, depth: item.depth + 1, parent, ..item };
+        for nibble in nibbles_of(written) {
+            let to = ends[usize::from(nibble)];
+            let parent = Parent::Branch(record, nibble);
+            let below = Item { from, to, depth: item.depth + 1, parent, ..item };
             if branch.mask >> nibble & 1 != 0 {
-                self.push(Item { start: Start::Node(branch.link(*nibble)), ..below });
+                self.push(Item { start: Start::Node(branch.link(nibble)), ..below });
             } else if added >> nibble & 1 != 0 {
                 self.build(below, None);
             }
-            from = *to;
+            from = to;
         }
     }
 
@@ -307,42 +349,21 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn add_branch(&mut self, base: u8, head: Head, places: u16) -> u32 {
-        let record = self.part.branches.len() as u32;
-        let at = self.part.links.len();
-        let end = at + places.count_ones() as usize;
-        self.part.links.resize(end, Link::NONE);
-        self.part.references.resize(end, [0; 32]);
-        self.part.branches.push(BranchRecord { head, mask: 0, embedded: 0, places, changed: 0, at: at as u32 });
+        let record = self.part.add_places(head, places, false);
         self.register(base, head.depth, RecordKind::Branch, record);
         record
     }
 
-    /// A record of a branch as it is, with places for more children.
-    fn copy_branch(&mut self, base: u8, head: Head, branch: &Branch<'a>, added: u16) -> u32 {
-        let (mask, embedded) = (branch.mask, branch.embedded);
-        if added != 0 || branch.places != mask {
-            let record = self.add_branch(base, head, mask | added);
-            let at = self.part.branches[record as usize].at as usize;
-            for (place, nibble) in nibbles_of(mask | added).enumerate() {
-                if mask >> nibble & 1 != 0 {
-                    self.part.links[at + place] = branch.link(nibble);
-                    self.part.references[at + place] = branch.reference(nibble).bytes;
-                }
-            }
-            let record_of = &mut self.part.branches[record as usize];
-            (record_of.mask, record_of.embedded) = (mask, embedded);
-            return record;
-        }
-        let record = self.part.branches.len() as u32;
-        let at = self.part.links.len() as u32;
-        match branch.links {
-            Links::Stored(ids) => {
-                self.part.links.extend(ids.iter().map(|id| Link::stored(u32::from_le_bytes(*id))));
-            }
-            Links::Record(links) => self.part.links.extend_from_slice(links),
-        }
-        self.part.references.extend_from_slice(branch.references);
-        self.part.branches.push(BranchRecord { head, mask, embedded, places: mask, changed: 0, at });
+    /// A record of a branch as it is, with places for children that are written to.
+    fn copy_branch(&mut self, base: u8, head: Head, branch: &Branch<'a>, written: u16, added: u16) -> u32 {
+        let record = if added == 0 && head.old.stored_id().is_some() {
+            let index = self.part.add_places(head, written & branch.mask, true);
+            let record = &mut self.part.branches[index as usize];
+            (record.mask, record.embedded) = (branch.mask, branch.embedded);
+            index
+        } else {
+            self.part.add_whole_branch(head, branch, added)
+        };
         self.register(base, head.depth, RecordKind::Branch, record);
         record
     }
