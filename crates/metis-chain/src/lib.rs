@@ -35,7 +35,7 @@
 //! // Sealed and executed elsewhere. Once this returns, no power cut takes the block away.
 //! let block = block_on(chain.heads().latest.hash, 1);
 //! let (senders, receipts, changes) = (vec![], vec![], ChangeSet::default());
-//! let appended = chain.append(NewBlock { block: block.into(), senders, receipts, changes, parent_state: None })?;
+//! let appended = chain.append(NewBlock { block: block.into(), senders, receipts, changes: changes.into(), parent_state: None })?;
 //! let added = appended.change.added[0];
 //! drop(chain);
 //!

@@ -4,7 +4,7 @@ use metis_state_transition::Join;
 
 /// The shared threads, one for each core.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cores;
+pub struct Cores;
 
 impl Join for Cores {
     fn join<A: Send, B>(&self, aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {

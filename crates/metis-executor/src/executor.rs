@@ -8,7 +8,7 @@ use metis_db::{CommittedBlock, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
     Ancestors, Block, BlockAttributes, BlockEnvironment, BlockError, BlockOutcome, BuiltBlock, ChainPrecompiles,
     ChainSpec, FrameRunnerFactory, Means, RanTransactions, RecoveredTransaction, Schedule, Sequentially,
-    StateCommitment, StateView, build_block, run_transactions, verify_block,
+    StateCommitment, StateView, build_block, execute_block, run_transactions, verify_block,
 };
 
 use crate::{
@@ -141,6 +141,23 @@ pub trait Executor: Send + Sync {
             ancestors,
             means(runners, self.schedule(runners), self.keeps_record()),
         )
+    }
+
+    /// Executes a sealed block, and checks nothing that its header says of the results.
+    ///
+    /// # Errors
+    /// [`BlockError`].
+    fn execute<V: StateCommitment + Sync>(
+        &self,
+        view: V,
+        spec: &ChainSpec,
+        block: &Block,
+        transactions: &[RecoveredTransaction],
+        ancestors: Ancestors,
+        runners: &impl FrameRunnerFactory,
+    ) -> Result<BlockOutcome, BlockError<V::Error>> {
+        let means = means(runners, self.schedule(runners), self.keeps_record());
+        execute_block(view, spec, block, transactions, ancestors, means).map(|(outcome, _)| outcome)
     }
 }
 

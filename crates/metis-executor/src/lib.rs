@@ -12,6 +12,7 @@ mod parallel;
 mod recover;
 mod simulate;
 
+pub use cores::Cores;
 pub use executor::{
     Built, ExecuteError, Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor, build_and_commit,
     import_and_commit,

@@ -3,7 +3,7 @@
 //! Every block is sealed as a real one would be, roots and hash included, on a state that was overridden before it.
 //! Nothing is kept. Source: execution-apis `eth_simulateV1`, go-ethereum `internal/ethapi/simulate.go`.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use alloy_consensus::{
     EMPTY_OMMER_ROOT_HASH, EthereumTxEnvelope, EthereumTypedTransaction, Header, Transaction as _, TxEip4844,
@@ -181,7 +181,7 @@ impl Node {
         let senders: Vec<Address> = transactions.iter().map(|transaction| transaction.sender).collect();
         let envelopes = transactions.into_iter().map(|transaction| transaction.envelope).collect();
         let sealed = seal_block(header, fork, &state, &outcome, envelopes, withdrawals, &InOrder)?;
-        state.apply(outcome.changes);
+        state.apply(Arc::unwrap_or_clone(outcome.changes));
 
         let hash = sealed.header.hash_slow();
         let report = |(index, (receipt, gas_used_max, logs)): (usize, (ReceiptDetails, u64, Vec<_>))| {

@@ -1,6 +1,7 @@
 //! What execution changed, and a view that layers changes over a state.
 
 use alloc::{collections::BTreeMap, sync::Arc};
+use core::borrow::Borrow;
 
 use alloy_primitives::{Address, B256, U256};
 use revm::state::EvmState;
@@ -96,11 +97,11 @@ impl<T: StateCommitment + ?Sized> StateCommitment for Arc<T> {
     }
 }
 
-/// A view with changes on top.
+/// A view with changes on top, its own or shared ones.
 #[derive(Clone, Debug)]
-pub struct Overlay<V> {
+pub struct Overlay<V, C = ChangeSet> {
     base: V,
-    changes: ChangeSet,
+    changes: C,
 }
 
 impl<V: StateView> Overlay<V> {
@@ -109,24 +110,9 @@ impl<V: StateView> Overlay<V> {
         Self { base, changes: ChangeSet::default() }
     }
 
-    /// `base` with changes that were made elsewhere.
-    pub const fn with_changes(base: V, changes: ChangeSet) -> Self {
-        Self { base, changes }
-    }
-
     /// Adds changes.
     pub fn apply(&mut self, changes: ChangeSet) {
         self.changes.merge(changes);
-    }
-
-    /// The state under the changes.
-    pub const fn base(&self) -> &V {
-        &self.base
-    }
-
-    /// All changes so far.
-    pub const fn changes(&self) -> &ChangeSet {
-        &self.changes
     }
 
     /// The state under the changes, and all changes.
@@ -135,25 +121,42 @@ impl<V: StateView> Overlay<V> {
     }
 }
 
-impl<V: StateView> StateView for Overlay<V> {
+impl<V, C: Borrow<ChangeSet>> Overlay<V, C> {
+    /// `base` with changes that were made elsewhere.
+    pub const fn with_changes(base: V, changes: C) -> Self {
+        Self { base, changes }
+    }
+
+    /// The state under the changes.
+    pub const fn base(&self) -> &V {
+        &self.base
+    }
+
+    /// All changes so far.
+    pub fn changes(&self) -> &ChangeSet {
+        self.changes.borrow()
+    }
+}
+
+impl<V: StateView, C: Borrow<ChangeSet>> StateView for Overlay<V, C> {
     type Error = V::Error;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
-        match self.changes.accounts.get(address) {
+        match self.changes().accounts.get(address) {
             Some(change) => Ok(change.account),
             None => self.base.account(address),
         }
     }
 
     fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
-        match self.changes.codes.get(code_hash) {
+        match self.changes().codes.get(code_hash) {
             Some(code) => Ok(code.clone()),
             None => self.base.code(code_hash),
         }
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
-        if let Some(change) = self.changes.accounts.get(address) {
+        if let Some(change) = self.changes().accounts.get(address) {
             if let Some(value) = change.storage.get(slot) {
                 return Ok(*value);
             }
@@ -165,7 +168,7 @@ impl<V: StateView> StateView for Overlay<V> {
     }
 
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
-        let Some(change) = self.changes.accounts.get(address) else {
+        let Some(change) = self.changes().accounts.get(address) else {
             return self.base.has_storage(address);
         };
         if change.storage.values().any(|value| !value.is_zero()) {
@@ -176,9 +179,9 @@ impl<V: StateView> StateView for Overlay<V> {
     }
 }
 
-impl<V: StateCommitment> StateCommitment for Overlay<V> {
+impl<V: StateCommitment, C: Borrow<ChangeSet>> StateCommitment for Overlay<V, C> {
     fn state_root_after(&self, changes: &ChangeSet) -> Result<B256, Self::Error> {
-        let mut all = self.changes.clone();
+        let mut all = self.changes().clone();
         all.merge(changes.clone());
         self.base.state_root_after(&all)
     }

@@ -1,8 +1,7 @@
 //! What execution may ask of the state: the seam that stores implement.
 
-use alloc::sync::Arc;
-
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use auto_impl::auto_impl;
 use revm::bytecode::Bytecode;
 
 /// Nonce, balance and code hash of an account (Yellow Paper §4.1, without the storage root).
@@ -56,6 +55,7 @@ impl Code {
 /// The state a block or call starts from. Reads only; implementors decide where it lives.
 ///
 /// One value must answer consistently for as long as it is used: a view is a snapshot.
+#[auto_impl(&, Arc)]
 pub trait StateView {
     /// Why a read failed: I/O, missing witness, …; never "not found".
     type Error: core::error::Error + Send + Sync + 'static;
@@ -83,44 +83,4 @@ pub trait StateView {
     /// # Errors
     /// When the state cannot be read.
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error>;
-}
-
-impl<T: StateView + ?Sized> StateView for &T {
-    type Error = T::Error;
-
-    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
-        (**self).account(address)
-    }
-
-    fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
-        (**self).code(code_hash)
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
-        (**self).storage(address, slot)
-    }
-
-    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
-        (**self).has_storage(address)
-    }
-}
-
-impl<T: StateView + ?Sized> StateView for Arc<T> {
-    type Error = T::Error;
-
-    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error> {
-        (**self).account(address)
-    }
-
-    fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
-        (**self).code(code_hash)
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
-        (**self).storage(address, slot)
-    }
-
-    fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
-        (**self).has_storage(address)
-    }
 }

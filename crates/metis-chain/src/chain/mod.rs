@@ -83,7 +83,7 @@ pub struct NewBlock {
     /// What its transactions did, in order.
     pub receipts: Vec<ReceiptDetails>,
     /// What it changed.
-    pub changes: ChangeSet,
+    pub changes: Arc<ChangeSet>,
     /// The state it was executed on. `None`: the newest state where its parent is the newest
     /// block, else the state after its parent.
     pub parent_state: Option<StateId>,

@@ -254,6 +254,7 @@ fn any_record(source: &mut Source, hashes: &[B256]) -> Record {
             let block = Arc::unwrap_or_clone(block);
             let (hash, is_latest) = (block.header.hash_slow(), source.coin());
             let parent_state = parent.state;
+            let changes = (*changes).clone();
             Record::Block(Box::new(BlockRecord { parent_state, is_latest, hash, block, senders, receipts, changes }))
         }
     }

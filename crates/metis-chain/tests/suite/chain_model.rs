@@ -42,7 +42,7 @@ impl Model {
             block: genesis.block.clone().into(),
             senders: vec![],
             receipts: vec![],
-            changes: genesis.changes.clone(),
+            changes: genesis.changes.clone().into(),
             parent_state: None,
         };
         let mut model = Self { states: vec![], latest: 0, safe: None, finalized: None };
@@ -51,7 +51,7 @@ impl Model {
     }
 
     fn push(&mut self, id: StateId, parent: Option<usize>, content: NewBlock) -> usize {
-        let (root, changes) = (content.block.header.state_root, content.changes.clone());
+        let (root, changes) = (content.block.header.state_root, (*content.changes).clone());
         let block = self.states.len();
         self.states.push(ModelState { id, parent, block, content, root, changes, is_known: true });
         block

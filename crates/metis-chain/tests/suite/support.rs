@@ -233,7 +233,13 @@ pub fn block(source: &mut Source, parent_hash: B256, number: u64, transactions_m
     });
     let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(withdrawals.into()) };
     let senders = body.transactions.iter().map(|_| source.address()).collect();
-    NewBlock { block: Block { header, body }.into(), senders, receipts, changes: changes(source), parent_state: None }
+    NewBlock {
+        block: Block { header, body }.into(),
+        senders,
+        receipts,
+        changes: changes(source).into(),
+        parent_state: None,
+    }
 }
 
 pub fn block_record(source: &mut Source) -> BlockRecord {
@@ -247,7 +253,7 @@ pub fn block_record(source: &mut Source) -> BlockRecord {
         block: Arc::unwrap_or_clone(block),
         senders,
         receipts,
-        changes,
+        changes: (*changes).clone(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One block in the making: the protocol's calls, the transactions, rewards.
 
-use alloc::{boxed::Box, format, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::mem;
 
 use alloy_consensus::Header;
@@ -208,6 +208,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         let (view, changes) = self.evm.into_view().into_parts();
         let (gas_used, blob_gas_used) = (self.ledger.gas_used(), self.ledger.blob_gas_used());
         let (receipts, record) = self.ledger.into_receipts();
+        let changes = Arc::new(changes);
         let outcome = BlockOutcome { changes, gas_used, blob_gas_used, receipts, requests, record };
         Ok((outcome, view))
     }

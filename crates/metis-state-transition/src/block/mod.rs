@@ -29,4 +29,4 @@ pub use outcome::{BlockError, BlockOutcome, ReceiptDetails};
 pub use record::{AccountTransition, BlockRecord, Location, Rerun, Step};
 pub use schedule::{Means, RanTransactions, Schedule, Sequentially, run_transactions};
 pub use seal::{BlockAttributes, BuiltBlock, SkippedTransaction, build_block, seal_block};
-pub use verify::verify_block;
+pub use verify::{check_body, check_header, check_outcome, execute_block, verify_block};

@@ -1,6 +1,6 @@
 //! What a block did, or why it may not be.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use alloy_consensus::{
     Eip658Value, EthereumReceipt, Receipt as FullReceipt, ReceiptEnvelope, ReceiptWithBloom, TxType,
@@ -111,8 +111,8 @@ pub(super) fn invalid_or_error<E: core::error::Error>(
 /// What a block did.
 #[derive(Debug)]
 pub struct BlockOutcome {
-    /// All state changes.
-    pub changes: ChangeSet,
+    /// All state changes. Shared: they are written down while the next block is executed on them.
+    pub changes: Arc<ChangeSet>,
     /// Receipts in order.
     pub receipts: Vec<ReceiptDetails>,
     /// Gas of all transactions.
