@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metis.engine import Node, decode_block
+from metis.engine import Node
 from metis.rpc.namespaces.rlp import items_of_stream
+from metis.types import DecodeError
 
 __all__ = ["Import", "import_blocks"]
 
@@ -20,20 +21,22 @@ class Import:
 
 def import_blocks(node: Node, content: bytes) -> Import:
     """
-    Verify and store every block of a file, in order; the genesis block is skipped.
+    Verify and store every block of a file, in order; the genesis block is there already.
 
     Raises
     ------
     DecodeError : the file is no sequence of blocks. InvalidBlock : a block breaks a rule; those before it stay.
     UnknownParent : a block does not follow from what is there.
     """
-    head_count = other_count = 0
-    for item in items_of_stream(content):
-        block = decode_block(item)
-        if block.number == 0 and block.hash == node.genesis_hash:
-            other_count += 1
-        elif node.import_block(block) == "head":
-            head_count += 1
-        else:
-            other_count += 1
-    return Import(head_count, other_count)
+    encoded: list[bytes] = []
+    failure: DecodeError | None = None
+    try:
+        for item in items_of_stream(content):
+            encoded.append(item)  # noqa: PERF402 - what comes before the failure counts
+    except DecodeError as problem:
+        failure = problem
+    imported = node.import_blocks(encoded)
+    if failure is not None:
+        raise failure
+    head_count = imported.count("head")
+    return Import(head_count, len(imported) - head_count)

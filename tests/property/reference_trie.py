@@ -6,7 +6,7 @@ Source: Yellow Paper appendix D (trie), §4.1 (accounts).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -60,6 +60,14 @@ class ReferenceTrie:
             return node
         self.nodes[keccak(encoded)] = encoded
         return keccak(encoded)
+
+
+def list_root(values: Sequence[bytes]) -> bytes:
+    """Root of the trie from positions to values, such as a block's transactions; up to 128 of them (§4.4.2)."""
+    assert 0 < len(values) <= 128, "longer keys may end at a branch"
+    # Keys are the encoded positions themselves, not their hashes.
+    pairs = {_nibbles(encode_rlp(big_endian(index))): value for index, value in enumerate(values)}
+    return keccak(encode_rlp(ReferenceTrie({})._node(pairs)))
 
 
 def storage_root(storage: Mapping[int, int]) -> bytes:

@@ -1,22 +1,17 @@
-//! Changes: building and importing blocks, moving the head, development patches.
+//! Changes: building blocks, moving the head, development patches.
 
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use metis_chain::chain::{ChainError, HeadChange, NewBlock, NewHeads, StateChange};
 use metis_db::CommittedBlock;
-use metis_executor::{ExecuteError, Executor, Sealed, recover_block};
+use metis_executor::{ExecuteError, Executor};
 use metis_state_transition::{
     Account, AccountChange, Block, BlockAttributes, BlockOutcome, BuiltBlock, ChangeSet, Code, RecoveredTransaction,
     SkippedTransaction, StateView,
 };
 
-use crate::{
-    Node, NodeError, State, StateError,
-    fork::BlockView,
-    pool::Changed,
-    states::{self, Way},
-};
+use crate::{Node, NodeError, State, StateError, fork::BlockView, pool::Changed, states::Way};
 
 /// A block that was built and became the newest.
 #[derive(Debug)]
@@ -35,26 +30,6 @@ pub struct BuiltReport {
 pub(crate) struct Draft {
     pub(crate) snapshot: State,
     pub(crate) built: BuiltBlock,
-}
-
-/// What became of an imported block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Imported {
-    /// It extends the chain and is its newest block.
-    Head,
-    /// It is kept beside the chain.
-    Side,
-    /// It was known before.
-    Known,
-}
-
-/// Where an imported block goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Placement {
-    /// On the chain where it extends it, else beside it.
-    NewestIfItExtends,
-    /// Beside the chain.
-    Beside,
 }
 
 impl Node {
@@ -110,61 +85,10 @@ impl Node {
         Ok(BuiltReport { block, transaction_hashes, skipped, requests })
     }
 
-    /// Verifies a block and keeps it: as the newest where it extends the chain, else beside it.
-    ///
-    /// # Errors
-    /// [`NodeError`]; nothing is kept then.
-    pub fn import_block(&self, block: &Arc<Block>) -> Result<Imported, NodeError> {
-        self.take_block(block, Placement::NewestIfItExtends)
-    }
-
-    /// Verifies a block and keeps it beside the chain; [`Self::set_heads`] can make it the newest.
-    ///
-    /// # Errors
-    /// As [`Self::import_block`].
-    pub fn store_block(&self, block: &Arc<Block>) -> Result<Imported, NodeError> {
-        self.take_block(block, Placement::Beside)
-    }
-
-    fn take_block(&self, block: &Arc<Block>, placement: Placement) -> Result<Imported, NodeError> {
-        let hash = block.header.hash_slow();
-        let transactions = recover_block(block)?;
-        let _writer = self.writing()?;
-        if self.chain.find_block(&hash).is_some() {
-            return Ok(Imported::Known);
-        }
-        let parent_hash = block.header.parent_hash;
-        let parent = self.chain.header(&parent_hash)?.ok_or(NodeError::UnknownParent(parent_hash))?;
-        let (latest_state, snapshot) = self.latest();
-        let extends_head = self.chain.heads().latest.hash == parent_hash;
-        let snapshot = if extends_head {
-            snapshot
-        } else {
-            // UNWRAP: the parent's header was found above.
-            let state = self.chain.state_of(&parent_hash).unwrap();
-            states::beside(&self.store, &self.chain, latest_state, state)?
-        };
-        let ancestors = self.ancestors(&parent_hash);
-        let sealed = Sealed { parent: &parent, block, transactions: &transactions, ancestors };
-        let spec = self.spec();
-        let outcome = self.on_state(&snapshot, |snapshot| {
-            let view = BlockView::new(snapshot, parent.number, block.header.timestamp);
-            let outcome = self.executor.verify(view, &spec, sealed.clone(), &self.machine);
-            Ok(outcome.map_err(ExecuteError::Block)?)
-        })?;
-        let senders = transactions.iter().map(|transaction| transaction.sender).collect();
-        if extends_head && placement == Placement::NewestIfItExtends {
-            self.append(&snapshot, block, senders, outcome)?;
-            return Ok(Imported::Head);
-        }
-        self.chain.insert(new_block(block, senders, outcome))?;
-        Ok(Imported::Side)
-    }
-
     /// Gives a block's state to the store, then the block to the log. Readers name states by blocks
     /// of the chain, so they see the new one once its block is in the log; until then the old one is
     /// there as well.
-    fn append(
+    pub(crate) fn append(
         &self,
         parent: &State,
         block: &Arc<Block>,

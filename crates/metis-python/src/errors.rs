@@ -5,7 +5,7 @@ use metis_chain::{block_log::LogError, chain::ChainError, mempool::Rejection};
 use metis_db::{MissingState, MultiProofError, ProofError, StateKey, StoreError};
 use metis_executor::{BatchError, ExecuteError};
 use metis_inference::{InvalidWeights, OpenError};
-use metis_node::{NodeError, StateError, SubmitError, TracerError};
+use metis_node::{ImportError, NodeError, StateError, SubmitError, TracerError};
 use metis_state_transition::{BlockError, DecodeError, TransactionError, TransactionFault, ViewError};
 use metis_vm::compiled::ArtifactError;
 use pyo3::{
@@ -230,6 +230,16 @@ pub fn from_node(error: &NodeError) -> PyErr {
         NodeError::NoProof { block_number, reason } => {
             Python::attach(|py| raise(py, "NoProof", (*block_number, *reason)))
         }
+    }
+}
+
+/// The error itself, with a note which of the blocks it is about.
+pub fn from_import(error: &ImportError) -> PyErr {
+    let raised = from_node(&error.error);
+    let note = format!("at position {} of the blocks; those before it are kept", error.index);
+    match Python::attach(|py| raised.value(py).call_method1("add_note", (note,)).map(|_| ())) {
+        Ok(()) => raised,
+        Err(other) => other,
     }
 }
 

@@ -1,6 +1,6 @@
 """
-``metis bench node``: taking signed transactions in, building a block of 20,000 of them, the time to a receipt, and
-transactions a second from raw bytes to durable blocks.
+``metis bench node``: taking signed transactions in, building a block of 20,000 of them, the time to a receipt,
+transactions a second from raw bytes to durable blocks, and gas a second of blocks that are imported.
 
 Both nodes get the same bytes. For intake they do not mine (anvil's quickest mode): single
 transactions on ten connections, then batches of 100; then one block is built of all of them.
@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 
 from metis.cli.bench.asking import BenchFailure, Client, request_body
+from metis.cli.bench.importing import import_rows
 from metis.cli.bench.load import Load, make_load
 from metis.cli.bench.report import Row, alternate, document, print_rows, progress
 from metis.cli.bench.rivals import NodeProcess, find_anvil, running_anvil, running_metis
@@ -81,7 +82,7 @@ def node(
         row("send to receipt, instant mining, p50", "ms", lambda one: one.receipt_ms, higher_is_better=False),
     ]
     sustained, bottlenecks = sustained_rows(None if alone else find_anvil(anvil), rounds)
-    rows += sustained
+    rows += sustained + import_rows(rounds)
     if as_json:
         write_json(document(rows, OURS, RIVAL) | {"bottlenecks": bottlenecks})
     else:

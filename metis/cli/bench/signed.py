@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import orjson
 
 from metis.cli.contract_files import load_contract
-from metis.engine import address_of, derive_private_key, sign_transaction
+from metis.engine import address_of, derive_private_key, keccak256, sign_transaction
 from metis.node.accounts import TEST_MNEMONIC
 from metis.types import Address, Gas, UnsignedTransaction
 from metis.types.units import Wei
@@ -20,6 +20,7 @@ __all__ = [
     "batch_body",
     "senders",
     "signed_transfers",
+    "token_of",
     "token_setup",
     "token_transfers",
 ]
@@ -51,6 +52,11 @@ def senders() -> list[Address]:
 def signed_transfers(count: int) -> list[bytes]:
     """Sign transfers to fresh accounts; each sender's nonces begin at 0."""
     return list(_signed(count, [0] * SENDER_COUNT, lambda number: (_fresh(number), b"", Wei(1), _TRANSFER_GAS)))
+
+
+def token_of(sender: Address) -> Address:
+    """Address of the contract that a sender's first transaction creates."""
+    return Address(keccak256(b"\xd6\x94" + sender + b"\x80")[12:])
 
 
 def token_setup(token: Address) -> list[bytes]:

@@ -2,15 +2,18 @@
 Transactions a second from signed bytes to blocks: batches over HTTP, as fast as the node takes them.
 
 The clock runs from the first batch until the newest block holds the last transaction. Ours is durable by then (a data
-folder, "group"); anvil keeps its chain in memory. The processor time of our node is read while it works: of the whole
-process, and of its event loop.
+folder, "group"); anvil keeps its chain in memory. The processor time of our node is read while it works (of the whole
+process, and of its event loop), and how long it was building blocks and waiting for the disk.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -28,11 +31,10 @@ from metis.cli.bench.signed import (
     batch_body,
     senders,
     signed_transfers,
+    token_of,
     token_setup,
     token_transfers,
 )
-from metis.engine import keccak256
-from metis.types import Address
 
 __all__ = ["sustained_rows"]
 
@@ -43,6 +45,7 @@ BUSY_SHARE: Final = 0.85
 """From this share of its time on, something counts as what limits the rest."""
 ANVIL_OPTIONS: Final = ("--block-time", "1")
 """anvil's quickest way: with instant mining it takes thrice the processor time."""
+_STAGE: Final = re.compile(r'^metis_stage_busy_seconds_total\{stage="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class _Run:
     ----------
     per_s : transactions a second. elapsed_s : of all. block_count : that they took.
     process_s, loop_s : processor time of the node, and of its first thread, the event loop; None where unknown.
+    stages_s : how long ours was at each stage of making blocks.
     """
 
     per_s: float
@@ -61,11 +65,12 @@ class _Run:
     block_count: int
     process_s: float | None
     loop_s: float | None
+    stages_s: dict[str, float]
 
 
 def sustained_rows(anvil: Path | None, rounds: int) -> tuple[list[Row], dict[str, str]]:
     """Measure both kinds of transactions; rows, and by row what limits our node."""
-    token = _created_by(senders()[0])
+    token = token_of(senders()[0])
     kinds: dict[str, tuple[list[bytes], list[bytes]]] = {
         "sustained transfers": ([], signed_transfers(TRANSACTION_COUNT)),
         "sustained ERC-20 transfers": (token_setup(token), token_transfers(token, TRANSACTION_COUNT)),
@@ -87,7 +92,8 @@ def sustained_rows(anvil: Path | None, rounds: int) -> tuple[list[Row], dict[str
 def _bottleneck(runs: list[_Run]) -> str:
     """Say what limits the node in the median run."""
     run = sorted(runs, key=lambda one: one.per_s)[len(runs) // 2]
-    words = f"{run.block_count} blocks"
+    shares = {stage: busy_s / run.elapsed_s for stage, busy_s in run.stages_s.items()}
+    words = f"{run.block_count} blocks; " + ", ".join(f"{stage} {share:.2f}" for stage, share in shares.items())
     if run.process_s is None or run.loop_s is None:
         return f"{words}; processor time is not known on this system"
     cores = len(os.sched_getaffinity(0))
@@ -98,7 +104,10 @@ def _bottleneck(runs: list[_Run]) -> str:
         return f"the event loop ({words})"
     if node > BUSY_SHARE * (cores - loop / 2):
         return f"the processors ({words})"
-    return f"waiting: for the load maker, for the disk, or of threads for each other ({words})"
+    stage, share = max(shares.items(), key=lambda item: item[1])
+    if share > BUSY_SHARE:
+        return f"{stage} ({words})"
+    return f"waiting for the load maker, whose clients send again when they are answered ({words})"
 
 
 def _durable_metis() -> AbstractContextManager[NodeProcess]:
@@ -136,20 +145,21 @@ def _runner(
                 client.ask("eth_sendRawTransaction", f"0x{raw.hex()}")
             _wait_for(client, len(setup))
             first_block = int(client.ask("eth_blockNumber"), 16)
-            before_s = _processor_s(pid)
+            before_s, stages_before_s = _processor_s(pid), _stages_s(port)
             load = make_load(Load(port, CONNECTION_COUNT, 0, bodies))
             answered_s = time.perf_counter()
             _wait_for(client, len(setup) + len(signed))
             # Without the start of the load maker's process.
             elapsed_s = load.elapsed_s + time.perf_counter() - answered_s
-            after_s = _processor_s(pid)
+            after_s, stages_after_s = _processor_s(pid), _stages_s(port)
             blocks = int(client.ask("eth_blockNumber"), 16) - first_block
         process_s, loop_s = (
             (None, None)
             if before_s is None or after_s is None
             else (after_s[0] - before_s[0], after_s[1] - before_s[1])
         )
-        return _Run(len(signed) / elapsed_s, elapsed_s, blocks, process_s, loop_s)
+        stages_s = {stage: busy_s - stages_before_s[stage] for stage, busy_s in stages_after_s.items()}
+        return _Run(len(signed) / elapsed_s, elapsed_s, blocks, process_s, loop_s, stages_s)
 
     return run
 
@@ -164,6 +174,15 @@ def _wait_for(client: Client, count: int) -> None:
         time.sleep(0.005)
 
 
+def _stages_s(port: int) -> dict[str, float]:
+    """Seconds that our node has been at each stage of making blocks; nothing of a node that does not tell."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            return {stage: float(busy_s) for stage, busy_s in _STAGE.findall(page.read().decode())}
+    except urllib.error.URLError:
+        return {}
+
+
 def _processor_s(pid: int) -> tuple[float, float] | None:
     """Processor seconds of a process and of its first thread; None where the system does not tell."""
     try:
@@ -174,8 +193,3 @@ def _processor_s(pid: int) -> tuple[float, float] | None:
     except OSError:
         return None
     return sum(times.values()), times[str(pid)]
-
-
-def _created_by(sender: Address) -> Address:
-    """Address of the contract that a sender's first transaction creates."""
-    return Address(keccak256(b"\xd6\x94" + sender + b"\x80")[12:])

@@ -13,7 +13,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, U256};
 use metis_db::GenesisAccount;
 use metis_disk::{Disk, Fault, SimulatedDisk};
-use metis_node::{BlockId, Durability, Node, NodeConfig, NodeDisks, NodeError, StateStoreKind};
+use metis_node::{BlockId, Durability, Imported, Node, NodeConfig, NodeDisks, NodeError, StateStoreKind};
 use metis_state_transition::{Block, BlockAttributes, ChainSpec, Fork};
 
 const PERSON: Address = Address::repeat_byte(0xa1);
@@ -148,6 +148,40 @@ fn node__power_cut_after_any_operation__opens_at_what_was_acknowledged_or_what_w
         }
     }
     assert!(image_count > 300, "{image_count}");
+}
+
+#[test]
+fn import_blocks__power_cut_after_any_operation__keeps_those_before_the_one_that_failed() {
+    let maker = open(None).unwrap();
+    let mut models = vec![seen(&maker)];
+    let mut blocks = Vec::new();
+    for number in 0..4 {
+        step(&maker, number).unwrap();
+        models.push(seen(&maker));
+        blocks.push(maker.stored(BlockId::Number(number + 1)).unwrap().unwrap().block.clone());
+    }
+    let import = |node: &Node| node.import_blocks(blocks.iter().cloned().map(Ok));
+    let whole = Disks::default();
+    let node = open(Some(&whole)).unwrap();
+    let begun = whole.log.operation_count();
+    assert_eq!(import(&node).unwrap(), [Imported::Head; 4]);
+    assert_eq!(import(&node).unwrap(), [Imported::Known; 4]);
+    for at in begun..whole.log.operation_count() {
+        let disks = Disks::default();
+        let node = open(Some(&disks)).unwrap();
+        for later in at..at + 100 {
+            disks.log.fail_at(later, Fault::Refuse(ErrorKind::Other));
+        }
+        let kept = import(&node).unwrap_err().index;
+        assert_eq!(seen(&node), models[kept], "cut at {at}");
+        for seed in 0..3 {
+            let got = seen(&open(Some(&disks.crash(seed))).unwrap());
+            assert!(models[kept..=kept + 1].contains(&got), "cut at {at}, seed {seed}, after {kept}");
+        }
+        disks.log.clear_faults();
+        import(&node).unwrap();
+        assert_eq!(seen(&node), models[4], "after the disk came back at {at}");
+    }
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! `Node`: building and importing blocks, and changing state without one.
 
+use std::sync::Arc;
+
 use alloy_primitives::B256;
 use metis_node::Imported;
-use metis_state_transition::RecoveredTransaction;
+use metis_state_transition::{RecoveredTransaction, decode_block};
 use pyo3::{
     prelude::*,
-    types::{PyDict, PyList},
+    types::{PyBytes, PyDict, PyList},
 };
 
 use super::{Node, answers};
 use crate::{
     block::Block,
     convert::{Blob, Fixed, Word},
-    errors::{from_node, from_transaction},
+    errors::{from_import, from_node, from_transaction},
     execution::block_attributes,
     guard::guard_free,
     transaction::Transaction,
@@ -89,6 +91,14 @@ impl Node {
         let block = &block.inner;
         let imported = guard_free(py, || node.import_block(block))?.map_err(|error| from_node(&error))?;
         Ok(imported_name(imported))
+    }
+
+    fn import_blocks(&self, py: Python<'_>, encoded: Vec<Bound<'_, PyBytes>>) -> PyResult<Vec<&'static str>> {
+        let node = self.get()?;
+        let encoded: Vec<&[u8]> = encoded.iter().map(|rlp| rlp.as_bytes()).collect();
+        let decode = |rlp: &&[u8]| Ok(Arc::new(decode_block(rlp)?));
+        let imported = guard_free(py, || node.import_blocks(encoded.iter().map(decode)))?;
+        Ok(imported.map_err(|error| from_import(&error))?.into_iter().map(imported_name).collect())
     }
 
     #[pyo3(signature = (address, nonce=None, balance_wei=None, code=None))]
