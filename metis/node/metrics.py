@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metis.engine import Node
 from metis.node.heads import Heads
+from metis.node.mining import StageTimes
 from metis.rpc import PageContent, RpcCounters
 from metis.rpc.counters import LATENCY_BOUNDS_US
 
@@ -27,23 +28,26 @@ _COUNTERS = (
 )
 
 
-def metrics_text(node: Node, rpc: RpcCounters, heads: Heads, started_s: float) -> str:
+def metrics_text(node: Node, rpc: RpcCounters, heads: Heads, stages: StageTimes, started_s: float) -> str:
     """Write all metrics. ``started_s``: when the node started, in seconds since the epoch."""
-    return "".join(_lines(node, rpc, heads, started_s))
+    return "".join(_lines(node, rpc, heads, stages, started_s))
 
 
-def metrics_page(node: Node, rpc: RpcCounters, heads: Heads, started_s: float) -> PageContent:
+def metrics_page(node: Node, rpc: RpcCounters, heads: Heads, stages: StageTimes, started_s: float) -> PageContent:
     """Answer GET /metrics."""
-    return PageContent(CONTENT_TYPE, metrics_text(node, rpc, heads, started_s).encode())
+    return PageContent(CONTENT_TYPE, metrics_text(node, rpc, heads, stages, started_s).encode())
 
 
-def _lines(node: Node, rpc: RpcCounters, heads: Heads, started_s: float) -> Iterator[str]:
+def _lines(node: Node, rpc: RpcCounters, heads: Heads, stages: StageTimes, started_s: float) -> Iterator[str]:
     yield from _metric("metis_head_number", "gauge", "Height of the newest block.", node.head_number)
     counters = node.counters()
     for name, metric, kind, text in _COUNTERS:
         yield from _metric(metric, kind, text, counters[name])
     yield from _metric("metis_blocks_added_total", "counter", "Blocks that joined the chain.", heads.added_count)
     yield from _metric("metis_blocks_removed_total", "counter", "Blocks that left the chain.", heads.removed_count)
+    yield from _head("metis_stage_busy_seconds_total", "counter", "Time that making blocks took, by stage.")
+    for stage, busy_s in stages.busy_s.items():
+        yield f'metis_stage_busy_seconds_total{{stage="{stage}"}} {busy_s:.6f}\n'
     yield from _metric("process_start_time_seconds", "gauge", "When the node started.", f"{started_s:.3f}")
     yield from _metric("metis_uptime_seconds", "gauge", "How long it runs.", f"{time.time() - started_s:.3f}")
     yield from _metric("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes())

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +27,7 @@ from metis.types import Hash32
 if TYPE_CHECKING:
     from metis.types import BlockAttributes
 
-__all__ = ["BuiltHead", "Mined", "Miner"]
+__all__ = ["BuiltHead", "Mined", "Miner", "StageTimes"]
 
 log = logging.getLogger("metis.node.mining")
 
@@ -53,6 +55,28 @@ class Mined:
 
     heads: list[BuiltHead] = field(default_factory=list)
     failure: Exception | None = None
+
+
+class StageTimes:
+    """
+    How long the stages of making blocks have been busy: which of them limits a node under load.
+
+    Attributes
+    ----------
+    busy_s : seconds by stage. "building" chooses transactions, executes, hashes and writes; "syncing" makes durable.
+    """
+
+    def __init__(self) -> None:
+        self.busy_s = {"building": 0.0, "syncing": 0.0}
+
+    @contextmanager
+    def busy(self, stage: str) -> Iterator[None]:
+        """Count what is done within as time of a stage."""
+        began_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.busy_s[stage] += time.perf_counter() - began_s
 
 
 class Miner:
@@ -93,6 +117,7 @@ class Miner:
         self._syncs = syncs
         self._quick_gas_max = quick_gas_max
         self._ask = ask
+        self.stages = StageTimes()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metis-mining")
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="metis-durable")
         self._announced: asyncio.Future[None] | None = None
@@ -239,7 +264,7 @@ class Miner:
             announced.set_result(None)
 
         # One thread, so that announcements keep the order of the blocks.
-        loop.run_in_executor(self._disk_thread, self._node.sync).add_done_callback(announce)
+        loop.run_in_executor(self._disk_thread, self._sync).add_done_callback(announce)
 
     def _is_quick(self) -> bool:
         """Whether what is executable is built before a thread would wake, and the thread has nothing to do."""
@@ -295,7 +320,8 @@ class Miner:
             attributes = self._next_block.attributes()
             return attributes, self._node.build(attributes, None, self._fifo, allow_empty)
 
-        attributes, built = self._ask(build)
+        with self.stages.busy("building"):
+            attributes, built = self._ask(build)
         for transaction_hash, reason in built["dropped"]:
             log.warning("transaction dropped from the pool", extra={"hash": transaction_hash, "reason": str(reason)})
         block = built["block"]
@@ -317,6 +343,10 @@ class Miner:
 
     def _finish(self) -> None:
         if self._syncs:
+            self._sync()
+
+    def _sync(self) -> None:
+        with self.stages.busy("syncing"):
             self._node.sync()
 
 

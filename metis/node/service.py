@@ -396,7 +396,7 @@ class NodeService:
     def _metrics_page(self) -> PageContent:
         from metis.node.metrics import metrics_page
 
-        return metrics_page(self.node, self.server.counters, self.heads, self.started_s)
+        return metrics_page(self.node, self.server.counters, self.heads, self.miner.stages, self.started_s)
 
     def _rpc_config(self, registry: Any) -> RpcConfig:
         rpc, engine_api = self.config.rpc, self.config.engine_api

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from metis.node.metrics import CONTENT_TYPE, metrics_page, metrics_text
+from metis.node.mining import StageTimes
 from metis.rpc import RpcCounters
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*)\})? (\S+)')
@@ -45,7 +46,7 @@ def samples(text: str) -> dict[str, float]:
 
 def test_metrics__of_a_node__say_what_its_counters_say() -> None:
     node = node_of(pool_pending=5, pool_queued=2, gas_used=21_000, log_count=9, transaction_count=4)
-    found = samples(metrics_text(node, RpcCounters(), HEADS, time.time() - 60))
+    found = samples(metrics_text(node, RpcCounters(), HEADS, StageTimes(), time.time() - 60))
     assert found["metis_head_number"] == 12
     assert (found["metis_pool_pending"], found["metis_pool_queued"]) == (5, 2)
     assert (found["metis_transactions_total"], found["metis_gas_used_total"], found["metis_logs_total"]) == (
@@ -54,6 +55,7 @@ def test_metrics__of_a_node__say_what_its_counters_say() -> None:
         9,
     )
     assert (found["metis_blocks_added_total"], found["metis_blocks_removed_total"]) == (3, 1)
+    assert found['metis_stage_busy_seconds_total{stage="building"}'] == 0
     assert found["metis_uptime_seconds"] >= 60
     assert found["process_resident_memory_bytes"] > 1_000_000
 
@@ -62,7 +64,7 @@ def test_metrics__every_sample__is_announced_with_help_and_type_before_it() -> N
     rpc = RpcCounters()
     rpc.of_method("eth_call").record(5_000, failed=False)
     announced: set[str] = set()
-    for line in metrics_text(node_of(), rpc, HEADS, 0).splitlines():
+    for line in metrics_text(node_of(), rpc, HEADS, StageTimes(), 0).splitlines():
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ", 3)
             assert name not in announced
@@ -80,7 +82,7 @@ def test_metrics__of_a_method__is_a_histogram_that_counts_every_call() -> None:
     for elapsed_ns in calls_ns:
         rpc.of_method("eth_call").record(elapsed_ns, failed=elapsed_ns > 10**9)
     rpc.of_method("eth_chainId").record(1_000, failed=False)
-    found = samples(metrics_text(node_of(), rpc, HEADS, 0))
+    found = samples(metrics_text(node_of(), rpc, HEADS, StageTimes(), 0))
     buckets = {
         float(key.partition('le="')[2].removesuffix('"}')): value
         for key, value in found.items()
@@ -96,6 +98,6 @@ def test_metrics__of_a_method__is_a_histogram_that_counts_every_call() -> None:
 
 
 def test_page__of_metrics__names_the_text_format() -> None:
-    page = metrics_page(node_of(), RpcCounters(), HEADS, 0)
+    page = metrics_page(node_of(), RpcCounters(), HEADS, StageTimes(), 0)
     assert page.content_type == CONTENT_TYPE
     assert page.body.decode().endswith("\n")
