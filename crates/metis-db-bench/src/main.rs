@@ -6,6 +6,7 @@
 //! processor.
 
 mod commits;
+mod floors;
 mod reads;
 mod rivals;
 mod roots;

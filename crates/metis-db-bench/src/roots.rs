@@ -8,7 +8,7 @@ use metis_state_transition::InOrder;
 use serde_json::Value;
 
 use crate::{
-    progress,
+    floors, progress,
     timing::{Spread, count, row, thread_cpu_s},
     workload::{State, changes},
 };
@@ -76,6 +76,8 @@ pub fn rows(state: State, rounds: u64) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut number = 1;
     for lanes in Lanes::all().into_iter().rev() {
+        let name = format!("permutation of Keccak, {}, {} at once", lanes.name(), lanes.width());
+        rows.push(row(&name, "ns", &floors::permutation(lanes), &[]));
         for update_count in [1_000, 10_000] {
             for threads in if cores > 1 { vec![1, cores] } else { vec![1] } {
                 let way = Way { update_count, threads, lanes };

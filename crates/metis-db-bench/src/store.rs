@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     commits::{self, BLOCK_CHANGES, CountedDisk},
-    progress,
+    floors, progress,
     reads::{self, Keys},
     rivals::{Lmdb, Redb},
     timing::{Spread, count, row},
@@ -157,6 +157,8 @@ pub fn rows(state: State) -> Vec<Value> {
             rows.push(row(&format!("read, {name}, {how}"), "ns", &ours, &rivals));
         }
     }
+    let name = "line of memory, 10,000 out of 256 MiB in huge pages, each after the one before";
+    rows.push(row(name, "ns", &floors::line(HOT_COUNT as usize), &[]));
     rows.push(batched(&metis, &lmdb, &redb, &keys));
     progress("commits");
     let ([root_us, commit_us], syncs) = commits::measure(&metis, &disk, state.account_count);
