@@ -58,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     add("--mixed-mining", action="store_true", help="with --block-time: blocks when transactions arrive as well")
     add("--no-mining", action="store_true", help="build no blocks by itself")
     add("--data-dir", metavar="FOLDER", help="where to keep the chain; without it the chain is in memory")
+    add("--state-store", choices=("metisdb", "memory"), help="what keeps accounts, storage and code [metisdb]")
+    add("--checkpoint-blocks", type=int, metavar="N", help="write the state to the folder so often [1000]")
     add("--accounts", type=int, metavar="N", help="how many development accounts [10]")
     add("--balance", type=int, metavar="COINS", help="of each of them at genesis [10000]")
     add("--mnemonic", metavar="WORDS", help="what their keys are derived from [test test ... junk]")
@@ -148,7 +150,14 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
                 code_size_bytes_max=CODE_SIZE_BYTES_MAX if given.disable_code_size_limit else given.code_size_limit,
             ),
         ),
-        storage=replace(base.storage, **_given(path=given.data_dir)),
+        storage=replace(
+            base.storage,
+            **_given(
+                path=given.data_dir,
+                state_store=given.state_store,
+                checkpoint_block_count=given.checkpoint_blocks,
+            ),
+        ),
         accounts=replace(
             base.accounts,
             **_given(

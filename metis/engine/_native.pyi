@@ -731,8 +731,13 @@ class Node:
     def answerer(self, call_gas_max: int, batch_count_max: int, answer_size_bytes_max: int) -> Answerer: ...
     def counters(self) -> dict[str, int]:
         """
-        head_number, oldest_state_number, pool_pending, pool_queued; and transaction_count, gas_used and log_count
-        of the blocks that joined the chain since the node was opened.
+        head_number, oldest_state_number, pool_pending, pool_queued, state_bytes (MetisDB's index and tries in memory)
+        and state_unsaved_bytes (of them, what the next checkpoint writes).
+
+        Since the node was opened: transaction_count, gas_used and log_count of the blocks that joined the chain;
+        account_read_count and slot_read_count, what blocks read from the store; checkpoint_count,
+        checkpoint_failed_count, checkpoint_number (the last one's block), checkpoint_bytes, checkpoint_duration_ns
+        (sums), checkpoint_hold_ns_max (the longest time for which one kept a block from being committed).
         """
 
 @final

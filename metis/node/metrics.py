@@ -25,6 +25,19 @@ _COUNTERS = (
     ("transaction_count", "metis_transactions_total", "counter", "Transactions of blocks that joined the chain."),
     ("gas_used", "metis_gas_used_total", "counter", "Gas used by blocks that joined the chain."),
     ("log_count", "metis_logs_total", "counter", "Logs of blocks that joined the chain."),
+    ("account_read_count", "metis_state_account_reads_total", "counter", "Accounts that blocks read from the store."),
+    ("slot_read_count", "metis_state_slot_reads_total", "counter", "Slots that blocks read from the store."),
+    ("state_bytes", "metis_state_bytes", "gauge", "MetisDB's index and tries, in memory."),
+    ("state_unsaved_bytes", "metis_state_unsaved_bytes", "gauge", "Bytes of them that the next checkpoint writes."),
+    ("checkpoint_count", "metis_checkpoints_total", "counter", "Checkpoints of the state."),
+    ("checkpoint_failed_count", "metis_checkpoints_failed_total", "counter", "Checkpoints that came to nothing."),
+    ("checkpoint_number", "metis_checkpoint_number", "gauge", "Block of the last checkpoint."),
+    ("checkpoint_bytes", "metis_checkpoint_bytes_total", "counter", "Bytes that checkpoints wrote."),
+)
+
+_DURATIONS = (
+    ("checkpoint_duration_ns", "metis_checkpoint_seconds_total", "counter", "Time that checkpoints took."),
+    ("checkpoint_hold_ns_max", "metis_checkpoint_hold_seconds_max", "gauge", "Longest wait of a block for one."),
 )
 
 
@@ -43,6 +56,8 @@ def _lines(node: Node, rpc: RpcCounters, heads: Heads, stages: StageTimes, start
     counters = node.counters()
     for name, metric, kind, text in _COUNTERS:
         yield from _metric(metric, kind, text, counters[name])
+    for name, metric, kind, text in _DURATIONS:
+        yield from _metric(metric, kind, text, f"{counters[name] / 1e9:.9f}")
     yield from _metric("metis_blocks_added_total", "counter", "Blocks that joined the chain.", heads.added_count)
     yield from _metric("metis_blocks_removed_total", "counter", "Blocks that left the chain.", heads.removed_count)
     yield from _head("metis_stage_busy_seconds_total", "counter", "Time that making blocks took, by stage.")

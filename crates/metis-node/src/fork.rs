@@ -14,7 +14,9 @@ use metis_chain::chain::{Chain, ChainConfig, Genesis};
 use metis_db::{CommittedBlock, ForkOrigin, GenesisAccount, MemoryStore, StateKey, StateSnapshot, Supply};
 use metis_state_transition::{Account, Block, ChainSpec, ChangeSet, Code, StateCommitment, StateView};
 
-use crate::{BlockId, Node, NodeConfig, NodeError, State, StateError, node::alloc_changes, store::NodeStore};
+use crate::{
+    BlockId, Node, NodeConfig, NodeError, State, StateError, node::alloc_changes, store::NodeStore, totals::ReadCounts,
+};
 
 /// The block of another chain that a chain goes on from.
 #[derive(Clone, Debug)]
@@ -161,17 +163,18 @@ pub(crate) fn check_provable(snapshot: &State) -> Result<(), NodeError> {
 /// others of them: a fork that fetched them would go upstream for every block.
 pub(crate) struct BlockView<'a> {
     snapshot: &'a State,
+    reads: &'a ReadCounts,
     overwritten: [(Address, &'static [u8], U256); 3],
 }
 
 impl<'a> BlockView<'a> {
-    /// The view for a block that follows block `parent_number`.
-    pub(crate) fn new(snapshot: &'a State, parent_number: u64, timestamp: u64) -> Self {
+    /// The view for a block that follows block `parent_number`; what it reads is counted.
+    pub(crate) fn new(snapshot: &'a State, reads: &'a ReadCounts, parent_number: u64, timestamp: u64) -> Self {
         const RING: u64 = eip2935::HISTORY_SERVE_WINDOW as u64;
         let beacon = |slot| (eip4788::BEACON_ROOTS_ADDRESS, &eip4788::BEACON_ROOTS_CODE[..], U256::from(slot));
         let history = U256::from(parent_number % RING);
         let history = (eip2935::HISTORY_STORAGE_ADDRESS, &eip2935::HISTORY_STORAGE_CODE[..], history);
-        Self { snapshot, overwritten: [history, beacon(timestamp % RING), beacon(timestamp % RING + RING)] }
+        Self { snapshot, reads, overwritten: [history, beacon(timestamp % RING), beacon(timestamp % RING + RING)] }
     }
 
     /// Whether the slot is overwritten: the contract there must be the one that the EIP gives.
@@ -188,6 +191,7 @@ impl StateView for BlockView<'_> {
     type Error = StateError;
 
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
+        self.reads.add_account(address);
         self.snapshot.account(address)
     }
 
@@ -196,6 +200,7 @@ impl StateView for BlockView<'_> {
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        self.reads.add_slot(slot);
         if self.snapshot.origin().is_some() && self.is_overwritten(address, slot)? {
             // Not zero: what is written over it, be it zero, must count as a change.
             return Ok(U256::MAX);

@@ -26,7 +26,7 @@ use metis_state_transition::{
 };
 use parking_lot::MutexGuard;
 
-use crate::{Node, NodeError, State, StateError, fork::BlockView, states, write::new_block};
+use crate::{Node, NodeError, StateError, fork::BlockView, states, write::new_block};
 
 /// Blocks whose signatures are recovered before it is their turn.
 const READY_COUNT_MAX: usize = 2;
@@ -165,7 +165,7 @@ impl Node {
         check_header::<StateError>(&spec, &parent, &block.header)?;
         body?;
         let outcome = self.on_state(&snapshot, |snapshot| {
-            let view = BlockView::new(snapshot, parent.number, block.header.timestamp);
+            let view = BlockView::new(snapshot, &self.totals.reads, parent.number, block.header.timestamp);
             let ancestors = ancestors.clone();
             let outcome = self.executor.execute(&view, &spec, &block, &transactions, ancestors, &self.machine)?;
             check_outcome(&view, &block, &outcome, &Cores)?;
@@ -238,7 +238,8 @@ impl Run<'_> {
             return Ok(());
         }
         let parent = node.chain.header(&head.hash)?.ok_or(NodeError::UnknownBlock)?;
-        self.executed = Some(node.execute(&state, &parent, ready, node.ancestors(&head.hash))?);
+        let view = BlockView::new(&state, &node.totals.reads, head.number, ready.block.header.timestamp);
+        self.executed = Some(node.execute(view, &parent, ready, node.ancestors(&head.hash))?);
         self.writer = Some(writer);
         Ok(())
     }
@@ -248,11 +249,14 @@ impl Run<'_> {
         let node = self.node;
         let parent = Arc::clone(&executed.block);
         let (_, state) = node.latest();
-        let state: Overlay<State, Arc<ChangeSet>> = Overlay::with_changes(state, Arc::clone(&executed.outcome.changes));
-        let ancestors = node.ancestors(&parent.header.parent_hash).with(parent.header.number, executed.hash);
+        let number = parent.header.number;
+        let view = BlockView::new(&state, &node.totals.reads, number, next.block.header.timestamp);
+        let view: Overlay<BlockView<'_>, Arc<ChangeSet>> =
+            Overlay::with_changes(view, Arc::clone(&executed.outcome.changes));
+        let ancestors = node.ancestors(&parent.header.parent_hash).with(number, executed.hash);
         let (settled, next) = thread::scope(|scope| {
             let settling = scope.spawn(|| node.settle(executed));
-            let next = node.execute(&state, &parent.header, next, ancestors);
+            let next = node.execute(&view, &parent.header, next, ancestors);
             (settling.join().unwrap_or_else(|panic| resume_unwind(panic)), next)
         });
         settled?;

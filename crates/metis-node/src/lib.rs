@@ -36,6 +36,7 @@ mod views;
 mod write;
 
 pub use answer::{Answer, AnswerLimits};
+pub use checkpoints::CheckpointTotals;
 pub use control::{SnapshotId, development_randao};
 pub use error::NodeError;
 pub use fork::{ForkBlock, HeaderProblem, header_from_json};

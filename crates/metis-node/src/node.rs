@@ -16,8 +16,8 @@ use metis_vm::VirtualMachine;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::{
-    NodeDisks, NodeError, State, StateReport, answer::CallHistory, control::Control, opening::open_store,
-    pool::pool_head, sidecars::Sidecars, store::NodeStore, totals::Totals,
+    NodeDisks, NodeError, State, StateReport, answer::CallHistory, checkpoints::CheckpointTotals, control::Control,
+    opening::open_store, pool::pool_head, sidecars::Sidecars, store::NodeStore, totals::Totals,
 };
 
 /// When a block is sure to survive a power cut. A killed process loses nothing at any of these.
@@ -93,6 +93,7 @@ pub struct Node {
     pub(crate) recent_ancestors: Mutex<Option<(B256, Ancestors)>>,
     pub(crate) control: Mutex<Control>,
     pub(crate) state_report: StateReport,
+    pub(crate) checkpoints: Mutex<CheckpointTotals>,
 }
 
 impl Node {
@@ -159,6 +160,7 @@ impl Node {
             recent_ancestors: Mutex::new(None),
             control: Mutex::default(),
             state_report: StateReport::default(),
+            checkpoints: Mutex::default(),
         })
     }
 
@@ -230,7 +232,7 @@ impl Node {
     /// [`NodeError::Chain`] or [`NodeError::Store`]; the directory is free then, too. No block is lost by the latter.
     pub fn close(&self) -> Result<(), NodeError> {
         let _writer = self.writer.lock();
-        let saved = if self.failure().is_some() { Ok(()) } else { self.store.checkpoint() };
+        let saved = if self.failure().is_some() { Ok(()) } else { self.store.checkpoint(&|| 0).map(|_| ()) };
         self.store.close();
         self.chain.close()?;
         Ok(saved?)

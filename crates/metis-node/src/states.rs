@@ -25,8 +25,11 @@ impl Way {
     pub(crate) fn find(store: &NodeStore, chain: &Chain, from: StateId, to: StateId) -> Result<Self, NodeError> {
         let path = chain.state_path(from, to)?;
         ancestor(store, chain, &path)?;
-        let made = path.made.into_iter().map(|state| chain.state_step(state)).collect::<Result<_, _>>()?;
-        Ok(Self::Steps { undone_count: path.undone.len(), made })
+        let made = path.made.into_iter().map(|state| chain.state_step(state)).collect::<Result<Vec<_>, _>>()?;
+        let undone_count = path.undone.len();
+        // Who goes there holds up all readers: hashing takes the most time of it, and can be done now.
+        store.prepare(undone_count, &made)?;
+        Ok(Self::Steps { undone_count, made })
     }
 
     /// The same; where the state that both stand on is not kept, all of it again, from the log.

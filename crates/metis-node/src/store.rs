@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use metis_db::{CommittedBlock, GenesisAccount, MemoryStore, MetisStore, StateStore, StoreError, Unsaved};
+use metis_chain::chain::StateStep;
+use metis_db::{
+    CheckpointReport, CommittedBlock, GenesisAccount, MemoryStore, MetisStore, StateStore, StoreError, Unsaved,
+};
 use metis_state_transition::ChangeSet;
 
 use crate::state::State;
@@ -82,16 +85,24 @@ impl NodeStore {
         of_any!(self, store => store.undo(count))
     }
 
+    /// Hashes what undoing the newest states and making others takes, where that can be done before.
+    pub(crate) fn prepare(&self, undone_count: usize, made: &[StateStep]) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Metis(store) => store.prepare(undone_count, made.iter().map(|step| &step.changes)),
+        }
+    }
+
     /// Kept states, oldest first.
     pub(crate) fn states(&self) -> Vec<CommittedBlock> {
         of_any!(self, store => store.states())
     }
 
     /// Writes what changed since the last time to the disk, where there is one.
-    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+    pub(crate) fn checkpoint(&self, clock_ns: &dyn Fn() -> u64) -> Result<Option<CheckpointReport>, StoreError> {
         match self {
-            Self::Memory(_) => Ok(()),
-            Self::Metis(store) => store.checkpoint(),
+            Self::Memory(_) => Ok(None),
+            Self::Metis(store) => store.checkpoint_timed(clock_ns),
         }
     }
 
@@ -108,6 +119,14 @@ impl NodeStore {
         match self {
             Self::Memory(_) => Unsaved::default(),
             Self::Metis(store) => store.unsaved(),
+        }
+    }
+
+    /// Bytes of index and tries.
+    pub(crate) fn state_bytes(&self) -> usize {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Metis(store) => store.state_bytes(),
         }
     }
 

@@ -60,7 +60,7 @@ impl Node {
         attributes.ancestors = self.ancestors(&head.hash);
         let built = self.on_state(&snapshot, |snapshot| {
             let attributes = attributes.clone();
-            let view = BlockView::new(snapshot, parent.number, attributes.timestamp);
+            let view = BlockView::new(snapshot, &self.totals.reads, parent.number, attributes.timestamp);
             let built = self.executor.build(view, &spec, &parent, attributes, candidates, &self.machine);
             Ok(built.map_err(ExecuteError::Block)?)
         })?;

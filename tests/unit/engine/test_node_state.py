@@ -232,8 +232,15 @@ def answers_of(node: engine.Node) -> object:
 
 def test_node__that_was_killed__makes_only_again_what_its_checkpoint_lacks(tmp_path: Path) -> None:
     node = filled(tmp_path, 30)
+    assert node.counters()["checkpoint_count"] == 0
     assert node.checkpoint_if_due(30)
     assert not node.checkpoint_if_due(30)
+    counters = node.counters()
+    assert (counters["checkpoint_count"], counters["checkpoint_number"]) == (1, 30)
+    assert 0 < counters["checkpoint_hold_ns_max"] < counters["checkpoint_duration_ns"]
+    assert counters["checkpoint_bytes"] > 0
+    assert counters["state_bytes"] > counters["state_unsaved_bytes"] == 0
+    assert counters["account_read_count"] > 0
     story = Story(2)
     for number in range(7):
         story.build(node, random.Random(number))

@@ -23,6 +23,16 @@ def node_of(**counters: int) -> Any:
         "transaction_count": 0,
         "gas_used": 0,
         "log_count": 0,
+        "account_read_count": 0,
+        "slot_read_count": 0,
+        "state_bytes": 0,
+        "state_unsaved_bytes": 0,
+        "checkpoint_count": 0,
+        "checkpoint_failed_count": 0,
+        "checkpoint_number": 0,
+        "checkpoint_bytes": 0,
+        "checkpoint_duration_ns": 0,
+        "checkpoint_hold_ns_max": 0,
     } | counters
     return cast(Any, SimpleNamespace(head_number=12, counters=lambda: values))
 
@@ -58,6 +68,13 @@ def test_metrics__of_a_node__say_what_its_counters_say() -> None:
     assert found['metis_stage_busy_seconds_total{stage="building"}'] == 0
     assert found["metis_uptime_seconds"] >= 60
     assert found["process_resident_memory_bytes"] > 1_000_000
+
+
+def test_metrics__of_checkpoints__are_in_seconds_and_bytes() -> None:
+    node = node_of(checkpoint_count=2, checkpoint_bytes=8_192, checkpoint_duration_ns=1_500_000_000)
+    found = samples(metrics_text(node, RpcCounters(), HEADS, StageTimes(), 0))
+    assert (found["metis_checkpoints_total"], found["metis_checkpoint_bytes_total"]) == (2, 8_192)
+    assert found["metis_checkpoint_seconds_total"] == 1.5
 
 
 def test_metrics__every_sample__is_announced_with_help_and_type_before_it() -> None:

@@ -8,7 +8,7 @@ mod writer;
 
 pub(crate) use arena::Arena;
 pub(crate) use layout::{AccountLayout, AccountRecord, Layout, Seed, SlotLayout, VERSION_END};
-pub(crate) use pages::{DirtyPages, PAGE_BYTES, PagedBytes};
+pub(crate) use pages::{PAGE_BYTES, PageChanges, PageSet, PagedBytes};
 pub(crate) use table::{SEGMENT_LOG2, Table};
 pub use writer::TableLoad;
 pub(crate) use writer::TableWriter;

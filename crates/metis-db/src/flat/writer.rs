@@ -11,7 +11,7 @@ use std::sync::{
 use super::{
     arena::Arena,
     layout::{ENTRY_WORDS, KEY_WORD, Layout, Seed, Stated},
-    pages::{DirtyPages, PagedBytes},
+    pages::{PageChanges, PagedBytes},
     table::{DEPTH_MAX, KIND_ABSENT, KIND_EMPTY, KIND_PRESENT, SEGMENT_COUNT_MAX, Table},
 };
 use crate::StoreError;
@@ -50,8 +50,8 @@ pub(crate) struct TableWriter<L> {
     segments: Vec<Segment>,
     /// Segments that the directory no longer names.
     free: Vec<usize>,
-    /// Pages of entries that differ from the last checkpoint.
-    dirty: DirtyPages,
+    /// Pages of entries that changed.
+    changes: PageChanges,
 }
 
 impl<L: Layout> TableWriter<L> {
@@ -65,7 +65,7 @@ impl<L: Layout> TableWriter<L> {
 
     fn of(table: Table<L>) -> Self {
         let segments = vec![Segment::default()];
-        Self { table: Arc::new(table), segments, free: Vec::new(), dirty: DirtyPages::default() }
+        Self { table: Arc::new(table), segments, free: Vec::new(), changes: PageChanges::default() }
     }
 
     /// What readers share.
@@ -137,6 +137,7 @@ impl<L: Layout> TableWriter<L> {
     }
 
     fn write(&mut self, first: usize, words: &[u64; 5], value: Option<&L::Value>, version: u64) {
+        self.changes.touch(first * 8, |offset, page| copy_words(&self.table.entries, offset, page));
         let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
         let sequence = entry[0].load(Relaxed);
         entry[0].store(sequence + 1, Relaxed);
@@ -152,7 +153,6 @@ impl<L: Layout> TableWriter<L> {
         }
         // ORDER: releases the words to who sees the even sequence.
         entry[0].store(sequence + 2, Release);
-        self.dirty.mark(first * 8);
     }
 
     /// Puts one or two new segments in the place of a full one.
@@ -225,6 +225,7 @@ impl<L: Layout> TableWriter<L> {
             if sequence == 0 && entry[1].load(Relaxed) & 0xff == KIND_EMPTY {
                 continue;
             }
+            self.changes.touch(first * 8, |offset, page| copy_words(&self.table.entries, offset, page));
             entry[0].store(sequence + 1, Relaxed);
             // ORDER: as in `write`.
             fence(Release);
@@ -232,7 +233,6 @@ impl<L: Layout> TableWriter<L> {
                 word.store(0, Relaxed);
             }
             entry[0].store(sequence + 2, Release);
-            self.dirty.mark(first * 8);
         }
         self.segments[segment] = Segment::default();
     }
@@ -368,20 +368,20 @@ impl<L: Layout> PagedBytes for TableWriter<L> {
         self.segments.len() * self.capacity() * ENTRY_BYTES
     }
 
-    fn dirty(&self) -> &DirtyPages {
-        &self.dirty
+    fn changes(&self) -> &PageChanges {
+        &self.changes
     }
 
-    /// Sequences are zero on a disk.
     fn copy_page(&self, offset: usize, page: &mut [u8]) {
-        let words = &self.table.entries.words()[offset / 8..(offset + page.len()) / 8];
-        for (index, (bytes, word)) in page.chunks_exact_mut(8).zip(words).enumerate() {
-            let word = if index % ENTRY_WORDS == 0 { 0 } else { word.load(Relaxed) };
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
+        copy_words(&self.table.entries, offset, page);
     }
+}
 
-    fn dirty_mut(&mut self) -> &mut DirtyPages {
-        &mut self.dirty
+/// A page of entries as it is on a disk: sequences are zero there.
+fn copy_words(entries: &Arena, offset: usize, page: &mut [u8]) {
+    let words = &entries.words()[offset / 8..(offset + page.len()) / 8];
+    for (index, (bytes, word)) in page.chunks_exact_mut(8).zip(words).enumerate() {
+        let word = if index % ENTRY_WORDS == 0 { 0 } else { word.load(Relaxed) };
+        bytes.copy_from_slice(&word.to_le_bytes());
     }
 }

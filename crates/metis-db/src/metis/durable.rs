@@ -9,8 +9,9 @@ use metis_disk::{Disk, DiskFile, DiskLock};
 use metis_state_transition::ChangeSet;
 
 use super::{
+    codes_file::encode_codes,
     encoding::{In, Out, checksum},
-    image::{Image, PartImage},
+    image::{Image, PIECE_PAGE_COUNT, PartImage},
     meta::{PAGE_BYTES, Root},
     pages::{FreePages, PageRef, page_count},
     pins::oldest_pinned,
@@ -103,35 +104,48 @@ impl Durable {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Makes a generation of a state.
-    pub(super) fn checkpoint(&mut self, image: &mut Image) -> Result<(), StoreError> {
+    /// Makes a generation of a state; says how many bytes it wrote. `copy` adds pages of a part as the state has them.
+    pub(super) fn checkpoint(
+        &mut self,
+        image: &mut Image,
+        copy: impl FnMut(usize, &[usize], &mut Vec<u8>),
+    ) -> Result<u64, StoreError> {
         self.require_working()?;
         self.free.release_before(oldest_pinned(&*self.disk)?.min(self.root.generation));
         let before = self.free.clone();
-        let written = self.write_generation(image);
+        let written = self.write_generation(image, copy);
         if written.is_err() {
             self.free = before;
         }
         written
     }
 
-    fn write_generation(&mut self, image: &mut Image) -> Result<(), StoreError> {
+    fn write_generation(
+        &mut self,
+        image: &mut Image,
+        mut copy: impl FnMut(usize, &[usize], &mut Vec<u8>),
+    ) -> Result<u64, StoreError> {
         let generation = self.root.generation + 1;
-        let mut retired = self.replaced.clone();
+        let mut writing = Writing { retired: self.replaced.clone(), page_count: 0 };
+        let mut document = image.document();
         let [accounts, slots, tries] = &image.parts;
-        let document = &mut image.document;
-        document.accounts.pages = self.write_pages(accounts, self.accounts.clone(), &mut retired)?;
-        document.slots.pages = self.write_pages(slots, self.slots.clone(), &mut retired)?;
-        document.tries = self.write_pages(tries, self.tries.clone(), &mut retired)?;
+        let old = self.accounts.clone();
+        document.accounts.pages = self.write_pages(accounts, old, &mut writing, |p, out| copy(0, p, out))?;
+        let old = self.slots.clone();
+        document.slots.pages = self.write_pages(slots, old, &mut writing, |p, out| copy(1, p, out))?;
+        let old = self.tries.clone();
+        document.tries = self.write_pages(tries, old, &mut writing, |p, out| copy(2, p, out))?;
         let bytes = document.encode();
         let document_page = self.free.take_run(page_count(bytes.len()));
         let write = io_error("write", STATE_FILE);
         self.state.write_at(document_page * PAGE_BYTES as u64, &bytes).map_err(&write)?;
         self.state.sync().map_err(io_error("sync", STATE_FILE))?;
-        if !image.codes.is_empty() {
-            self.codes.write_at(self.root.codes_bytes, &image.codes).map_err(io_error("write", CODES_FILE))?;
+        let codes = encode_codes(&image.codes);
+        if !codes.is_empty() {
+            self.codes.write_at(self.root.codes_bytes, &codes).map_err(io_error("write", CODES_FILE))?;
             self.codes.sync().map_err(io_error("sync", CODES_FILE))?;
         }
+        let Writing { mut retired, page_count: pages } = writing;
         let old_pages = page_count(self.root.document_bytes as usize);
         retired.extend(self.root.document_page..self.root.document_page + old_pages);
         let root = Root {
@@ -140,7 +154,7 @@ impl Durable {
             document_bytes: bytes.len() as u64,
             document_checksum: checksum(self.root.salt, &bytes),
             page_count: self.free.end,
-            codes_bytes: self.root.codes_bytes + image.codes.len() as u64,
+            codes_bytes: self.root.codes_bytes + codes.len() as u64,
             salt: self.root.salt,
         };
         let wal = Wal::create(&*self.disk, generation, root.salt)?;
@@ -154,36 +168,49 @@ impl Durable {
         self.replaced.clear();
         let old_wal = wal_name(self.root.generation);
         (self.root, self.wal) = (root, wal);
-        self.accounts.clone_from(&document.accounts.pages);
-        self.slots.clone_from(&document.slots.pages);
-        self.tries.clone_from(&document.tries);
+        (self.accounts, self.slots) = (document.accounts.pages, document.slots.pages);
+        self.tries = document.tries;
         // A log that stays is of no generation that is read, and removed with the next start.
         let _ = self.disk.remove(&old_wal);
-        Ok(())
+        Ok(pages * PAGE_BYTES as u64 + bytes.len() as u64 + codes.len() as u64)
     }
 
-    /// Writes what differs from the last generation; gives back where each page is then.
+    /// Writes what differs from the last generation, piece by piece; gives back where each page is then.
     fn write_pages(
         &mut self,
         image: &PartImage,
         mut refs: Vec<PageRef>,
-        retired: &mut Vec<u64>,
+        writing: &mut Writing,
+        mut copy: impl FnMut(&[usize], &mut Vec<u8>),
     ) -> Result<Vec<PageRef>, StoreError> {
         refs.resize(image.len_bytes.div_ceil(PAGE_BYTES), PageRef::default());
         let mut batch = Batch::default();
-        for (index, page) in image.pages() {
-            let old = std::mem::take(&mut refs[index]);
-            if old.page != 0 {
-                retired.push(old.page);
-            }
-            if page.iter().any(|byte| *byte != 0) {
-                refs[index] = PageRef { page: self.free.take(), checksum: checksum(self.root.salt, page) };
-                batch.add(&*self.state, refs[index].page, page)?;
+        let mut bytes = Vec::new();
+        for piece in image.pages().chunks(PIECE_PAGE_COUNT) {
+            bytes.clear();
+            copy(piece, &mut bytes);
+            for (index, page) in piece.iter().zip(bytes.chunks_exact(PAGE_BYTES)) {
+                let old = std::mem::take(&mut refs[*index]);
+                if old.page != 0 {
+                    writing.retired.push(old.page);
+                }
+                if page.iter().any(|byte| *byte != 0) {
+                    refs[*index] = PageRef { page: self.free.take(), checksum: checksum(self.root.salt, page) };
+                    batch.add(&*self.state, refs[*index].page, page)?;
+                    writing.page_count += 1;
+                }
             }
         }
         batch.write(&*self.state)?;
         Ok(refs)
     }
+}
+
+/// A generation under way.
+struct Writing {
+    /// Pages that the last one has and this one has not.
+    retired: Vec<u64>,
+    page_count: u64,
 }
 
 /// Pages that lie one after the other, written at once.

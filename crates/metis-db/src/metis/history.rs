@@ -37,6 +37,13 @@ impl History {
         StoreError::Unavailable { block_number, oldest, newest }
     }
 
+    /// How many states there are but for the newest `undone_count`; at least one.
+    pub(super) fn count_before(&self, undone_count: usize) -> Result<usize, StoreError> {
+        let newest = self.newest().block().number;
+        let kept = self.states.len().checked_sub(undone_count).filter(|kept| *kept > 0);
+        kept.ok_or_else(|| self.unavailable(newest.saturating_sub(undone_count as u64)))
+    }
+
     pub(super) fn require_newest(&self, parent: &MetisSnapshot, got: u64) -> Result<(), StoreError> {
         if self.newest().is_same_state(parent) {
             return Ok(());

@@ -1,52 +1,133 @@
-//! What a checkpoint writes, copied out of the state while nothing changes: writing it takes time, and blocks go on.
+//! What a checkpoint writes: the state of one moment. It is fixed at once and copied piece by piece, and blocks go on:
+//! what they change of it is copied before.
 
-use super::meta::Document;
-use crate::flat::{DirtyPages, PAGE_BYTES, PagedBytes};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use alloy_primitives::B256;
+use metis_state_transition::Code;
+
+use super::{
+    config::MetisConfig,
+    history::History,
+    meta::{Document, StateMeta, TableMeta},
+    snapshot::MetisSnapshot,
+    store::Writer,
+    versions::Before,
+};
+use crate::{
+    CommittedBlock, StateSnapshot,
+    flat::{PageChanges, PageSet},
+};
+
+/// BOUND: pages that are copied at once, while blocks wait: 1 MiB.
+pub(super) const PIECE_PAGE_COUNT: usize = 256;
 
 /// Pages of one part that differ from the last generation.
 #[derive(Debug)]
 pub(super) struct PartImage {
-    dirty: DirtyPages,
     /// Length of the whole part.
     pub(super) len_bytes: usize,
-    /// Positions, in order, each with a page of `bytes`.
-    positions: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl PartImage {
-    /// Copies what differs. From here on it does not.
-    pub(super) fn take(part: &mut dyn PagedBytes) -> Self {
-        let positions = part.dirty().pages();
-        let mut bytes = vec![0; positions.len() * PAGE_BYTES];
-        for (position, page) in positions.iter().zip(bytes.chunks_exact_mut(PAGE_BYTES)) {
-            part.copy_page(position * PAGE_BYTES, page);
-        }
-        let len_bytes = part.len_bytes();
-        Self { dirty: std::mem::take(part.dirty_mut()), len_bytes, positions, bytes }
-    }
-
-    /// No generation has it: it differs again.
-    pub(super) fn give_back(&self, part: &mut dyn PagedBytes) {
-        self.dirty.pages().into_iter().for_each(|page| part.dirty_mut().mark(page * PAGE_BYTES));
-    }
-
-    /// Positions of pages with their bytes.
-    pub(super) fn pages(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        self.positions.iter().copied().zip(self.bytes.chunks_exact(PAGE_BYTES))
-    }
+    pages: PageSet,
 }
 
 /// A state as a checkpoint writes it.
 #[derive(Debug)]
 pub(super) struct Image {
-    /// All but where pages will be.
-    pub(super) document: Document,
     /// Accounts, slots and tries.
     pub(super) parts: [PartImage; 3],
-    /// Code that no generation has, encoded, and how much of it there is.
-    pub(super) codes: Vec<u8>,
-    pub(super) code_count: usize,
+    /// Code that no generation has.
+    pub(super) codes: Vec<Code>,
     /// Versions that it has and the last generation has not.
     pub(super) state_count: u64,
+    /// Of the newest state.
+    pub(super) block: CommittedBlock,
+    /// All but the kept states and where pages will be.
+    frame: Document,
+    states: VecDeque<Arc<MetisSnapshot>>,
+    block_hashes: BTreeMap<u64, B256>,
+}
+
+impl Writer {
+    /// Fixes the state as it is. It is to be had until [`Self::thaw`].
+    pub(super) fn freeze(&mut self, history: &History, config: &MetisConfig) -> Image {
+        let flat = &self.flat;
+        let table = |(directory, segment_count): (Vec<u32>, usize)| TableMeta {
+            directory,
+            segment_count: segment_count as u32,
+            pages: Vec::new(),
+        };
+        let frame = Document {
+            seed: config.seed,
+            segment_log2: config.segment_log2,
+            next_storage_id: flat.next_storage_id,
+            accounts: table(flat.accounts.shape()),
+            slots: table(flat.slots.shape()),
+            tries: Vec::new(),
+            dead_storages: flat.dead_storages.iter().map(|(id, gone)| (*id, *gone)).collect(),
+            block_hashes: Vec::new(),
+            states: Vec::new(),
+        };
+        let trunk = flat.shared.trunk.read();
+        Image {
+            parts: flat
+                .parts(&trunk)
+                .map(|part| PartImage { len_bytes: part.len_bytes(), pages: part.changes().freeze() }),
+            codes: flat.shared.codes.fresh(),
+            state_count: self.unsaved_count,
+            block: history.newest().block(),
+            frame,
+            states: history.states.clone(),
+            block_hashes: history.block_hashes.clone(),
+        }
+    }
+
+    /// Adds pages of a part to `bytes`, as they were when it was frozen.
+    pub(super) fn copy_piece(&self, part: usize, pages: &[usize], bytes: &mut Vec<u8>) {
+        let trunk = self.flat.shared.trunk.read();
+        PageChanges::copy_frozen(self.flat.parts(&trunk)[part], pages, bytes);
+    }
+
+    /// The image became a generation, or not: then what is in it still differs from the last one.
+    pub(super) fn thaw(&mut self, image: &Image, is_kept: bool) {
+        let flat = &self.flat;
+        let trunk = flat.shared.trunk.read();
+        for (part, image) in flat.parts(&trunk).into_iter().zip(&image.parts) {
+            part.changes().thaw();
+            if !is_kept {
+                part.changes().mark(image.pages.pages());
+            }
+        }
+        if is_kept {
+            flat.shared.codes.kept(image.codes.len());
+            self.unsaved_count -= image.state_count;
+        }
+    }
+}
+
+impl PartImage {
+    /// Positions of its pages, in order.
+    pub(super) fn pages(&self) -> Vec<usize> {
+        self.pages.pages()
+    }
+}
+
+impl Image {
+    /// All but where pages will be. Takes time with the kept states.
+    pub(super) fn document(&mut self) -> Document {
+        let mut document = self.frame.clone();
+        document.dead_storages.sort_unstable();
+        document.block_hashes = std::mem::take(&mut self.block_hashes).into_iter().collect();
+        let mut last: Option<&Arc<MetisSnapshot>> = None;
+        for snapshot in &self.states {
+            let version = snapshot.version().number();
+            let before = last.map_or_else(Before::default, |last| last.version().before(version));
+            document.states.push(StateMeta { identity: snapshot.identity(), version, block: snapshot.block(), before });
+            last = Some(snapshot);
+        }
+        self.states.clear();
+        document
+    }
 }

@@ -4,7 +4,9 @@
 //! was before each version lies beside it, so that older snapshots read on. On a disk, a checkpoint
 //! generation and the log of what was committed since are the state.
 
+mod ahead;
 mod branch;
+mod checkpoint;
 mod codes;
 mod codes_file;
 mod config;
@@ -14,6 +16,7 @@ mod durable;
 mod encoding;
 mod export;
 mod generation;
+mod genesis;
 mod history;
 mod image;
 mod import;
@@ -33,9 +36,11 @@ mod versions;
 mod wal;
 
 pub use branch::MetisBranch;
+pub use checkpoint::CheckpointReport;
 pub use config::{Durability, MetisConfig};
 pub use cores::Cores;
 pub use export::{StateCounts, StateExport};
+pub use genesis::genesis_root;
 pub use import::StateImport;
 pub use prune::PruneReport;
 pub use snapshot::MetisSnapshot;

@@ -4,25 +4,18 @@ use std::{collections::BTreeSet, io::ErrorKind, sync::Arc};
 
 use alloy_primitives::Address;
 use metis_disk::{Disk, DiskFile, DiskLock, LockError};
-use parking_lot::RwLock;
 
 use super::{
     MetisStore,
-    codes_file::encode_codes,
-    config::{Durability, MetisConfig},
+    config::MetisConfig,
     durable::{CODES_FILE, Durable, Entry, STATE_FILE},
     generation::{PageSource, load, newest_root, read_document, read_log, restore_history, used_pages},
-    history::History,
-    image::{Image, PartImage},
-    meta::{Document, Root, StateMeta, TableMeta},
+    meta::{Document, Root},
     pages::{FIRST_PAGE, FreePages},
-    snapshot::MetisSnapshot,
     state::FlatWriter,
-    store::Writer,
-    versions::Before,
     wal::{Scanned, Wal, io_error, scan, wal_generation},
 };
-use crate::{GenesisAccount, StateSnapshot, StoreError};
+use crate::{GenesisAccount, StoreError};
 
 impl MetisStore {
     /// Opens the store of a directory; an empty one becomes a store whose block 0 holds `alloc`.
@@ -171,34 +164,6 @@ impl MetisStore {
         }
     }
 
-    /// Writes what changed since the last checkpoint as a new generation, and begins a new log. Where nothing is logged
-    /// ([`Durability::OnCheckpoint`]), blocks are committed meanwhile: they wait only while what changed is copied.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`]: the last generation and its log still hold everything.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.checkpoints.lock();
-        let mut writer = self.writer.lock();
-        if writer.is_read_only {
-            return Err(StoreError::ReadOnly);
-        }
-        let Some(mut durable) = writer.durable.take() else { return Ok(()) };
-        let mut image = writer.image(&self.history, &self.config);
-        // What is logged must be in the log of the generation that it comes after.
-        let kept = (self.config.durability != Durability::OnCheckpoint).then_some(writer);
-        let written = durable.checkpoint(&mut image);
-        let mut writer = kept.unwrap_or_else(|| self.writer.lock());
-        match &written {
-            Ok(()) => {
-                writer.flat.shared.codes.kept(image.code_count);
-                writer.unsaved_count -= image.state_count;
-            }
-            Err(_) => writer.take_back(&image),
-        }
-        writer.durable = Some(durable);
-        written
-    }
-
     /// Gives the directory free. What comes after is in memory only.
     pub fn close(&self) {
         let _one_at_a_time = self.checkpoints.lock();
@@ -228,63 +193,4 @@ fn existing(disk: &dyn Disk) -> Result<Option<Finished>, StoreError> {
     }
     let state = disk.open(STATE_FILE).map_err(io_error("open", STATE_FILE))?;
     Ok(newest_root(&*state)?.map(|root| (state, root)))
-}
-
-impl Writer {
-    fn image(&mut self, history: &RwLock<History>, config: &MetisConfig) -> Image {
-        let document = document_of(&history.read(), &self.flat, config);
-        let fresh = self.flat.shared.codes.fresh();
-        let shared = Arc::clone(&self.flat.shared);
-        // Who hashes waits as long as what changed is copied.
-        let mut trunk = shared.trunk.write();
-        let accounts = PartImage::take(&mut self.flat.accounts);
-        let slots = PartImage::take(&mut self.flat.slots);
-        let tries = PartImage::take(trunk.tries.region_mut());
-        Image {
-            document,
-            parts: [accounts, slots, tries],
-            codes: encode_codes(&fresh),
-            code_count: fresh.len(),
-            state_count: self.unsaved_count,
-        }
-    }
-
-    /// An image became no generation.
-    fn take_back(&mut self, image: &Image) {
-        let shared = Arc::clone(&self.flat.shared);
-        let mut trunk = shared.trunk.write();
-        let [accounts, slots, tries] = &image.parts;
-        accounts.give_back(&mut self.flat.accounts);
-        slots.give_back(&mut self.flat.slots);
-        tries.give_back(trunk.tries.region_mut());
-    }
-}
-
-fn document_of(history: &History, flat: &FlatWriter, config: &MetisConfig) -> Document {
-    let mut states: Vec<StateMeta> = Vec::with_capacity(history.states.len());
-    let mut last: Option<&Arc<MetisSnapshot>> = None;
-    for snapshot in &history.states {
-        let number = snapshot.version().number();
-        let before = last.map_or_else(Before::default, |last| last.version().before(number));
-        states.push(StateMeta { identity: snapshot.identity(), version: number, block: snapshot.block(), before });
-        last = Some(snapshot);
-    }
-    let table = |(directory, segment_count): (Vec<u32>, usize)| TableMeta {
-        directory,
-        segment_count: segment_count as u32,
-        pages: Vec::new(),
-    };
-    let mut dead_storages: Vec<(u32, u64)> = flat.dead_storages.iter().map(|(id, gone)| (*id, *gone)).collect();
-    dead_storages.sort_unstable();
-    Document {
-        seed: config.seed,
-        segment_log2: config.segment_log2,
-        next_storage_id: flat.next_storage_id,
-        accounts: table(flat.accounts.shape()),
-        slots: table(flat.slots.shape()),
-        tries: Vec::new(),
-        dead_storages,
-        block_hashes: history.block_hashes.iter().map(|(number, hash)| (*number, *hash)).collect(),
-        states,
-    }
 }

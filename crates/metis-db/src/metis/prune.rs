@@ -47,9 +47,8 @@ impl MetisStore {
             {
                 let writer = &mut *self.writer.lock();
                 let Some(durable) = &mut writer.durable else { break };
-                let mut trunk = writer.flat.shared.trunk.write();
-                let [accounts, slots]: [&mut dyn PagedBytes; 2] = [&mut writer.flat.accounts, &mut writer.flat.slots];
-                durable.mark_last_pages([accounts, slots, trunk.tries.region_mut()]);
+                let trunk = writer.flat.shared.trunk.read();
+                durable.mark_last_pages(writer.flat.parts(&trunk));
             }
             self.checkpoint()?;
         }
@@ -70,14 +69,14 @@ impl MetisStore {
 
 impl Durable {
     /// Lets the next checkpoint write those pages again that would lie behind the end of a file without gaps.
-    fn mark_last_pages(&self, sections: [&mut dyn PagedBytes; 3]) {
+    fn mark_last_pages(&self, sections: [&dyn PagedBytes; 3]) {
         let refs = [&self.accounts, &self.slots, &self.tries];
         let used = refs.into_iter().flatten().filter(|page| page.page != 0).count() as u64;
         let end = super::pages::FIRST_PAGE + used + page_count(self.root.document_bytes as usize);
         let is_last = |page: &PageRef| page.page >= end;
         for (section, pages) in sections.into_iter().zip(refs) {
             let last = pages.iter().enumerate().filter(|(_, page)| is_last(page));
-            last.for_each(|(index, _)| section.dirty_mut().mark(index * PAGE_BYTES));
+            section.changes().mark(last.map(|(index, _)| index));
         }
     }
 

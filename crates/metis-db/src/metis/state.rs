@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    flat::{AccountLayout, AccountRecord, Seed, SlotLayout, Table, TableWriter, VERSION_END},
+    flat::{AccountLayout, AccountRecord, PagedBytes, Seed, SlotLayout, Table, TableWriter, VERSION_END},
 };
 
 /// What readers of all versions share.
@@ -104,6 +104,11 @@ impl FlatWriter {
             newest,
             alive,
         })
+    }
+
+    /// What a checkpoint is made of: accounts, slots and tries.
+    pub(super) fn parts<'a>(&'a self, trunk: &'a Trunk) -> [&'a dyn PagedBytes; 3] {
+        [&self.accounts, &self.slots, trunk.tries.region()]
     }
 
     /// What changes mean for the entries. Nothing is changed yet.

@@ -10,21 +10,20 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256};
-use metis_state_transition::{Account, AccountChange, Ancestors, ChangeSet, Code};
+use metis_state_transition::{Ancestors, ChangeSet};
 use parking_lot::{Mutex, RwLock};
 
 use super::{
+    ahead::Ahead,
     config::{Durability, MetisConfig},
     durable::{Durable, Entry},
+    genesis::changes_of,
     history::History,
     snapshot::MetisSnapshot,
     state::{FlatWriter, Writes},
     versions::Version,
 };
-use crate::{
-    CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError, TrieOverlay,
-    flat::{PAGE_BYTES, PagedBytes},
-};
+use crate::{CommittedBlock, GenesisAccount, StateSnapshot, StateStore, StoreError, TrieOverlay, flat::PAGE_BYTES};
 
 /// Accounts, storage and code of a chain: read in nanoseconds, kept on a disk if one is given.
 #[derive(Debug)]
@@ -35,6 +34,7 @@ pub struct MetisStore {
     is_held: AtomicBool,
     /// Held by who makes a checkpoint, or must not meet one; taken before the writer's lock.
     pub(super) checkpoints: Mutex<()>,
+    pub(super) ahead: Mutex<Ahead>,
 }
 
 /// What has changed since the last checkpoint.
@@ -92,6 +92,7 @@ impl MetisStore {
             config,
             is_held: AtomicBool::new(false),
             checkpoints: Mutex::new(()),
+            ahead: Mutex::default(),
         }
     }
 
@@ -129,16 +130,7 @@ impl MetisStore {
         &self,
         alloc: impl IntoIterator<Item = (Address, GenesisAccount)>,
     ) -> Result<(), StoreError> {
-        let mut changes = ChangeSet::default();
-        for (address, genesis) in alloc {
-            let code = Code::new(genesis.code);
-            let account = Account { nonce: genesis.nonce, balance: genesis.balance, code_hash: code.hash() };
-            if !code.bytes().is_empty() {
-                changes.codes.insert(account.code_hash, code);
-            }
-            let storage = genesis.storage.into_iter().collect();
-            changes.accounts.insert(address, AccountChange { account: Some(account), storage_cleared: true, storage });
-        }
+        let changes = changes_of(alloc);
         let first = self.latest();
         let after = first.tries_after(B256::ZERO, &changes)?;
         let block = CommittedBlock { state_root: after.root(), ..first.block() };
@@ -158,12 +150,19 @@ impl MetisStore {
             return Unsaved::default();
         }
         let trunk = writer.flat.shared.trunk.read();
-        let parts: [&dyn PagedBytes; 3] = [&writer.flat.accounts, &writer.flat.slots, trunk.tries.region()];
+        let parts = writer.flat.parts(&trunk);
         Unsaved {
             state_count: writer.unsaved_count,
-            bytes: parts.iter().map(|part| part.dirty().count() * PAGE_BYTES).sum(),
+            bytes: parts.iter().map(|part| part.changes().count() * PAGE_BYTES).sum(),
             all_bytes: parts.iter().map(|part| part.len_bytes()).sum(),
         }
+    }
+
+    /// Bytes of index and tries, which are in memory.
+    pub fn state_bytes(&self) -> usize {
+        let writer = self.writer.lock();
+        let trunk = writer.flat.shared.trunk.read();
+        writer.flat.parts(&trunk).iter().map(|part| part.len_bytes()).sum()
     }
 
     /// Blocks of the kept states with their roots, oldest first; a patch is a further state of its block.
@@ -210,8 +209,11 @@ impl MetisStore {
         if undone == 0 {
             return Ok(());
         }
-        // Nothing differs where nothing came back: the tries are then as they were.
-        let back = kept.tries_back()?.map_or_else(|| kept.tries_after(B256::ZERO, &ChangeSet::default()), Ok)?;
+        let back = match self.take_ahead(kept.block().state_root) {
+            Some(back) => back,
+            // Nothing differs where nothing came back: the tries are then as they were.
+            None => kept.tries_back()?.map_or_else(|| kept.tries_after(B256::ZERO, &ChangeSet::default()), Ok)?,
+        };
         let writes = writer.flat.plan_return(kept.version())?;
         writer.log(&Entry::Undo { count: undone as u64 }, &self.config)?;
         let version = writer.turn(writes, &back)?;
@@ -310,7 +312,8 @@ impl StateStore for MetisStore {
 
     fn commit(&self, parent: &MetisSnapshot, block: CommittedBlock, changes: &ChangeSet) -> Result<(), StoreError> {
         let writer = &mut *self.writer.lock();
-        let after = parent.tries_after(block.state_root, changes)?;
+        let ahead = self.take_ahead(block.state_root);
+        let after = ahead.map_or_else(|| parent.tries_after(block.state_root, changes), Ok)?;
         let got = after.root();
         if got != block.state_root {
             return Err(StoreError::RootMismatch { expected: block.state_root, got });
@@ -335,12 +338,7 @@ impl StateStore for MetisStore {
 
     fn undo(&self, count: usize) -> Result<(), StoreError> {
         let writer = &mut *self.writer.lock();
-        let kept = {
-            let history = self.history.read();
-            let newest = history.newest().block().number;
-            let kept = history.states.len().checked_sub(count).filter(|kept| *kept > 0);
-            kept.ok_or_else(|| history.unavailable(newest.saturating_sub(count as u64)))?
-        };
+        let kept = self.history.read().count_before(count)?;
         self.truncate(writer, kept)
     }
 

@@ -7,17 +7,17 @@ use metis_state_transition::ChangeSet;
 use super::{cores::Cores, versions::Version};
 use crate::{
     HeapRegion, Region, StoreError, TrieOverlay, Tries,
-    flat::{DirtyPages, PAGE_BYTES, PagedBytes},
+    flat::{PAGE_BYTES, PageChanges, PagedBytes},
 };
 
 /// Address space of the tries: what their ids reach.
 const RESERVED_BYTES: usize = 64 << 30;
 
-/// A region that knows which pages differ from the last checkpoint.
+/// A region that knows which pages changed.
 #[derive(Debug)]
 pub(super) struct PagedRegion {
     region: HeapRegion,
-    dirty: DirtyPages,
+    changes: PageChanges,
 }
 
 impl Region for PagedRegion {
@@ -26,7 +26,9 @@ impl Region for PagedRegion {
     }
 
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
-        (range.start / PAGE_BYTES..range.end.div_ceil(PAGE_BYTES)).for_each(|page| self.dirty.mark(page * PAGE_BYTES));
+        for page in range.start / PAGE_BYTES..range.end.div_ceil(PAGE_BYTES) {
+            self.changes.touch(page * PAGE_BYTES, |offset, bytes| copy_bytes(&self.region, offset, bytes));
+        }
         self.region.bytes_mut(range)
     }
 
@@ -40,17 +42,17 @@ impl PagedBytes for PagedRegion {
         self.region.bytes().len()
     }
 
-    fn dirty(&self) -> &DirtyPages {
-        &self.dirty
+    fn changes(&self) -> &PageChanges {
+        &self.changes
     }
 
     fn copy_page(&self, offset: usize, page: &mut [u8]) {
-        page.copy_from_slice(&self.region.bytes()[offset..offset + page.len()]);
+        copy_bytes(&self.region, offset, page);
     }
+}
 
-    fn dirty_mut(&mut self) -> &mut DirtyPages {
-        &mut self.dirty
-    }
+fn copy_bytes(region: &HeapRegion, offset: usize, bytes: &mut [u8]) {
+    bytes.copy_from_slice(&region.bytes()[offset..offset + bytes.len()]);
 }
 
 /// The tries, and the version that they commit to.
@@ -63,7 +65,7 @@ pub(super) struct Trunk {
 impl Trunk {
     /// Empty tries.
     pub(super) fn new(version: &Arc<Version>) -> Result<Self, StoreError> {
-        let region = PagedRegion { region: HeapRegion::new(RESERVED_BYTES)?, dirty: DirtyPages::default() };
+        let region = PagedRegion { region: HeapRegion::new(RESERVED_BYTES)?, changes: PageChanges::default() };
         Ok(Self { tries: Tries::create(region)?, version: Arc::clone(version) })
     }
 
@@ -76,7 +78,7 @@ impl Trunk {
         let mut region = HeapRegion::new(RESERVED_BYTES)?;
         region.grow(len_bytes)?;
         fill(&mut region)?;
-        let region = PagedRegion { region, dirty: DirtyPages::default() };
+        let region = PagedRegion { region, changes: PageChanges::default() };
         Ok(Self { tries: Tries::open(region)?, version: Arc::clone(version) })
     }
 

@@ -30,6 +30,8 @@ enum Step {
     Patch(Vec<Edit>),
     Undo(usize),
     RevertTo(u64),
+    /// Other states in the place of the newest ones, hashed before.
+    Turn(usize, Vec<Vec<Edit>>),
     Hold,
     Checkpoint,
     Restart,
@@ -48,6 +50,7 @@ fn steps(account_count: u16) -> impl Strategy<Value = Vec<Step>> {
         1 => edits(account_count).prop_map(Step::Patch),
         1 => (0usize..4).prop_map(Step::Undo),
         1 => (0u64..12).prop_map(Step::RevertTo),
+        1 => (0usize..4, proptest::collection::vec(edits(account_count), 0..4)).prop_map(|(count, made)| Step::Turn(count, made)),
         2 => Just(Step::Hold),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Restart),
@@ -130,6 +133,24 @@ fn run(steps: Vec<Step>, account_count: u16) {
             }
             Step::Undo(count) => assert_eq!(metis.undo(count), memory.undo(count)),
             Step::RevertTo(target) => assert_eq!(metis.revert_to(target), memory.revert_to(target)),
+            Step::Turn(count, made) => {
+                let made: Vec<ChangeSet> = made.iter().map(|edits| changes(edits)).collect();
+                let prepared = metis.prepare(count, &made);
+                assert_eq!(prepared, memory.undo(count));
+                if prepared.is_err() {
+                    continue;
+                }
+                metis.undo(count).unwrap();
+                number = memory.latest().block().number;
+                for changes in made {
+                    number += 1;
+                    let state_root = memory.latest().state_root_after(&changes).unwrap();
+                    let hash = B256::with_last_byte(number as u8);
+                    let block = CommittedBlock { number, hash, parent_hash: B256::ZERO, state_root };
+                    memory.commit(&memory.latest(), block, &changes).unwrap();
+                    metis.commit(&metis.latest(), block, &changes).unwrap();
+                }
+            }
             Step::Hold => held.push((metis.latest(), memory.latest())),
             Step::Checkpoint => metis.checkpoint().unwrap(),
             Step::Restart => {

@@ -147,3 +147,18 @@ fn fork__after_it__the_two_go_separate_ways() {
     assert_eq!(other.latest().block().number, 1);
     assert_eq!(store.latest().block().number, 0);
 }
+
+#[test]
+fn genesis_root__of_accounts_with_code_and_storage__is_the_stores() {
+    let alloc = || {
+        (0..700u64).map(|index| {
+            let storage = (0..index % 5).map(|slot| (U256::from(slot), U256::from(index % 3))).collect();
+            let code = vec![0x5f; index as usize % 4].into();
+            let account = GenesisAccount { nonce: index, balance: U256::from(index), code, storage };
+            (Address::left_padding_from(&index.to_be_bytes()), account)
+        })
+    };
+    let root = metis_db::genesis_root(alloc()).unwrap();
+    assert_eq!(root, MemoryStore::new(alloc(), 0).latest().block().state_root);
+    assert_eq!(metis_db::genesis_root([]).unwrap(), MemoryStore::new([], 0).latest().block().state_root);
+}

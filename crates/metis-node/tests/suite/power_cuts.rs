@@ -73,7 +73,7 @@ fn open(disks: Option<&Disks>) -> Result<Node, NodeError> {
 /// Does the thing with this number: the same for every node that is where it is.
 fn step(node: &Node, number: u64) -> Result<(), NodeError> {
     match number % 11 {
-        5 => node.checkpoint(),
+        5 => node.checkpoint(&|| 0),
         7 => node.set_storage(PERSON, U256::from(number % 3), U256::from(number)),
         9 => {
             let head = node.heads().latest.number;
@@ -221,7 +221,7 @@ fn node__whose_state_is_written_beside_its_blocks__opens_at_the_newest_block_whe
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                node.checkpoint().unwrap();
+                node.checkpoint(&|| 0).unwrap();
             }
         });
         for number in 0..66 {

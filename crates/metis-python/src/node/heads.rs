@@ -112,6 +112,18 @@ impl Node {
         fields.set_item("transaction_count", totals.transaction_count)?;
         fields.set_item("gas_used", totals.gas_used)?;
         fields.set_item("log_count", totals.log_count)?;
+        fields.set_item("account_read_count", totals.account_read_count)?;
+        fields.set_item("slot_read_count", totals.slot_read_count)?;
+        let checkpoints = node.checkpoint_totals();
+        fields.set_item("checkpoint_count", checkpoints.count)?;
+        fields.set_item("checkpoint_failed_count", checkpoints.failed_count)?;
+        fields.set_item("checkpoint_bytes", checkpoints.bytes)?;
+        fields.set_item("checkpoint_duration_ns", checkpoints.duration_ns)?;
+        fields.set_item("checkpoint_hold_ns_max", checkpoints.hold_ns_max)?;
+        fields.set_item("checkpoint_number", checkpoints.last.map_or(0, |last| last.block.number))?;
+        let (state_bytes, state_unsaved_bytes) = node.state_bytes();
+        fields.set_item("state_bytes", state_bytes)?;
+        fields.set_item("state_unsaved_bytes", state_unsaved_bytes)?;
         Ok(fields)
     }
 }

@@ -1,5 +1,7 @@
 //! `Node`: opening it, and making what it holds durable.
 
+use std::time::Instant;
+
 use metis_node::{Durability, NodeConfig, StateProblem, StateReport, StateStoreKind};
 use pyo3::{prelude::*, types::PyBytes};
 
@@ -68,8 +70,7 @@ impl Node {
             workers,
         };
         let opened = guard_free(py, || {
-            let state = metis_db::MemoryStore::new(accounts.clone(), 0);
-            let root = metis_db::StateSnapshot::block(&*metis_db::StateStore::latest(&state)).state_root;
+            let root = metis_db::genesis_root(accounts.clone()).map_err(|error| from_node(&error.into()))?;
             let header = genesis::header(&document, root)?;
             let block = genesis::block(header);
             metis_node::Node::open(spec, block, accounts.into_iter().collect(), &config)
@@ -94,7 +95,10 @@ impl Node {
     fn checkpoint_if_due(&self, py: Python<'_>, state_count_max: u64) -> PyResult<bool> {
         let node = self.get()?;
         guard_free(py, || match node.is_checkpoint_due(state_count_max) {
-            true => node.checkpoint().map(|()| true),
+            true => {
+                let begun = Instant::now();
+                node.checkpoint(&|| begun.elapsed().as_nanos() as u64).map(|()| true)
+            }
             false => Ok(false),
         })?
         .map_err(|error| from_node(&error))
