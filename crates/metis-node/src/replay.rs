@@ -56,7 +56,7 @@ impl Replay<'_> {
     }
 
     /// What has changed since the state before the block.
-    pub(crate) fn changes(&self) -> &ChangeSet {
+    pub(crate) fn changes(&self) -> ChangeSet {
         self.executor.changes()
     }
 

@@ -124,7 +124,7 @@ impl Node {
         let stored = self.stored(BlockId::Hash(block_hash))?.ok_or(NodeError::UnknownBlock)?;
         let changes = self.replay(&stored.block, stored.hash, &stored.senders, 0, |replay| {
             replay.skip_to(count)?;
-            Ok(replay.changes().clone())
+            Ok(replay.changes())
         })?;
         Ok((self.snapshot(BlockId::Hash(stored.block.header.parent_hash))?, changes))
     }

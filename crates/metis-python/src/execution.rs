@@ -164,7 +164,7 @@ fn execute_one<V: StateView>(
     // Through the block executor, so that the rules about the block's gas apply as well.
     let mut executor = BlockExecutor::new(view, rules, environment, runner, ChainPrecompiles::default());
     let outcome = executor.try_execute(transaction)?;
-    Ok((outcome, executor.changes().clone()))
+    Ok((outcome, executor.changes()))
 }
 
 /// Runs transactions in order as one block without sealing it.

@@ -1,21 +1,24 @@
 //! A state view as the database that revm reads.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use revm::{Database, DatabaseRef, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo};
 
-use crate::{Account, Ancestors, StateView};
+use crate::{Account, Ancestors, Code, StateView};
 
 /// A state view and the hashes of ancestor blocks, as revm wants them.
 #[derive(Debug)]
 pub struct ViewDatabase<V> {
     pub(crate) view: V,
     pub(crate) ancestors: Ancestors,
+    /// What accounts without code get. revm has one empty code for all threads, whose reference count they would meet
+    /// at for each account of each transfer.
+    no_code: Bytecode,
 }
 
 impl<V> ViewDatabase<V> {
     /// `view`, with the hashes of ancestors that BLOCKHASH may be asked for.
-    pub const fn new(view: V, ancestors: Ancestors) -> Self {
-        Self { view, ancestors }
+    pub fn new(view: V, ancestors: Ancestors) -> Self {
+        Self { view, ancestors, no_code: Code::default().unshared().0 }
     }
 }
 
@@ -41,11 +44,9 @@ impl<V: StateView> DatabaseRef for ViewDatabase<V> {
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
         let account = self.view.account(&address).map_err(ViewError::State)?;
         Ok(account.map(|Account { nonce, balance, code_hash }| {
-            let mut info = AccountInfo::from_balance(balance).with_nonce(nonce);
-            info.code_hash = code_hash;
-            // Loaded on demand by hash: most accounts that are touched are never called.
-            info.code = None;
-            info
+            // Code is loaded on demand by hash: most accounts that are touched are never called.
+            let code = (code_hash == KECCAK256_EMPTY).then(|| self.no_code.clone());
+            AccountInfo { balance, nonce, code_hash, account_id: None, code }
         }))
     }
 

@@ -19,6 +19,8 @@ pub struct AccountEffect {
     pub address: Address,
     /// The account afterwards; `None` where it no longer exists.
     pub account: Option<Account>,
+    /// Whether that differs from before. Of a contract that is called mostly its storage changes.
+    pub is_account_changed: bool,
     /// Its storage was emptied before [`Self::storage`] was written.
     pub storage_cleared: bool,
     /// Slots written, with their values afterwards, in no order.
@@ -177,6 +179,7 @@ impl Effects {
                 effects.accounts.push(AccountEffect {
                     address,
                     account: None,
+                    is_account_changed: true,
                     storage_cleared: true,
                     storage: Vec::new(),
                 });
@@ -184,7 +187,8 @@ impl Effects {
             }
             let storage: Vec<(U256, U256)> =
                 entry.changed_storage_slots().map(|(slot, value)| (*slot, value.present_value)).collect();
-            if !entry.is_created() && !entry.is_changed() && storage.is_empty() {
+            let is_account_changed = entry.is_created() || entry.is_changed();
+            if !is_account_changed && storage.is_empty() {
                 continue;
             }
             let info = &entry.info;
@@ -197,6 +201,7 @@ impl Effects {
             effects.accounts.push(AccountEffect {
                 address,
                 account: Some(Account { nonce: info.nonce, balance: info.balance, code_hash: info.code_hash }),
+                is_account_changed,
                 storage_cleared: entry.is_created(),
                 storage,
             });
@@ -209,7 +214,7 @@ impl From<Effects> for ChangeSet {
     /// The changes, where no fees are owed.
     fn from(effects: Effects) -> Self {
         let accounts = effects.accounts.into_iter().map(|effect| {
-            let AccountEffect { address, account, storage_cleared, storage } = effect;
+            let AccountEffect { address, account, storage_cleared, storage, .. } = effect;
             (address, AccountChange { account, storage_cleared, storage: storage.into_iter().collect() })
         });
         Self { accounts: accounts.collect(), codes: effects.codes.into_iter().collect() }

@@ -38,7 +38,7 @@ pub type BlockContext<D> = Context<BlockEnv, TxEnv, CfgEnv, D, Journal<D>>;
 /// Everything that revm needs to run transactions of a block: its rules, its environment, and an
 /// empty journal over a view.
 pub fn execution_context<V: StateView>(view: V, rules: &Rules, block: &BlockEnvironment) -> EvmContext<V> {
-    context_over(ViewDatabase { view, ancestors: block.ancestors.clone() }, rules, block)
+    context_over(ViewDatabase::new(view, block.ancestors.clone()), rules, block)
 }
 
 /// Runs transactions, in order, over one state view.
@@ -149,11 +149,6 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         Ok((done.result, done.state))
     }
 
-    /// Gives the emptied map of a transaction's accounts to the next one, which need not allocate it.
-    pub(crate) fn reuse(&mut self, emptied: EvmState) {
-        self.context.journaled_state.inner.state = emptied;
-    }
-
     /// Calls a contract as the protocol does: no fees, no nonce, no intrinsic gas.
     pub(crate) fn protocol_call(
         &mut self,
@@ -215,10 +210,11 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         Ok((!is_created_before).then_some(target))
     }
 
-    /// Whether a fee for the account can wait: its balance means nothing to the transaction under way, and an account
-    /// that stays empty is removed (EIP-161).
+    /// Whether a fee for the account can wait: its balance means nothing to the transaction under way or to who watches
+    /// it, and an account that stays empty is removed (EIP-161).
     fn can_owe(&self, recipient: &Address) -> bool {
         self.balances.is_on
+            && !R::OBSERVES_FRAMES
             && self.fork >= crate::Fork::SpuriousDragon
             && !self.context.journaled_state.inner.state.contains_key(recipient)
     }

@@ -35,9 +35,10 @@ mod view;
 
 pub use block::{
     AccountTransition, Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
-    BlockRecord, BuiltBlock, Chain, Conflict, Dependency, Ledger, Location, LogHashes, Means, RanTransactions,
-    ReceiptDetails, Rerun, Schedule, Sequentially, SkippedTransaction, Step, build_block, check_body, check_header,
-    check_outcome, execute_block, genesis_header, receipts_root, run_transactions, seal_block, verify_block,
+    BlockRecord, BlockState, BuiltBlock, Chain, Conflict, Dependency, Ledger, Location, LogHashes, Means,
+    RanTransactions, ReceiptDetails, Rerun, Schedule, Sequentially, SkippedTransaction, Step, build_block, check_body,
+    check_header, check_outcome, execute_block, genesis_header, receipts_root, run_transactions, seal_block,
+    verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use database::{ViewDatabase, ViewError};

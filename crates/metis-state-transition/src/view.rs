@@ -41,6 +41,14 @@ impl Code {
         Self(Bytecode::new_raw_checked(bytes.clone()).unwrap_or_else(|_| Bytecode::new_legacy(bytes)))
     }
 
+    /// The same code, counted apart: threads that each run their own do not meet at its reference count.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        let Some(jumps) = self.0.legacy_jump_table() else { return self.clone() };
+        // SAFETY: bytes and jump destinations are those of a code that was analysed.
+        Self(unsafe { Bytecode::new_analyzed(self.0.bytes(), self.0.len(), jumps.clone()) })
+    }
+
     /// The code as it is hashed and returned by EXTCODECOPY.
     pub fn bytes(&self) -> Bytes {
         self.0.original_bytes()
@@ -83,4 +91,23 @@ pub trait StateView {
     /// # Errors
     /// When the state cannot be read.
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(non_snake_case)] // subject__condition__outcome
+
+    use super::*;
+
+    #[test]
+    fn code__unshared__is_the_same_code() {
+        let delegation = [&[0xef, 0x01, 0x00][..], &[7; 20]].concat();
+        for bytes in [&[][..], &[0x60], &[0x56, 0x5b, 0x7f, 0x5b], &delegation] {
+            let code = Code::new(Bytes::copy_from_slice(bytes));
+            let own = code.unshared();
+            assert_eq!((own.bytes(), own.hash()), (code.bytes(), code.hash()));
+            assert_eq!(own.0.legacy_jump_table(), code.0.legacy_jump_table());
+            assert_eq!(own.0.bytecode(), code.0.bytecode());
+        }
+    }
 }

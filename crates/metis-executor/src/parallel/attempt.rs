@@ -75,15 +75,24 @@ impl<'m> Writes<'m> {
         self.accounts.clear();
         self.slots.clear();
         for effect in effects {
-            let AccountEffect { address, account, storage_cleared: clears_storage, storage } = effect;
-            self.accounts.push((memory.account(address), AccountVersion::Whole { account, clears_storage }));
+            let AccountEffect { address, account, is_account_changed, storage_cleared: clears_storage, storage } =
+                effect;
+            let version = match is_account_changed {
+                true => AccountVersion::Whole { account, clears_storage },
+                false => AccountVersion::Same,
+            };
+            self.accounts.push((memory.account(address), version));
             self.slots.extend(storage.into_iter().map(|(slot, value)| (memory.slot(address, slot), value)));
         }
     }
 
+    fn changed_accounts(&self) -> impl Iterator<Item = &(&'m AccountCell, AccountVersion)> {
+        self.accounts.iter().filter(|(_, version)| *version != AccountVersion::Same)
+    }
+
     /// Shows the writes to the transactions behind.
     pub(super) fn publish(&self, index: Index) {
-        for (cell, version) in &self.accounts {
+        for (cell, version) in self.changed_accounts() {
             cell.publish(index, *version);
         }
         for (cell, value) in &self.slots {
@@ -93,7 +102,7 @@ impl<'m> Writes<'m> {
 
     /// Lets who reads them wait.
     pub(super) fn cover(&self, index: Index) {
-        for (cell, _) in &self.accounts {
+        for (cell, _) in self.changed_accounts() {
             cell.publish(index, AccountVersion::Unknown);
         }
         for (cell, _) in &self.slots {
@@ -102,7 +111,7 @@ impl<'m> Writes<'m> {
     }
 
     pub(super) fn withdraw(&self, index: Index) {
-        for (cell, _) in &self.accounts {
+        for (cell, _) in self.changed_accounts() {
             cell.withdraw(index);
         }
         for (cell, _) in &self.slots {

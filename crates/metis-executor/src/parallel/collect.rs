@@ -1,9 +1,7 @@
 //! The block's changes, from the cells that it changed.
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::{Address, B256, U256};
-use metis_state_transition::{AccountChange, ChangeSet, Code};
+use metis_state_transition::{Account, AccountChange, ChangeSet, Code};
 use rayon::prelude::*;
 
 use super::memory::{AccountCell, SlotCell};
@@ -13,27 +11,53 @@ const SORTED_ASIDE_COUNT_MIN: usize = 4096;
 
 /// The changes of a block whose transactions are all committed.
 pub(super) fn changes(accounts: Vec<&AccountCell>, slots: Vec<&SlotCell<'_>>, codes: Vec<(B256, Code)>) -> ChangeSet {
-    let written = |cell: &&SlotCell<'_>| cell.result().map(|value| (cell.owner.address, cell.slot, value));
-    let mut slots: Vec<(Address, U256, U256)> = slots.iter().filter_map(written).collect();
-    let mut accounts: Vec<(Address, &AccountCell)> = accounts.into_iter().map(|cell| (cell.address, cell)).collect();
-    if slots.len() + accounts.len() < SORTED_ASIDE_COUNT_MIN {
+    let changes: Vec<(Address, AccountChange)> = if slots.len() + accounts.len() < SORTED_ASIDE_COUNT_MIN {
+        let mut slots: Vec<Written> = slots.into_iter().filter_map(written).collect();
         slots.sort_unstable();
-        accounts.sort_unstable_by_key(|(address, _)| *address);
+        let results: Vec<Changed> = accounts.iter().map(|cell| cell.result()).collect();
+        let mut order: Vec<Place> = accounts.iter().enumerate().map(place).collect();
+        order.sort_unstable();
+        order.into_iter().map(|place| change(place, &results, &slots)).collect()
     } else {
-        rayon::join(|| slots.par_sort_unstable(), || accounts.par_sort_unstable_by_key(|(address, _)| *address));
-    }
-    let mut rest = &slots[..];
-    let accounts: BTreeMap<Address, AccountChange> = accounts
-        .into_iter()
-        .map(|(address, cell)| {
-            let (account, storage_cleared) = cell.result();
-            let of_account = rest.iter().position(|(owner, ..)| *owner != address).unwrap_or(rest.len());
-            let (own, others) = rest.split_at(of_account);
-            rest = others;
-            let storage = own.iter().map(|(_, slot, value)| (*slot, *value)).collect();
-            (address, AccountChange { account, storage_cleared, storage })
-        })
-        .collect();
-    debug_assert!(rest.is_empty(), "a slot changes with its account");
-    ChangeSet { accounts, codes: codes.into_iter().collect() }
+        let sorted_slots = || {
+            let mut slots: Vec<Written> = slots.into_par_iter().filter_map(written).collect();
+            slots.par_sort_unstable();
+            slots
+        };
+        let sorted_accounts = || {
+            let results: Vec<Changed> = accounts.par_iter().map(|cell| cell.result()).collect();
+            let mut order: Vec<Place> = accounts.par_iter().enumerate().map(place).collect();
+            order.par_sort_unstable();
+            (results, order)
+        };
+        let (slots, (results, order)) = rayon::join(sorted_slots, sorted_accounts);
+        order.into_par_iter().map(|place| change(place, &results, &slots)).collect()
+    };
+    ChangeSet { accounts: changes.into_iter().collect(), codes: codes.into_iter().collect() }
+}
+
+/// A slot, by whose it is, and its value.
+type Written = (Address, U256, U256);
+
+/// What became of an account, and whether its storage was cleared. Read in the order of commits, in which cells lie.
+type Changed = (Option<Account>, bool);
+
+/// An account, and where it stands among the changed ones.
+type Place = (Address, usize);
+
+fn written(cell: &SlotCell<'_>) -> Option<Written> {
+    cell.result().map(|value| (cell.owner.address, cell.slot, value))
+}
+
+fn place((place, cell): (usize, &&AccountCell)) -> Place {
+    (cell.address, place)
+}
+
+/// The change of an account; `slots` are those of all, in order.
+fn change((address, place): Place, results: &[Changed], slots: &[Written]) -> (Address, AccountChange) {
+    let (account, storage_cleared) = results[place];
+    let rest = &slots[slots.partition_point(|(owner, ..)| *owner < address)..];
+    let own = &rest[..rest.partition_point(|(owner, ..)| *owner == address)];
+    let storage = own.iter().map(|(_, slot, value)| (*slot, *value)).collect();
+    (address, AccountChange { account, storage_cleared, storage })
 }

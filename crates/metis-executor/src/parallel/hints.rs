@@ -11,7 +11,7 @@ use metis_state_transition::RecoveredTransaction;
 
 use super::{
     memory::Index,
-    sync::{AtomicU32, Ordering::Relaxed},
+    sync::{AtomicU32, OnceLock, Ordering::Relaxed},
 };
 
 const NONE: Index = Index::MAX;
@@ -33,8 +33,8 @@ const TRUST_GAIN: u32 = 2;
 pub(super) struct Hints {
     /// The transaction before it of the same sender.
     by_sender: Vec<Index>,
-    by_subject: Kinds,
-    by_function: Kinds,
+    /// By subject and by function. Made when the first transaction has to be run again.
+    kinds: OnceLock<[Kinds; 2]>,
 }
 
 /// Transactions by what they call, and which kinds were found to get into each other's way.
@@ -133,32 +133,33 @@ impl Hints {
         let before = |(index, transaction): (usize, &&RecoveredTransaction)| {
             last.insert(transaction.sender, index as Index).unwrap_or(NONE)
         };
-        Self {
-            by_sender: transactions.iter().enumerate().map(before).collect(),
-            by_subject: Kinds::of(transactions, SUBJECT_SIZE_BYTES),
-            by_function: Kinds::of(transactions, SELECTOR_SIZE_BYTES),
-        }
+        Self { by_sender: transactions.iter().enumerate().map(before).collect(), kinds: OnceLock::new() }
+    }
+
+    /// The kinds of transactions, where one was found to collide.
+    fn kinds(&self) -> impl Iterator<Item = &Kinds> {
+        self.kinds.get().into_iter().flatten()
     }
 
     /// The transaction that should have run first.
     pub(super) fn ahead_of(&self, index: Index) -> Option<Index> {
         let of_sender = Some(self.by_sender[index as usize]).filter(|ahead| *ahead != NONE);
         // The newest of them: the others are ahead of it, and have mostly run by then.
-        of_sender.max(self.by_subject.ahead_of(index)).max(self.by_function.ahead_of(index))
+        self.kinds().fold(of_sender, |newest, kinds| newest.max(kinds.ahead_of(index)))
     }
 
     /// What a transaction read had changed when its turn came: others like it will wait for each other. Those about the
     /// same subject first; where that was not it, all calls of the function.
-    pub(super) fn learn(&self, index: Index) {
-        if !self.by_subject.learn(index) {
-            self.by_function.learn(index);
-        }
+    pub(super) fn learn(&self, index: Index, transactions: &[&RecoveredTransaction]) {
+        let sizes_bytes = [SUBJECT_SIZE_BYTES, SELECTOR_SIZE_BYTES];
+        let kinds = self.kinds.get_or_init(|| sizes_bytes.map(|size_bytes| Kinds::of(transactions, size_bytes)));
+        let _explained = kinds.iter().any(|kinds| kinds.learn(index));
     }
 
     /// A transaction has run; `writer` is the last one ahead of it that gave something it read a value.
     /// `free` is told of those who need not wait any more: who waits, and for whom.
     pub(super) fn judge(&self, index: Index, writer: Option<Index>, mut free: impl FnMut(Index, Index) -> bool) {
-        for kinds in [&self.by_subject, &self.by_function] {
+        for kinds in self.kinds() {
             if kinds.judge(index, writer) {
                 let _all = kinds.rest_of(index).all(|(before, after)| free(after, before));
             }

@@ -33,6 +33,9 @@ pub(super) enum AccountVersion {
     },
     /// Its balance moves by a difference.
     Moved(Move),
+    /// Nothing but its storage changes. Never among the versions of a cell: those of a contract that all call would be
+    /// in everybody's way.
+    Same,
     /// The transaction is being run again: what it will write is not known.
     Unknown,
 }
@@ -86,6 +89,8 @@ pub(super) struct AccountCell {
     is_written: AtomicBool,
     /// There is or was a version that clears the storage.
     is_cleared: AtomicBool,
+    /// The block changed the account or a slot of it. Written at the desk.
+    is_listed: AtomicBool,
     state: Mutex<AccountState>,
 }
 
@@ -95,7 +100,6 @@ struct AccountState {
     writers: Writers,
     /// A committed transaction cleared the storage.
     clears_storage: bool,
-    is_listed: bool,
     /// In the order of transactions.
     pending: Pending<AccountVersion>,
     /// Slots that have cells.
@@ -125,14 +129,16 @@ struct SlotState {
 /// Everything the block touches.
 pub(super) struct Memory<'a> {
     accounts: &'a Table<Address, AccountCell>,
-    slots: Table<(Address, U256), SlotCell<'a>>,
+    slots: OnceLock<Table<(Address, U256), SlotCell<'a>>>,
+    slot_count: usize,
     codes: RwLock<B256Map<Code>>,
     has_codes: AtomicBool,
 }
 
 impl<'a> Memory<'a> {
     pub(super) fn new(accounts: &'a Table<Address, AccountCell>, slot_count: usize) -> Self {
-        Self { accounts, slots: Table::new(slot_count), codes: RwLock::default(), has_codes: AtomicBool::new(false) }
+        let (codes, has_codes) = (RwLock::default(), AtomicBool::new(false));
+        Self { accounts, slots: OnceLock::new(), slot_count, codes, has_codes }
     }
 
     pub(super) fn account(&self, address: Address) -> &'a AccountCell {
@@ -141,12 +147,13 @@ impl<'a> Memory<'a> {
             base: OnceLock::new(),
             is_written: AtomicBool::new(false),
             is_cleared: AtomicBool::new(false),
+            is_listed: AtomicBool::new(false),
             state: Mutex::default(),
         })
     }
 
     pub(super) fn slot(&self, address: Address, slot: U256) -> &SlotCell<'a> {
-        self.slots.entry((address, slot), || {
+        self.slots.get_or_init(|| Table::new(self.slot_count)).entry((address, slot), || {
             let owner = self.account(address);
             let mut state = owner.state.lock();
             state.slots.push(slot);
@@ -173,9 +180,16 @@ impl<'a> Memory<'a> {
     /// Makes a version the committed one; says whether it is the block's first for the account. The state before the
     /// block is known where a balance moves.
     pub(super) fn commit_account(&self, cell: &AccountCell, index: Index, version: AccountVersion) -> bool {
+        let is_first = !cell.is_listed.load(Relaxed);
+        if is_first {
+            cell.is_listed.store(true, Relaxed);
+        }
+        if version == AccountVersion::Same {
+            return is_first;
+        }
         cell.is_written.store(true, Release);
         let mut cleared = None;
-        let is_first = {
+        {
             let mut state = cell.state.lock();
             remove(&mut state.pending, index);
             state.writers.any = Some(index);
@@ -196,10 +210,9 @@ impl<'a> Memory<'a> {
                     let account = state.committed.unwrap_or_else(|| cell.known_base());
                     state.committed = Some(moved(account, by));
                 }
-                AccountVersion::Unknown => {}
+                AccountVersion::Same | AccountVersion::Unknown => {}
             }
-            !std::mem::replace(&mut state.is_listed, true)
-        };
+        }
         for slot in cleared.into_iter().flatten() {
             let slot = self.slot(cell.address, slot);
             slot.is_written.store(true, Release);
@@ -231,6 +244,7 @@ impl AccountCell {
         writers.any = state.pending[..older].last().map(|(at, _)| *at).or(writers.any);
         for (at, version) in state.pending[..older].iter().rev() {
             match version {
+                AccountVersion::Same => {}
                 AccountVersion::Unknown => return Found::Blocked(*at),
                 AccountVersion::Whole { account, .. } => {
                     (start, writers.giver) = (Some(*account), Some(*at));
@@ -309,7 +323,7 @@ impl AccountCell {
     /// What the block made of the account: itself, and whether its storage was cleared.
     pub(super) fn result(&self) -> (Option<Account>, bool) {
         let state = self.state.lock();
-        (state.committed.flatten(), state.clears_storage)
+        (state.committed.unwrap_or_else(|| self.known_base()), state.clears_storage)
     }
 }
 

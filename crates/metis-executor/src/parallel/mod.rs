@@ -42,7 +42,6 @@ use metis_state_transition::{
     Sequentially, StateCommitment, TransactionError,
 };
 
-use attempt::Attempt;
 use hints::Hints;
 use memory::Memory;
 use order::{AHEAD_MAX, Order};
@@ -55,8 +54,11 @@ use worker::{Block, Desk, Worker};
 /// Blocks of fewer transactions are done sooner than another thread is started.
 const TRANSACTION_COUNT_MIN: usize = 16;
 
-/// Cells for each transaction that the tables have room for without chains.
-const CELLS_PER_TRANSACTION: usize = 4;
+/// Accounts, and slots, for each transaction that the tables have room for without chains.
+const CELLS_PER_TRANSACTION: usize = 2;
+
+/// Blocks of fewer are prepared sooner than another thread is woken.
+const PREPARED_ASIDE_COUNT_MIN: usize = 4096;
 
 /// Runs the transactions of a block on several threads.
 pub(crate) struct InParallel<'f, F, P> {
@@ -95,23 +97,30 @@ where
             let (base, ledger) = block.parts();
             let (rules, environment) = (ledger.rules().clone(), ledger.environment().clone());
             let cell_count = transactions.len() * CELLS_PER_TRANSACTION;
-            let accounts = Table::new(cell_count);
-            let memory = Memory::new(&accounts, cell_count);
-            let (lists, codes) = (Vec::new(), Vec::new());
-            let keeps_record = ledger.keeps_record();
-            let gas_left = AtomicU64::new(ledger.gas_left());
-            let desk = Desk { ledger, verdict, error: None, accounts: lists, slots: Vec::new(), codes };
             // BOUND: a transaction takes 100 bytes and more; a block's do not reach 2³².
             let count = transactions.len() as u32;
+            let prepared = || (Table::new(cell_count), Order::new(count));
+            let (hints, (accounts, order)) = if transactions.len() < PREPARED_ASIDE_COUNT_MIN {
+                (Hints::of(transactions), prepared())
+            } else {
+                rayon::join(|| Hints::of(transactions), prepared)
+            };
+            let memory = Memory::new(&accounts, cell_count);
+            ledger.expect(transactions.len());
+            let keeps_record = ledger.keeps_record();
+            let gas_left = AtomicU64::new(ledger.gas_left());
+            let accounts_changed = Vec::with_capacity(cell_count);
+            let desk =
+                Desk { ledger, verdict, error: None, accounts: accounts_changed, slots: Vec::new(), codes: Vec::new() };
             let shared = Block {
                 transactions,
                 rules: &rules,
                 environment: &environment,
                 base,
                 memory: &memory,
-                order: Order::new(count),
-                hints: Hints::of(transactions),
-                attempts: (0..AHEAD_MAX.min(count)).map(|_| Mutex::new(Attempt::default())).collect(),
+                order,
+                hints,
+                attempts: (0..AHEAD_MAX.min(count)).map(|_| Mutex::default()).collect(),
                 gas_left,
                 desk: Mutex::new(desk),
                 pace: &self.pace,

@@ -12,6 +12,8 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use crossbeam_utils::CachePadded;
+
 use super::{
     memory::Index,
     pace::Pace,
@@ -28,28 +30,35 @@ const AHEAD_WAKING: u32 = AHEAD_MAX / 4;
 /// Looks for work before a worker sleeps.
 const LOOKS: u32 = 64;
 
+/// Stages of transactions that follow each other lie so many cache lines apart: different workers write them.
+const LANE_COUNT: usize = 64;
+
 const WAITING: u8 = 0;
 const RUNNING: u8 = 1;
 const RAN: u8 = 2;
 const COMMITTED: u8 = 3;
+const STAGES: u8 = 3;
+/// Beside the stage: somebody waits, or has waited.
+const FOLLOWED: u8 = 4;
 
 /// What transactions wait for and who is next.
 pub(super) struct Order {
     count: u32,
     /// The next transaction that nobody has taken yet.
-    next: AtomicU32,
+    next: CachePadded<AtomicU32>,
     /// All below are committed.
-    committed: AtomicU32,
+    committed: CachePadded<AtomicU32>,
     is_stopped: AtomicBool,
     /// Somebody commits.
-    is_committing: AtomicBool,
+    is_committing: CachePadded<AtomicBool>,
+    /// See [`Self::place`].
     stages: Box<[AtomicU8]>,
     /// Who waits for a transaction to have run.
     followers: Box<[Mutex<Vec<Index>>]>,
     /// Those that have waited long enough.
     ready: Mutex<BinaryHeap<Reverse<Index>>>,
-    ready_count: AtomicUsize,
-    sleepers: AtomicUsize,
+    ready_count: CachePadded<AtomicUsize>,
+    sleepers: CachePadded<AtomicUsize>,
     bed: Mutex<()>,
     alarm: Condvar,
 }
@@ -58,15 +67,15 @@ impl Order {
     pub(super) fn new(count: u32) -> Self {
         Self {
             count,
-            next: AtomicU32::new(0),
-            committed: AtomicU32::new(0),
+            next: AtomicU32::new(0).into(),
+            committed: AtomicU32::new(0).into(),
             is_stopped: AtomicBool::new(false),
-            is_committing: AtomicBool::new(false),
-            stages: (0..count).map(|_| AtomicU8::new(WAITING)).collect(),
+            is_committing: AtomicBool::new(false).into(),
+            stages: (0..count.next_multiple_of(LANE_COUNT as u32)).map(|_| AtomicU8::new(WAITING)).collect(),
             followers: (0..count).map(|_| Mutex::new(Vec::new())).collect(),
             ready: Mutex::new(BinaryHeap::new()),
-            ready_count: AtomicUsize::new(0),
-            sleepers: AtomicUsize::new(0),
+            ready_count: AtomicUsize::new(0).into(),
+            sleepers: AtomicUsize::new(0).into(),
             bed: Mutex::new(()),
             alarm: Condvar::new(),
         }
@@ -123,12 +132,25 @@ impl Order {
 
     /// Marks a transaction that the caller has taken.
     fn start(&self, index: Index) -> Index {
-        self.stage(index).store(RUNNING, SeqCst);
+        self.enter(index, RUNNING);
         index
     }
 
-    fn stage(&self, index: Index) -> &AtomicU8 {
-        &self.stages[index as usize]
+    /// Moves a transaction, which is the caller's, to another stage; says whether somebody may wait for it.
+    fn enter(&self, index: Index, stage: u8) -> bool {
+        let place = self.place(index);
+        // Others only set `FOLLOWED` meanwhile.
+        let before = place.load(SeqCst) & STAGES;
+        place.fetch_xor(before ^ stage, SeqCst) & FOLLOWED != 0
+    }
+
+    fn stage(&self, index: Index) -> u8 {
+        self.place(index).load(SeqCst) & STAGES
+    }
+
+    fn place(&self, index: Index) -> &AtomicU8 {
+        let lane_len = self.stages.len() / LANE_COUNT;
+        &self.stages[index as usize % LANE_COUNT * lane_len + index as usize / LANE_COUNT]
     }
 
     fn sleep(&self, pace: &impl Pace) {
@@ -157,10 +179,11 @@ impl Order {
     /// Makes a transaction that the caller has taken wait for another one ahead of it; `false` where that has run.
     pub(super) fn wait_for(&self, index: Index, ahead: Index) -> bool {
         let mut followers = self.followers[ahead as usize].lock();
-        if self.stage(ahead).load(SeqCst) >= RAN {
+        // Whoever moves it on later sees this, and waits for the lock.
+        if self.place(ahead).fetch_or(FOLLOWED, SeqCst) & STAGES >= RAN {
             return false;
         }
-        self.stage(index).store(WAITING, SeqCst);
+        self.enter(index, WAITING);
         followers.push(index);
         true
     }
@@ -181,8 +204,7 @@ impl Order {
     /// A transaction has run and published what it writes. Gives one that waited for it to the caller, who has taken
     /// it with that.
     pub(super) fn ran(&self, index: Index) -> Option<Index> {
-        self.stage(index).store(RAN, SeqCst);
-        self.release(index)
+        if self.enter(index, RAN) { self.release(index) } else { None }
     }
 
     fn release(&self, index: Index) -> Option<Index> {
@@ -226,7 +248,7 @@ impl Order {
     /// Whether the head has run and can be committed.
     pub(super) fn head_has_run(&self) -> bool {
         let head = self.head();
-        head < self.count && self.stage(head).load(SeqCst) == RAN
+        head < self.count && self.stage(head) == RAN
     }
 
     /// The head is about to be run again by whoever commits.
@@ -236,9 +258,9 @@ impl Order {
 
     /// The head is committed. Gives one that waited for it to the caller.
     pub(super) fn committed(&self, index: Index) -> Option<Index> {
-        self.stage(index).store(COMMITTED, SeqCst);
+        let is_followed = self.enter(index, COMMITTED);
         self.committed.store(index + 1, SeqCst);
-        let released = self.release(index);
+        let released = if is_followed { self.release(index) } else { None };
         let waiting = self.end_of_window().saturating_sub(self.next.load(SeqCst));
         if index + 1 == self.count || waiting >= AHEAD_WAKING {
             self.wake();

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use alloy_primitives::map::DefaultHashBuilder;
+use rayon::prelude::*;
 
 use super::sync::OnceLock;
 
@@ -10,23 +11,26 @@ use super::sync::OnceLock;
 const BUCKET_COUNT_MAX: usize = 1 << 20;
 const BUCKET_COUNT_MIN: usize = 1 << 8;
 
+/// Buckets that a thread frees at a time. Fewer are freed sooner than other threads are woken.
+const FREED_COUNT: usize = 1 << 13;
+
 type Link<K, V> = OnceLock<Box<Node<K, V>>>;
 
 /// Finding an entry takes no lock and writes nothing, so that what all threads look up stays in all their caches.
 /// Entries do not move: references to them are valid as long as the table.
-pub(super) struct Table<K, V> {
+pub(super) struct Table<K: Send, V: Send> {
     buckets: Box<[Link<K, V>]>,
     /// Seeded at random: nobody can choose keys that share a bucket.
     hasher: DefaultHashBuilder,
 }
 
-struct Node<K, V> {
+struct Node<K: Send, V: Send> {
     key: K,
     value: V,
     next: Link<K, V>,
 }
 
-impl<K: Eq + Hash, V> Table<K, V> {
+impl<K: Eq + Hash + Send, V: Send> Table<K, V> {
     /// A table for about this many entries.
     pub(super) fn new(entry_count: usize) -> Self {
         let count = entry_count.next_power_of_two().clamp(BUCKET_COUNT_MIN, BUCKET_COUNT_MAX);
@@ -59,14 +63,19 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 }
 
-impl<K, V> Drop for Table<K, V> {
+impl<K: Send, V: Send> Drop for Table<K, V> {
     fn drop(&mut self) {
         // One after the other: a long chain would be as many calls deep.
-        for bucket in &mut self.buckets {
+        let free = |bucket: &mut Link<K, V>| {
             let mut link = bucket.take();
             while let Some(mut node) = link {
                 link = node.next.take();
             }
+        };
+        if self.buckets.len() <= FREED_COUNT {
+            self.buckets.iter_mut().for_each(free);
+        } else {
+            self.buckets.par_chunks_mut(FREED_COUNT).for_each(|buckets| buckets.iter_mut().for_each(free));
         }
     }
 }

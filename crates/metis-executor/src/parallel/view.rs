@@ -51,7 +51,7 @@ pub(super) struct VersionedView<'m, 'a, V, P> {
     pub(super) base: &'m V,
     pub(super) pace: &'m P,
     log: RefCell<Log<'m>>,
-    /// Codes that this worker has used: what all threads call stays in each one's cache.
+    /// Codes that this worker has used, of its own: what all threads call stays in each one's cache.
     codes: RefCell<B256Map<Code>>,
 }
 
@@ -222,8 +222,9 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
             Some(code) => code,
             None => self.base.code(code_hash).map_err(Interruption::State)?,
         };
-        self.codes.borrow_mut().insert(*code_hash, code.clone());
-        Ok(code)
+        let own = code.unshared();
+        self.codes.borrow_mut().insert(*code_hash, own.clone());
+        Ok(own)
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {

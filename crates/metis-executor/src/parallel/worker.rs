@@ -30,7 +30,7 @@ pub(super) struct Block<'m, 'a, V, P, E: std::error::Error, F> {
     pub(super) order: Order,
     pub(super) hints: Hints,
     /// By [`slot_of`].
-    pub(super) attempts: Box<[Mutex<Attempt<'m>>]>,
+    pub(super) attempts: Box<[Mutex<Option<Box<Attempt<'m>>>>]>,
     /// Gas that the block has left, or a little more.
     pub(super) gas_left: AtomicU64,
     pub(super) desk: Mutex<Desk<'m, E, F>>,
@@ -56,6 +56,8 @@ pub(super) struct Worker<'b, 'm, 'a, V: StateView, P: Pace, R, F> {
     evm: Evm<VersionedView<'m, 'a, V, P>, R, ChainPrecompiles>,
     /// Room for what a run at the head writes.
     writes: Writes<'m>,
+    /// Room for further runs: what was used last is still in this core's cache.
+    spare: Vec<Box<Attempt<'m>>>,
     log_hashes: LogHashes,
 }
 
@@ -82,7 +84,7 @@ where
     pub(super) fn new(block: &'b Block<'m, 'a, V, P, V::Error, F>, runner: R) -> Self {
         let view = VersionedView::new(block.memory, block.base, block.pace);
         let evm = Evm::new(view, block.rules, block.environment, runner, ChainPrecompiles::default());
-        Self { block, evm, writes: Writes::default(), log_hashes: LogHashes::default() }
+        Self { block, evm, writes: Writes::default(), spare: Vec::new(), log_hashes: LogHashes::default() }
     }
 
     /// Works until the block is over.
@@ -125,15 +127,16 @@ where
         {
             return None;
         }
-        let mut attempt = self.block.attempts[slot_of(index)].lock();
+        let mut attempt = self.spare.pop().unwrap_or_default();
         while let Err(on) = self.attempt(index, &mut attempt) {
             if order.wait_for(index, on) {
+                self.spare.push(attempt);
                 return None;
             }
         }
         self.block.pace.pause();
         attempt.writes.publish(index);
-        drop(attempt);
+        *self.block.attempts[slot_of(index)].lock() = Some(attempt);
         self.block.pace.pause();
         order.ran(index)
     }
@@ -206,7 +209,8 @@ where
     fn settle(&mut self, desk: &mut Desk<'m, V::Error, F>, index: Index) {
         let block = self.block;
         let transaction = block.transactions[index as usize];
-        let mut attempt = block.attempts[slot_of(index)].lock();
+        // What has run has left its attempt.
+        let mut attempt = block.attempts[slot_of(index)].lock().take().unwrap_or_default();
         let Attempt { reads, writes, end } = &mut *attempt;
         let admitted = desk.ledger.admit(transaction);
         match std::mem::take(end) {
@@ -218,7 +222,7 @@ where
             End::Invalid(error) if admitted.is_ok() && self.holds(reads, index) => self.tell(desk, index, Err(error)),
             end => {
                 if matches!(end, End::Ran(_)) && admitted.is_ok() {
-                    block.hints.learn(index);
+                    block.hints.learn(index, block.transactions);
                     if let Some(record) = desk.ledger.record_mut() {
                         record.push_rerun(note::differences(self.evm.view(), reads, index));
                     }
@@ -228,6 +232,9 @@ where
                 self.settle_at_head(desk, index, admitted);
                 writes.withdraw(index);
             }
+        }
+        if self.spare.len() < SPARE_COUNT_MAX {
+            self.spare.push(attempt);
         }
     }
 
@@ -266,8 +273,8 @@ where
     fn enter(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, ran: Ran, writes: &Writes<'m>) -> bool {
         let transaction = self.block.transactions[index as usize];
         let memory = self.block.memory;
-        for (recipient, _) in ran.fees.iter().flatten() {
-            let cell = memory.account(*recipient);
+        let fees = ran.fees.map(|fee| fee.map(|(recipient, fee)| (memory.account(recipient), fee)));
+        for (cell, _) in fees.iter().flatten() {
             if cell.committed().is_none()
                 && let Err(error) = self.evm.view().base_account(cell)
             {
@@ -282,8 +289,7 @@ where
         self.block.gas_left.store(desk.ledger.gas_left(), Relaxed);
         let note = ran.step.map(|step| Note::before(*step, writes, &ran.fees, memory));
         writes.commit(index, memory, &mut desk.accounts, &mut desk.slots);
-        for (recipient, fee) in ran.fees.into_iter().flatten() {
-            let cell = memory.account(recipient);
+        for (cell, fee) in fees.into_iter().flatten() {
             if memory.commit_fee(cell, index, fee) {
                 desk.accounts.push(cell);
             }
@@ -316,6 +322,9 @@ where
             && reads.storages.iter().all(|read| view.storage_holds(read, index))
     }
 }
+
+/// BOUND: attempts that a worker keeps for later.
+const SPARE_COUNT_MAX: usize = 64;
 
 /// Where the attempt at a transaction lies: those that are under way at the same time lie in different places.
 const fn slot_of(index: Index) -> usize {

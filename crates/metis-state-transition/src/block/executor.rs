@@ -8,13 +8,13 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, U256};
 
 use super::{
-    BlockEnvironment, BlockError, BlockOutcome, BlockRecord, Ledger, LogHashes, ReceiptDetails, Step,
+    BlockEnvironment, BlockError, BlockOutcome, BlockRecord, BlockState, Ledger, LogHashes, ReceiptDetails, Step,
     record::access_of,
     system::{self, Protocol},
 };
 use crate::{
-    Accesses, Account, ChangeSet, Evm, Fork, FrameRunner, Overlay, PrecompileSet, RecoveredTransaction, Rules,
-    StateCommitment, StateView, TransactionFault, TransactionOutcome, ViewError,
+    Accesses, Account, ChangeSet, Evm, Fork, FrameRunner, PrecompileSet, RecoveredTransaction, Rules, StateCommitment,
+    StateView, TransactionFault, TransactionOutcome, ViewError,
     changes::AccountChange,
     effects::pay_fee,
     inference::{INFERENCE, earnings},
@@ -26,7 +26,7 @@ use crate::{
 /// instead, over [`Self::parts`], and hand over what they changed with [`Self::apply`].
 #[derive(Debug)]
 pub struct BlockExecutor<V: StateView, R, P> {
-    evm: Evm<Overlay<V>, R, P>,
+    evm: Evm<BlockState<V>, R, P>,
     ledger: Ledger,
     log_hashes: LogHashes,
 }
@@ -34,17 +34,17 @@ pub struct BlockExecutor<V: StateView, R, P> {
 impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     /// An executor over the state before the block.
     pub fn new(view: V, rules: Rules, environment: BlockEnvironment, runner: R, precompiles: P) -> Self {
-        let evm = Evm::new(Overlay::new(view), &rules, &environment, runner, precompiles);
+        let evm = Evm::new(BlockState::new(view), &rules, &environment, runner, precompiles);
         Self { evm, ledger: Ledger::new(rules, environment), log_hashes: LogHashes::default() }
     }
 
     /// The machine that runs the transactions, for who watches them or drops checks.
-    pub const fn evm_mut(&mut self) -> &mut Evm<Overlay<V>, R, P> {
+    pub const fn evm_mut(&mut self) -> &mut Evm<BlockState<V>, R, P> {
         &mut self.evm
     }
 
     /// The state so far and the books, for who runs the transactions elsewhere.
-    pub fn parts(&mut self) -> (&Overlay<V>, &mut Ledger) {
+    pub fn parts(&mut self) -> (&BlockState<V>, &mut Ledger) {
         (self.evm.view(), &mut self.ledger)
     }
 
@@ -100,7 +100,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
     }
 
     /// Changes so far.
-    pub fn changes(&self) -> &ChangeSet {
+    pub fn changes(&self) -> ChangeSet {
         self.evm.view().changes()
     }
 
@@ -120,7 +120,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         let outcome = self.try_execute(transaction)?;
         // EIP-658: until Byzantium a receipt commits to the state after its transaction.
         let state_root = if self.rules().fork < Fork::Byzantium {
-            let root = self.base().state_root_after(self.changes());
+            let root = self.base().state_root_after(&self.changes());
             Some(root.map_err(state_fault)?)
         } else {
             None
@@ -144,9 +144,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
         if self.ledger.keeps_record() {
             return self.try_execute_recorded(transaction);
         }
-        let (outcome, changes) = self.evm.execute(transaction)?;
+        let (outcome, effects) = self.evm.execute_to_order(transaction, false)?;
         self.ledger.book(transaction, outcome.gas_used, self.evm.macs())?;
-        self.evm.view_mut().apply(changes);
+        self.evm.view_mut().enter(effects).map_err(state_fault)?;
         Ok(outcome)
     }
 
@@ -176,9 +176,9 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
 
     /// Keeps changes, and notes them.
     fn enter(&mut self, step: &mut Step, changes: ChangeSet) -> Result<(), TransactionFault<V::Error>> {
-        let overlay = self.evm.view_mut();
-        step.add(overlay, &changes).map_err(state_fault)?;
-        overlay.apply(changes);
+        let state = self.evm.view_mut();
+        step.add(state, &changes).map_err(state_fault)?;
+        state.apply(changes);
         Ok(())
     }
 
@@ -233,8 +233,8 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
 
     /// Takes from a balance outside any transaction what is known to be there.
     fn debit(&mut self, address: Address, amount: U256) -> Result<(), BlockError<V::Error>> {
-        let overlay = self.evm.view();
-        let mut account = overlay.account(&address).map_err(BlockError::state)?.unwrap_or_default();
+        let state = self.evm.view();
+        let mut account = state.account(&address).map_err(BlockError::state)?.unwrap_or_default();
         let rest = account.balance.checked_sub(amount);
         account.balance =
             rest.ok_or_else(|| BlockError::Engine(format!("{address} paid out more than it was paid")))?;
@@ -274,8 +274,8 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> BlockExecutor<V, R, P> {
 
     /// Adds to a balance outside any transaction. Touches the account even for zero (EIP-161).
     fn credit(&mut self, address: Address, amount: U256) -> Result<(), BlockError<V::Error>> {
-        let overlay = self.evm.view();
-        let before = overlay.account(&address).map_err(BlockError::state)?;
+        let state = self.evm.view();
+        let before = state.account(&address).map_err(BlockError::state)?;
         let mut account = before.unwrap_or_default();
         // BOUND: the supply of native token fits 256 bits by many orders of magnitude.
         account.balance = account.balance.saturating_add(amount);

@@ -30,7 +30,7 @@ impl Ledger {
     }
 
     /// Makes room for the receipts of so many transactions.
-    pub(super) fn expect(&mut self, transaction_count: usize) {
+    pub fn expect(&mut self, transaction_count: usize) {
         self.receipts.reserve(transaction_count);
     }
 

@@ -9,8 +9,8 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, b256};
 use revm::context_interface::result::{EVMError, ExecutionResult};
 
-use super::{BlockError, BlockRecord, ReceiptDetails};
-use crate::{Accesses, ChangeSet, Evm, FrameRunner, Overlay, PrecompileSet, StateView, transaction::accesses_of};
+use super::{BlockError, BlockRecord, BlockState, ReceiptDetails};
+use crate::{Accesses, ChangeSet, Evm, FrameRunner, PrecompileSet, StateView, transaction::accesses_of};
 
 /// Sender of system calls.
 const SYSTEM_ADDRESS: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
@@ -30,20 +30,20 @@ const DEPOSIT_EVENT_TOPIC: B256 = b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee9
 
 /// What the protocol's own changes are made with.
 pub(super) struct Protocol<'a, V: StateView, R, P> {
-    pub(super) evm: &'a mut Evm<Overlay<V>, R, P>,
+    pub(super) evm: &'a mut Evm<BlockState<V>, R, P>,
     pub(super) record: Option<&'a mut BlockRecord>,
 }
 
 impl<V: StateView, R: FrameRunner, P: PrecompileSet> Protocol<'_, V, R, P> {
     /// Makes changes, and notes them with what was loaded for them.
     pub(super) fn apply(&mut self, accesses: Accesses, changes: ChangeSet) -> SystemResult<(), V> {
-        let overlay = self.evm.view_mut();
+        let state = self.evm.view_mut();
         if let Some(record) = &mut self.record {
             let step = record.last_mut();
             step.access(accesses);
-            step.add(overlay, &changes).map_err(BlockError::state)?;
+            step.add(state, &changes).map_err(BlockError::state)?;
         }
-        overlay.apply(changes);
+        state.apply(changes);
         Ok(())
     }
 }
@@ -149,7 +149,7 @@ fn call_required<V: StateView, R: FrameRunner, P: PrecompileSet>(
     }
 }
 
-fn has_code<V: StateView, R, P>(evm: &Evm<Overlay<V>, R, P>, contract: Address) -> SystemResult<bool, V>
+fn has_code<V: StateView, R, P>(evm: &Evm<BlockState<V>, R, P>, contract: Address) -> SystemResult<bool, V>
 where
     R: FrameRunner,
     P: PrecompileSet,

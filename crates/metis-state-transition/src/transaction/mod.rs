@@ -57,6 +57,9 @@ impl RecoveredTransaction {
     }
 }
 
+/// BOUND: accounts that the map of a transaction has room for when the next one gets it.
+const REUSED_ACCOUNT_COUNT_MAX: usize = 128;
+
 /// Accounts that were accessed, each with its accessed slots.
 pub type Accesses = BTreeMap<Address, BTreeSet<U256>>;
 
@@ -95,6 +98,14 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         effects.fees = self.balances.fees;
         effects.balances = core::mem::take(&mut self.balances.seen);
         Ok((outcome(result), effects))
+    }
+
+    /// Gives the emptied map of a transaction's accounts to the next one, which need not allocate it. A large one would
+    /// cost all that follow: it is walked over as a whole.
+    fn reuse(&mut self, emptied: EvmState) {
+        if emptied.capacity() <= REUSED_ACCOUNT_COUNT_MAX {
+            self.context.journaled_state.inner.state = emptied;
+        }
     }
 
     fn run_checked(

@@ -398,11 +398,11 @@ fn block__more_macs_than_it_may_have__refuses_the_transaction_that_brings_them()
     let two = infer_many(&[&[1u8, 2, 3, 4] as &[u8]; 2]);
     block.execute(&transaction(0, two.clone(), 0)).unwrap();
     block.execute(&transaction(1, infer(MODEL, &[1, 2, 3, 4]), 0)).unwrap();
-    let before = block.changes().clone();
+    let before = block.changes();
     let fault = block.execute(&transaction(2, two, 0)).unwrap_err();
     let expected = TransactionError::TooManyMacs { macs: 2_000_000, available: 1_000_000 };
     assert!(matches!(fault, TransactionFault::Invalid(error) if error == expected));
-    assert_eq!(*block.changes(), before);
+    assert_eq!(block.changes(), before);
     block.execute(&transaction(2, infer(MODEL, &[1, 2, 3, 4]), 0)).unwrap();
 }
 
