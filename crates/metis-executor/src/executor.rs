@@ -13,7 +13,7 @@ use metis_state_transition::{
 
 use crate::{
     cores::Cores,
-    parallel::InParallel,
+    parallel::{Freely, InParallel},
     recover::{BatchError, recover_block},
 };
 
@@ -190,13 +190,14 @@ impl Executor for SequentialExecutor {
 pub struct ParallelExecutor {
     workers: usize,
     is_forced: bool,
+    follows_all: bool,
 }
 
 impl ParallelExecutor {
     /// An executor with so many threads for a block; 0 is one for each core. Blocks that are done sooner on one thread
     /// are run on one.
     pub const fn new(workers: usize) -> Self {
-        Self { workers, is_forced: false }
+        Self { workers, is_forced: false, follows_all: false }
     }
 
     /// The same for every block, also on one thread: for tests and measurements of the scheduler itself.
@@ -204,13 +205,20 @@ impl ParallelExecutor {
     pub const fn forced(self) -> Self {
         Self { is_forced: true, ..self }
     }
+
+    /// The same with every transaction followed that is run ahead of its turn (see
+    /// [`Formulas`](metis_state_transition::Formulas)): for tests.
+    #[must_use]
+    pub const fn following(self) -> Self {
+        Self { follows_all: true, ..self }
+    }
 }
 
 impl Executor for ParallelExecutor {
     fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V> {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = if self.workers == 0 { cores() } else { self.workers };
-        InParallel::new(runners, workers, self.is_forced)
+        InParallel { runners, workers, is_forced: self.is_forced, follows_all: self.follows_all, pace: Freely }
     }
 }
 
@@ -222,8 +230,8 @@ impl ParallelExecutor {
     /// # Errors
     /// As [`Executor::run`].
     pub fn run_chosen<V: StateCommitment + Sync>(
+        self,
         seed: u64,
-        workers: usize,
         view: V,
         spec: &ChainSpec,
         environment: BlockEnvironment,
@@ -231,8 +239,9 @@ impl ParallelExecutor {
         runners: &impl FrameRunnerFactory,
     ) -> Result<RanTransactions, BlockError<V::Error>> {
         let rules = spec.rules_at(environment.number, environment.timestamp);
+        let Self { workers, follows_all, .. } = self;
         let pace = crate::parallel::chosen::Chosen::new(seed, workers);
-        let schedule = InParallel { runners, workers, is_forced: true, pace };
+        let schedule = InParallel { runners, workers, is_forced: true, follows_all, pace };
         run_transactions(view, rules, environment, transactions, means(runners, schedule, false))
     }
 }

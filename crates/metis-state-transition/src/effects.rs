@@ -39,6 +39,8 @@ pub struct Effects {
     pub fees: [Option<(Address, U256)>; 2],
     /// What the transaction did with balances.
     pub balances: BalanceUse,
+    /// A precompile read slots: what it made of their words is in no [`Formulas`](crate::Formulas).
+    pub has_precompile_read: bool,
     /// What it accessed, reverted frames included; kept where it was asked for.
     pub accesses: Accesses,
 }

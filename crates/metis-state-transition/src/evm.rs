@@ -48,7 +48,7 @@ pub fn execution_context<V: StateView>(view: V, rules: &Rules, block: &BlockEnvi
 pub struct Evm<V: StateView, R, P> {
     pub(crate) context: EvmContext<V>,
     instructions: EthInstructions<EthInterpreter, EvmContext<V>>,
-    precompiles: Precompiles<P>,
+    pub(crate) precompiles: Precompiles<P>,
     frames: FrameStack<EvmFrame>,
     runner: R,
     pub(crate) fork: crate::Fork,

@@ -25,6 +25,7 @@ mod decode;
 mod effects;
 mod evm;
 mod fork;
+mod formulas;
 mod frame;
 mod inference;
 mod join;
@@ -46,6 +47,7 @@ pub use decode::{Block, DecodeError, DecodeProblem, Subject, decode_block, decod
 pub use effects::{AccountEffect, AccountUse, BalanceUse, Effects, pay_fee};
 pub use evm::{BlockContext, Evm, EvmContext, context_over, execution_context};
 pub use fork::{Fork, UnknownFork};
+pub use formulas::{FollowedSlot, Following, Formulas, TermValues};
 pub use frame::{
     ConcludedTransaction, EvmFrame, FrameEnd, FrameHost, FrameRunner, FrameRunnerFactory, FrameStart, Instructions,
     InterpreterRunner,

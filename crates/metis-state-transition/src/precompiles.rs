@@ -117,6 +117,7 @@ pub struct Precompiles<P> {
     warm: AddressSet,
     moves: PrecompileMoves,
     missing_model: Option<B256>,
+    has_read: bool,
 }
 
 impl<P: PrecompileSet> Precompiles<P> {
@@ -125,12 +126,26 @@ impl<P: PrecompileSet> Precompiles<P> {
         let own_addresses: AddressSet = own.activate(rules).into_iter().collect();
         let mut warm = ethereum.warm_addresses().clone();
         warm.extend(own_addresses.iter().copied());
-        Self { ethereum, own, own_addresses, warm, moves: PrecompileMoves::default(), missing_model: None }
+        Self {
+            ethereum,
+            own,
+            own_addresses,
+            warm,
+            moves: PrecompileMoves::default(),
+            missing_model: None,
+            has_read: false,
+        }
     }
 
     /// A transaction or a call of the protocol begins.
     pub(crate) fn begin_transaction(&mut self) {
         self.own.begin_transaction();
+        self.has_read = false;
+    }
+
+    /// Whether one of them read a slot during the transaction.
+    pub(crate) const fn has_read(&self) -> bool {
+        self.has_read
     }
 
     /// Multiply-accumulate operations of the transaction.
@@ -153,10 +168,12 @@ struct JournalHost<'a, CTX> {
     context: &'a mut CTX,
     // A read that failed is a fault of the store, never an outcome of the call.
     fault: Option<String>,
+    has_read: bool,
 }
 
 impl<CTX: ContextTr> PrecompileHost for JournalHost<'_, CTX> {
     fn sload(&mut self, address: Address, slot: U256) -> Option<U256> {
+        self.has_read = true;
         let journal = self.context.journal_mut();
         let loaded = journal.load_account(address).map(|_| ()).and_then(|()| journal.sload(address, slot));
         match loaded {
@@ -210,8 +227,9 @@ where
             value: inputs.transfer_value().filter(|_| is_paid).unwrap_or_default(),
             block_number: context.block().number().saturating_to(),
         };
-        let mut host = JournalHost { context, fault: None };
+        let mut host = JournalHost { context, fault: None, has_read: false };
         let outcome = self.own.run(call, &mut host);
+        self.has_read |= host.has_read;
         match (host.fault, outcome) {
             (Some(fault), _) | (None, PrecompileOutcome::Fault(fault)) => Err(fault),
             (None, PrecompileOutcome::MissingModel(model)) => {

@@ -105,7 +105,8 @@ pub fn compare_runs<V: StateCommitment + Sync>(
         let parallel = ParallelExecutor::new(workers).forced();
         let environment = || environment.clone();
         let plain = parallel.run(view, spec, environment(), transactions, runners);
-        for found in [plain, Recording(parallel).run(view, spec, environment(), transactions, runners)] {
+        let followed = Recording(parallel.following()).run(view, spec, environment(), transactions, runners);
+        for found in [plain, followed] {
             let found = match found {
                 Ok(found) => found,
                 Err(error) => return same("error", workers, &None, &Some(error.to_string())),
@@ -207,7 +208,7 @@ impl Contest {
             transactions: &transactions,
             ancestors: self.ancestors(),
         };
-        let parallel = Recording(parallel);
+        let parallel = Recording(parallel.following());
         let verified = match parallel.verify(&*self.snapshot, &self.workload.spec, sealed, runners) {
             Ok(verified) => verified,
             Err(error) => return same("refusal", workers, &None, &Some(error.to_string())),

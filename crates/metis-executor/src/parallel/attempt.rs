@@ -7,6 +7,7 @@ use metis_state_transition::{
 
 use super::{
     memory::{AccountCell, AccountVersion, Index, Memory, Move, SlotCell},
+    sums::Sums,
     view::{AccountRead, Reads},
 };
 
@@ -21,6 +22,8 @@ const SEARCHED_IN_ORDER_MAX: usize = 16;
 pub(super) struct Attempt<'m> {
     pub(super) reads: Reads<'m>,
     pub(super) writes: Writes<'m>,
+    /// What it made of slots, where it was followed.
+    pub(super) sums: Sums,
     pub(super) end: End,
 }
 
@@ -146,6 +149,7 @@ impl<'m> Attempt<'m> {
         self.reads.clear();
         self.writes.accounts.clear();
         self.writes.slots.clear();
+        self.sums.clear();
         self.end = End::Unknown;
     }
 
@@ -158,7 +162,7 @@ impl<'m> Attempt<'m> {
         effects: Effects,
         memory: &'m Memory<'_>,
     ) {
-        let Effects { accounts, balances, .. } = effects;
+        let Effects { accounts, balances, has_precompile_read, .. } = effects;
         for (hash, code) in &ran.codes {
             memory.add_code(*hash, code);
         }
@@ -183,6 +187,11 @@ impl<'m> Attempt<'m> {
             if let Some(moved) = read.and_then(|read| difference(read, version)) {
                 *version = moved;
             }
+        }
+        if has_precompile_read {
+            self.sums.clear();
+        } else {
+            self.sums.fill(&self.reads, &self.writes);
         }
         self.end = End::Ran(ran);
     }

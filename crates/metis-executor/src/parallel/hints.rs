@@ -11,6 +11,7 @@ use metis_state_transition::RecoveredTransaction;
 
 use super::{
     memory::Index,
+    sums::SlotWriters,
     sync::{AtomicU32, OnceLock, Ordering::Relaxed},
 };
 
@@ -29,12 +30,31 @@ const PATIENCE: u32 = 64;
 const TRUST_MAX: u32 = 16;
 const TRUST_GAIN: u32 = 2;
 
+/// Calls of a kind are followed (see [`super::sums`]) once one of them was run again for a slot, as long as it helps: each
+/// call that could stand although a slot had changed gains credit for it, each that could not, or whose words had to be
+/// as they were, costs some.
+const CREDIT_FIRST: u32 = 8;
+const CREDIT_MAX: u32 = 32;
+/// None was tried.
+const UNTRIED: u32 = u32::MAX;
+
+/// What was wrong with a run at its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// A slot had changed.
+    pub(super) is_of_slot: bool,
+    /// The run was followed.
+    pub(super) was_followed: bool,
+}
+
 /// Predictions. A wrong one costs time only.
 pub(super) struct Hints {
     /// The transaction before it of the same sender.
     by_sender: Vec<Index>,
     /// By subject and by function. Made when the first transaction has to be run again.
     kinds: OnceLock<[Kinds; 2]>,
+    workers: usize,
+    follows_all: bool,
 }
 
 /// Transactions by what they call, and which kinds were found to get into each other's way.
@@ -49,18 +69,40 @@ struct Kinds {
     known: Box<[Kind]>,
 }
 
-#[derive(Default)]
 struct Kind {
+    /// Transactions of the kind.
+    count: u32,
     /// How often one of the kind had to be run again.
     repeats: AtomicU32,
     /// Above zero, each waits for the one before it.
     trust: AtomicU32,
+    /// Above zero, they are followed.
+    credit: AtomicU32,
+}
+
+impl Kind {
+    fn of(count: u32) -> Self {
+        Self { count, repeats: AtomicU32::new(0), trust: AtomicU32::new(0), credit: AtomicU32::new(UNTRIED) }
+    }
+
+    fn is_followed(&self) -> bool {
+        !matches!(self.credit.load(Relaxed), 0 | UNTRIED)
+    }
+
+    /// Following helped, or did not. What another worker does in between may be lost.
+    fn follow(&self, has_helped: bool) {
+        let credit = self.credit.load(Relaxed);
+        if !matches!(credit, 0 | UNTRIED) {
+            self.credit.store(if has_helped { (credit + 1).min(CREDIT_MAX) } else { credit - 1 }, Relaxed);
+        }
+    }
 }
 
 impl Kinds {
     fn of(transactions: &[&RecoveredTransaction], size_bytes: usize) -> Self {
         let count = transactions.len();
         let (mut first, mut before, mut after) = (vec![NONE; count], vec![NONE; count], vec![NONE; count]);
+        let mut counts = vec![0; count];
         let mut known: HashMap<(Address, &[u8]), (Index, Index)> = HashMap::default();
         for (index, transaction) in transactions.iter().enumerate() {
             let input: &[u8] = transaction.envelope.input();
@@ -71,15 +113,17 @@ impl Kinds {
                     let (beginning, last) = entry.get_mut();
                     (first[index as usize], before[index as usize]) = (*beginning, *last);
                     after[*last as usize] = index;
+                    counts[*beginning as usize] += 1;
                     *last = index;
                 }
                 Entry::Vacant(entry) => {
                     first[index as usize] = index;
+                    counts[index as usize] = 1;
                     entry.insert((index, index));
                 }
             }
         }
-        Self { first, before, after, known: (0..count).map(|_| Kind::default()).collect() }
+        Self { first, before, after, known: counts.into_iter().map(Kind::of).collect() }
     }
 
     /// The transaction before one of the same kind, and what is known of the kind.
@@ -127,13 +171,14 @@ impl Kinds {
 }
 
 impl Hints {
-    pub(super) fn of(transactions: &[&RecoveredTransaction]) -> Self {
+    pub(super) fn of(transactions: &[&RecoveredTransaction], workers: usize, follows_all: bool) -> Self {
         let mut last: AddressMap<Index> = AddressMap::default();
         last.reserve(transactions.len());
         let before = |(index, transaction): (usize, &&RecoveredTransaction)| {
             last.insert(transaction.sender, index as Index).unwrap_or(NONE)
         };
-        Self { by_sender: transactions.iter().enumerate().map(before).collect(), kinds: OnceLock::new() }
+        let by_sender = transactions.iter().enumerate().map(before).collect();
+        Self { by_sender, kinds: OnceLock::new(), workers, follows_all }
     }
 
     /// The kinds of transactions, where one was found to collide.
@@ -148,11 +193,64 @@ impl Hints {
         self.kinds().fold(of_sender, |newest, kinds| newest.max(kinds.ahead_of(index)))
     }
 
-    /// What a transaction read had changed when its turn came: others like it will wait for each other. Those about the
-    /// same subject first; where that was not it, all calls of the function.
-    pub(super) fn learn(&self, index: Index, transactions: &[&RecoveredTransaction]) {
+    /// Whether a transaction should be followed.
+    pub(super) fn follows(&self, index: Index) -> bool {
+        self.follows_all || self.followed_kinds(index).next().is_some()
+    }
+
+    /// The kinds of a transaction that are followed, each with the one before it of the kind.
+    fn followed_kinds(&self, index: Index) -> impl Iterator<Item = (Index, &Kind)> {
+        self.kinds().filter_map(move |kinds| kinds.ahead(index)).filter(|(_, kind)| kind.is_followed())
+    }
+
+    /// A slot that a followed transaction had read was changed, and yet it could stand.
+    pub(super) fn has_helped(&self, index: Index) {
+        self.followed_kinds(index).for_each(|(_, kind)| kind.follow(true));
+    }
+
+    /// A transaction was followed: the last ones ahead of it that wrote slots whose words had to be as they were, and
+    /// others. Only where the one before of its kind wrote none of the former may it help.
+    pub(super) fn judge_following(&self, index: Index, writers: SlotWriters) {
+        for (before, kind) in self.followed_kinds(index) {
+            let is_since = |writer: Option<Index>| writer.is_some_and(|writer| writer >= before);
+            if is_since(writers.exact) {
+                kind.follow(false);
+            } else if is_since(writers.free) {
+                kind.follow(true);
+            }
+        }
+    }
+
+    /// A transaction that was not followed was run again for a slot: says whether others like it are or will be followed.
+    fn begin_following(&self, index: Index, kinds: &[Kinds]) -> bool {
+        for (_, kind) in kinds.iter().filter_map(|kinds| kinds.ahead(index)) {
+            match kind.credit.load(Relaxed) {
+                // It did not help with these.
+                0 => {}
+                UNTRIED => {
+                    // While those of a smaller kind wait for each other, other workers have enough to do.
+                    let is_large = kind.count as usize * self.workers > self.by_sender.len();
+                    if is_large {
+                        kind.credit.store(CREDIT_FIRST, Relaxed);
+                    }
+                    return is_large;
+                }
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    /// What a transaction read had changed when its turn came: others like it will be followed, if it was for a slot, or
+    /// else wait for each other. Those about the same subject first; where that was not it, all calls of the function.
+    pub(super) fn learn(&self, index: Index, transactions: &[&RecoveredTransaction], failure: Failure) {
         let sizes_bytes = [SUBJECT_SIZE_BYTES, SELECTOR_SIZE_BYTES];
         let kinds = self.kinds.get_or_init(|| sizes_bytes.map(|size_bytes| Kinds::of(transactions, size_bytes)));
+        if failure.was_followed {
+            self.followed_kinds(index).for_each(|(_, kind)| kind.follow(false));
+        } else if failure.is_of_slot && self.begin_following(index, kinds) {
+            return;
+        }
         let _explained = kinds.iter().any(|kinds| kinds.learn(index));
     }
 

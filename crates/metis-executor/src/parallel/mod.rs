@@ -14,7 +14,8 @@
 //!
 //! Balances that a transaction only adds to, or that only had to suffice, are not compared but for that: they are
 //! committed as differences (see [`Effects`](metis_state_transition::Effects)). Fees are added to their recipients at
-//! the commit.
+//! the commit. So are words in slots, where calls of a function are found to collide in them and only add (see
+//! [`Formulas`](metis_state_transition::Formulas)).
 //!
 //! Sources: Block-STM (Gelashvili et al., PPoPP 2023) for multi-version memory, estimates and incarnations. We differ in
 //! validating once, at the commit, by value.
@@ -27,9 +28,12 @@ mod hints;
 mod memory;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod model_sums;
 mod note;
 mod order;
 mod pace;
+mod sums;
 mod sync;
 mod table;
 mod view;
@@ -67,13 +71,9 @@ pub(crate) struct InParallel<'f, F, P> {
     pub(crate) workers: usize,
     /// Also where one thread would be enough.
     pub(crate) is_forced: bool,
+    /// Every transaction is followed that is run ahead of its turn.
+    pub(crate) follows_all: bool,
     pub(crate) pace: P,
-}
-
-impl<'f, F> InParallel<'f, F, Freely> {
-    pub(crate) const fn new(runners: &'f F, workers: usize, is_forced: bool) -> Self {
-        Self { runners, workers, is_forced, pace: Freely }
-    }
 }
 
 impl<V, F, P> Schedule<V> for InParallel<'_, F, P>
@@ -100,10 +100,11 @@ where
             // BOUND: a transaction takes 100 bytes and more; a block's do not reach 2³².
             let count = transactions.len() as u32;
             let prepared = || (Table::new(cell_count), Order::new(count));
+            let hints = || Hints::of(transactions, self.workers, self.follows_all);
             let (hints, (accounts, order)) = if transactions.len() < PREPARED_ASIDE_COUNT_MIN {
-                (Hints::of(transactions), prepared())
+                (hints(), prepared())
             } else {
-                rayon::join(|| Hints::of(transactions), prepared)
+                rayon::join(hints, prepared)
             };
             let memory = Memory::new(&accounts, cell_count);
             ledger.expect(transactions.len());

@@ -9,6 +9,7 @@ use super::{
     attempt::PLAIN_BALANCE_MAX,
     memory::{AccountCell, Found, Index, Memory, SlotCell, Writers},
     pace::Pace,
+    sums::{SlotWriters, Sums},
 };
 
 /// Why a read ended the run of a transaction.
@@ -64,6 +65,10 @@ struct Log<'m> {
     blocked_on: Option<Index>,
     /// Who changed something that was read.
     writers: Writers,
+    /// Words from slots are followed: who changed the slots that were read is in `slot_writers`.
+    is_following: bool,
+    /// In the order of `reads`.
+    slot_writers: Vec<Option<Index>>,
 }
 
 /// A value, and who changed it.
@@ -74,14 +79,16 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         Self { memory, base, pace, log: RefCell::default(), codes: RefCell::default() }
     }
 
-    /// A transaction is about to be run.
-    pub(super) fn begin(&self, index: Index, is_final: bool) {
+    /// A transaction is about to be run: when all ahead of it are committed, or ahead of its turn, followed or not.
+    pub(super) fn begin(&self, index: Index, is_final: bool, is_following: bool) {
         let mut log = self.log.borrow_mut();
         log.index = index;
         log.is_final = is_final;
         log.blocked_on = None;
         log.writers = Writers::default();
         log.reads.clear();
+        log.is_following = is_following;
+        log.slot_writers.clear();
     }
 
     /// What the transaction read, for other reads whose room the next one uses.
@@ -97,6 +104,11 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     /// The last transactions ahead that changed something that was read.
     pub(super) fn writers(&self) -> Writers {
         self.log.borrow().writers
+    }
+
+    /// Who changed slots that were read, of a transaction that was followed and whose reads were swapped for its sums.
+    pub(super) fn slot_writers(&self, sums: &Sums) -> SlotWriters {
+        sums.writers(&self.log.borrow().slot_writers)
     }
 
     pub(super) fn base_account(&self, cell: &AccountCell) -> Result<Option<Account>, V::Error> {
@@ -164,12 +176,14 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         })
     }
 
+    /// What a slot holds, all ahead being committed; `None` where the state cannot be read.
+    pub(super) fn slot_now(&self, cell: &SlotCell<'_>) -> Option<U256> {
+        cell.committed().or_else(|| self.base_slot(cell).ok())
+    }
+
     /// Whether a slot that was read is the same now.
     pub(super) fn slot_holds(&self, (cell, seen): &(&SlotCell<'_>, U256)) -> bool {
-        match cell.committed() {
-            Some(value) => value == *seen,
-            None => self.base_slot(cell).is_ok_and(|value| value == *seen),
-        }
+        self.slot_now(cell) == Some(*seen)
     }
 
     /// Whether an account still has storage, or none, as it was read.
@@ -180,7 +194,7 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     fn logged<T>(
         &self,
         read: impl FnOnce(Index) -> Result<Written<T>, Interruption<V::Error>>,
-        note: impl FnOnce(&mut Reads<'m>, &T),
+        note: impl FnOnce(&mut Log<'m>, &T, Writers),
     ) -> Result<T, Interruption<V::Error>> {
         self.pace.pause();
         let (index, is_final) = {
@@ -191,9 +205,10 @@ impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
         match &result {
             Ok((value, writers)) => {
                 let mut log = self.log.borrow_mut();
-                log.writers = log.writers.max(*writers);
-                if !is_final {
-                    note(&mut log.reads, value);
+                if is_final {
+                    log.writers = log.writers.max(*writers);
+                } else {
+                    note(&mut log, value, *writers);
                 }
             }
             Err(Interruption::Blocked(on)) => self.log.borrow_mut().blocked_on = Some(*on),
@@ -210,7 +225,10 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
         let cell = self.memory.account(*address);
         self.logged(
             |index| self.account_at(cell, index),
-            |reads, seen| reads.accounts.push(AccountRead { cell, seen: *seen, used: AccountUse::Exact }),
+            |log, seen, writers| {
+                log.writers = log.writers.max(writers);
+                log.reads.accounts.push(AccountRead { cell, seen: *seen, used: AccountUse::Exact });
+            },
         )
     }
 
@@ -229,14 +247,24 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {
         let cell = self.memory.slot(*address, *slot);
-        self.logged(|index| self.slot_at(cell, index), |reads, seen| reads.slots.push((cell, *seen)))
+        self.logged(
+            |index| self.slot_at(cell, index),
+            |log, seen, writers| {
+                log.reads.slots.push((cell, *seen));
+                if log.is_following {
+                    log.slot_writers.push(writers.any);
+                } else {
+                    log.writers = log.writers.max(writers);
+                }
+            },
+        )
     }
 
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
         let cell = self.memory.account(*address);
         self.logged(
             |index| Ok((self.has_storage_at(cell, index)?, Writers::default())),
-            |reads, seen| reads.storages.push((cell, *seen)),
+            |log, seen, _| log.reads.storages.push((cell, *seen)),
         )
     }
 }

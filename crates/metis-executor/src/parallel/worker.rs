@@ -5,17 +5,18 @@ use std::ops::ControlFlow;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
 use metis_state_transition::{
-    BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, FrameRunner, Ledger, LogHashes,
+    BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, Following, FrameRunner, Ledger, LogHashes,
     RecoveredTransaction, Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
 };
 
 use super::{
     attempt::{Attempt, End, Ran, Writes},
-    hints::Hints,
+    hints::{Failure, Hints},
     memory::{AccountCell, Index, Memory, SlotCell},
     note::{self, Note},
     order::{AHEAD_MAX, Order},
     pace::Pace,
+    sums::Finding,
     sync::{AtomicU64, Mutex, Ordering::Relaxed},
     view::{Interruption, Reads, VersionedView},
 };
@@ -53,7 +54,7 @@ pub(super) struct Desk<'m, E: std::error::Error, F> {
 /// One worker, with its own machine.
 pub(super) struct Worker<'b, 'm, 'a, V: StateView, P: Pace, R, F> {
     block: &'b Block<'m, 'a, V, P, V::Error, F>,
-    evm: Evm<VersionedView<'m, 'a, V, P>, R, ChainPrecompiles>,
+    evm: Evm<VersionedView<'m, 'a, V, P>, Following<R>, ChainPrecompiles>,
     /// Room for what a run at the head writes.
     writes: Writes<'m>,
     /// Room for further runs: what was used last is still in this core's cache.
@@ -83,7 +84,7 @@ where
 {
     pub(super) fn new(block: &'b Block<'m, 'a, V, P, V::Error, F>, runner: R) -> Self {
         let view = VersionedView::new(block.memory, block.base, block.pace);
-        let evm = Evm::new(view, block.rules, block.environment, runner, ChainPrecompiles::default());
+        let evm = Evm::new(view, block.rules, block.environment, Following::new(runner), ChainPrecompiles::default());
         Self { block, evm, writes: Writes::default(), spare: Vec::new(), log_hashes: LogHashes::default() }
     }
 
@@ -149,17 +150,28 @@ where
             // It will not be admitted: there is never more gas left than now.
             return Ok(());
         }
-        self.evm.view().begin(index, false);
+        let is_followed = self.block.hints.follows(index);
+        self.evm.view().begin(index, false, is_followed);
+        self.evm.runner_mut().begin(is_followed);
         let ran = self.evm.execute_to_order(transaction, self.block.keeps_record);
         if let Some(on) = self.evm.view().blocked_on() {
             return Err(on);
         }
-        self.judge(index, &ran);
         self.evm.view().swap_reads(&mut attempt.reads);
         match ran {
             Ok((outcome, mut effects)) => {
+                let mut writer = self.writer(&effects);
+                if is_followed {
+                    self.evm.runner_mut().swap_formulas(&mut attempt.sums.formulas);
+                }
                 let ran = self.ran(transaction, outcome, &mut effects);
                 attempt.fill(transaction, ran, effects, self.block.memory);
+                if is_followed {
+                    let writers = self.evm.view().slot_writers(&attempt.sums);
+                    self.block.hints.judge_following(index, writers);
+                    writer = writer.max(writers.exact);
+                }
+                self.judge(index, writer);
             }
             Err(TransactionFault::Invalid(error)) => attempt.end = End::Invalid(error),
             // Whether the same happens when its turn comes is seen then.
@@ -169,11 +181,15 @@ where
     }
 
     /// A transaction has run: were the predictions about it right?
-    fn judge(&self, index: Index, ran: &Result<(TransactionOutcome, Effects), Fault<V::Error>>) {
-        let Ok((_, effects)) = ran else { return };
-        let (order, writers) = (&self.block.order, self.evm.view().writers());
-        let writer = if effects.balances.is_any_observed { writers.any } else { writers.giver };
+    fn judge(&self, index: Index, writer: Option<Index>) {
+        let order = &self.block.order;
         self.block.hints.judge(index, writer, |waiting, ahead| order.free(waiting, ahead));
+    }
+
+    /// The last transaction that gave something a value that the one that has run read.
+    fn writer(&self, effects: &Effects) -> Option<Index> {
+        let writers = self.evm.view().writers();
+        if effects.balances.is_any_observed { writers.any } else { writers.giver }
     }
 
     fn ran(&mut self, transaction: &RecoveredTransaction, outcome: TransactionOutcome, effects: &mut Effects) -> Ran {
@@ -211,18 +227,26 @@ where
         let transaction = block.transactions[index as usize];
         // What has run has left its attempt.
         let mut attempt = block.attempts[slot_of(index)].lock().take().unwrap_or_default();
-        let Attempt { reads, writes, end } = &mut *attempt;
+        let Attempt { reads, writes, sums, end } = &mut *attempt;
         let admitted = desk.ledger.admit(transaction);
+        let was_followed = !sums.formulas.slots().is_empty();
+        // What is not admitted is compared with nothing.
+        let of_slots = if admitted.is_ok() { sums.settle(self.evm.view(), reads, writes) } else { Finding::Same };
+        let holds = admitted.is_ok() && of_slots != Finding::Different && self.holds(reads, index);
         match std::mem::take(end) {
-            End::Ran(ran) if admitted.is_ok() && self.holds(reads, index) => {
+            End::Ran(ran) if holds => {
+                if of_slots == Finding::Replayed {
+                    block.hints.has_helped(index);
+                }
                 if !self.enter(desk, index, ran, writes) {
                     writes.withdraw(index);
                 }
             }
-            End::Invalid(error) if admitted.is_ok() && self.holds(reads, index) => self.tell(desk, index, Err(error)),
+            End::Invalid(error) if holds => self.tell(desk, index, Err(error)),
             end => {
                 if matches!(end, End::Ran(_)) && admitted.is_ok() {
-                    block.hints.learn(index, block.transactions);
+                    let is_of_slot = of_slots == Finding::Different;
+                    block.hints.learn(index, block.transactions, Failure { is_of_slot, was_followed });
                     if let Some(record) = desk.ledger.record_mut() {
                         record.push_rerun(note::differences(self.evm.view(), reads, index));
                     }
@@ -247,13 +271,13 @@ where
     ) {
         let transaction = self.block.transactions[index as usize];
         let ran = admitted.map_err(Fault::<V::Error>::Invalid).and_then(|()| {
-            self.evm.view().begin(index, true);
-            let ran = self.evm.execute_to_order(transaction, self.block.keeps_record);
-            self.judge(index, &ran);
-            ran
+            self.evm.view().begin(index, true, false);
+            self.evm.runner_mut().begin(false);
+            self.evm.execute_to_order(transaction, self.block.keeps_record)
         });
         match ran {
             Ok((outcome, mut effects)) => {
+                self.judge(index, self.writer(&effects));
                 let ran = self.ran(transaction, outcome, &mut effects);
                 let mut writes = std::mem::take(&mut self.writes);
                 writes.fill(effects.accounts, self.block.memory);
@@ -314,11 +338,10 @@ where
         self.block.order.stop();
     }
 
-    /// Whether all that a run read is what is committed now, so that it would do the same again.
+    /// Whether all that a run read besides slots is what is committed now, so that it would do the same again.
     fn holds(&self, reads: &Reads<'m>, index: Index) -> bool {
         let view = self.evm.view();
         reads.accounts.iter().all(|read| view.account_holds(read))
-            && reads.slots.iter().all(|read| view.slot_holds(read))
             && reads.storages.iter().all(|read| view.storage_holds(read, index))
     }
 }

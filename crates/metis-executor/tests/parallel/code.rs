@@ -43,7 +43,7 @@ fn step(code: &mut Assembler, dice: &mut Dice, fork: Fork, addresses: &[Address]
     let slot = dice.below(SLOTS);
     let other = dice.below(SLOTS);
     let address = dice.pick(addresses);
-    match dice.below(17) {
+    match dice.below(23) {
         // A counter that all who call it share.
         0 | 1 => code.push(1).push(slot).op(0x54).op(0x01).push(slot).op(0x55),
         // A slot of the caller's own, as tokens have.
@@ -72,19 +72,72 @@ fn step(code: &mut Assembler, dice: &mut Dice, fork: Fork, addresses: &[Address]
         14 => {
             // Reverts where a slot is odd: PUSH destination, JUMPI over it.
             code.push(1).push(slot).op(0x54).op(0x16).op(0x15);
-            let destination = code.0.len() as u64 + 3 + 1 + 3;
-            code.op(0x61).0.extend_from_slice(&(destination as u16).to_be_bytes());
-            code.op(0x57).push(0).op(0x80).op(0xfd);
-            // PUSH1 0, DUP1, REVERT are four bytes.
-            let at = code.0.len() - 4 - 1 - 2;
-            let destination = (code.0.len() as u16).to_be_bytes();
-            code.0[at..at + 2].copy_from_slice(&destination);
-            code.op(0x5b)
+            revert_unless(code)
         }
         15 => code.push(slot).op(0x54).push(0).op(0x52).push(slot).push(32).push(0).op(0xa1),
         16 if fork >= Fork::Cancun => code.push(slot).op(0x5c).push(1).op(0x01).push(slot).op(0x5d),
+        17..=21 => arithmetic(code, dice, fork, slot),
         _ => code.push(dice.below(3)).push(slot).op(0x55),
     };
+}
+
+/// Reverts where the topmost word is zero.
+fn revert_unless(code: &mut Assembler) -> &mut Assembler {
+    // PUSH2 and JUMPI; then PUSH1 0, DUP1, REVERT.
+    let destination = (code.0.len() + 4 + 4) as u16;
+    code.op(0x61).0.extend_from_slice(&destination.to_be_bytes());
+    code.op(0x57).push(0).op(0x80).op(0xfd).op(0x5b)
+}
+
+/// Computes with words of slots, decides by them, stores them: what may be followed, and what may not.
+fn arithmetic<'a>(code: &'a mut Assembler, dice: &mut Dice, fork: Fork, slot: u64) -> &'a mut Assembler {
+    // ADD, MUL, SUB, DIV, LT, GT, SLT, SGT, EQ, AND, OR, XOR, SHL, SHR; and MOD, SIGNEXTEND, BYTE, SAR.
+    const PAIRS: [u8; 24] = [
+        1, 1, 1, 1, 3, 3, 3, 2, 4, 0x10, 0x11, 0x10, 0x11, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18, 6, 0xb, 0x1a, 0x1b, 0x1c,
+    ];
+    code.push(slot).op(0x54);
+    let mut height = 1;
+    for _ in 0..2 + dice.below(12) {
+        match dice.below(10) {
+            0 | 1 => {
+                code.push(dice.pick(&[0, 1, 2, 5, 255, 256]));
+                height += 1;
+            }
+            2 => {
+                code.push(dice.below(SLOTS)).op(0x54);
+                height += 1;
+            }
+            3 | 4 => {
+                code.op(0x80 + dice.below(height) as u8);
+                height += 1;
+            }
+            5 if height > 1 => {
+                code.op(0x90 + dice.below(height - 1) as u8);
+            }
+            6 => {
+                code.op(dice.pick(&[0x15, 0x15, 0x19]));
+            }
+            _ if height > 1 => {
+                let pair = dice.pick(&PAIRS);
+                let is_shift = pair > 0x1a;
+                code.op(if is_shift && fork < Fork::Constantinople { 1 } else { pair });
+                height -= 1;
+            }
+            _ => {
+                code.op(0x80).push(dice.below(SLOTS)).op(0x55);
+            }
+        }
+    }
+    match dice.below(9) {
+        0 => revert_unless(code),
+        1 => code.op(0x80).push(0).op(0x52).push(slot).push(32).push(0).op(0xa1),
+        // The word as a key, in an event, as what is paid, and as what is hashed or left in memory.
+        2 => code.op(0x54).push(slot).op(0x55),
+        3 => code.push(7).op(0x90).op(0x55),
+        4 => code.push(0).push(0).op(0xa1),
+        5 => code.push(0).op(0x90).push(0).op(0x90).push(0).op(0x90).push(0).op(0x90).op(0x30).push(9).op(0xf1),
+        _ => code.push(slot).op(0x55),
+    }
 }
 
 /// CREATE or CREATE2 of a contract that was or will be created by others too; its address goes to a slot.

@@ -45,7 +45,9 @@ fn random_blocks(seeds: std::ops::Range<u64>, workers: usize) {
     for seed in seeds {
         let world = World::random(seed);
         let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
-        world.compare(&ParallelExecutor::new(workers).forced(), &what);
+        let executor = ParallelExecutor::new(workers).forced();
+        world.compare(&executor, &what);
+        world.compare(&executor.following(), &format!("{what}, following"));
     }
 }
 
@@ -76,7 +78,9 @@ fn random_block__on_any_chosen_schedule__equals_sequential() {
             SequentialExecutor.run(view, spec, environment.clone(), &candidates, &InterpreterRunner).unwrap();
         let workers = 2 + (seed % 3) as usize;
         let runner = InterpreterRunner;
-        let got = ParallelExecutor::run_chosen(seed, workers, view, spec, environment, &candidates, &runner).unwrap();
+        let executor = ParallelExecutor::new(workers);
+        let executor = if seed % 2 == 0 { executor } else { executor.following() };
+        let got = executor.run_chosen(seed, view, spec, environment, &candidates, &runner).unwrap();
         let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
         assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "{what}");
         assert_eq!(got.receipts, expected.receipts, "{what}");

@@ -23,7 +23,7 @@ fn record__of_random_blocks__is_the_same_in_parallel_as_in_order() {
         let world = World::random(seed);
         let expected = world.build(&Recording(SequentialExecutor));
         for workers in [1, 2, 8] {
-            let built = world.build(&Recording(ParallelExecutor::new(workers).forced()));
+            let built = world.build(&Recording(ParallelExecutor::new(workers).forced().following()));
             let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
             assert_eq!(record(&built).steps(), record(&expected).steps(), "{what}");
             assert_eq!(encoded(&record(&built).access_list()), encoded(&record(&expected).access_list()), "{what}");

@@ -96,6 +96,7 @@ impl<V: StateView, R: FrameRunner, P: PrecompileSet> Evm<V, R, P> {
         let mut effects = Effects { accesses, ..Effects::drain_journal(&mut state) };
         self.reuse(state);
         effects.fees = self.balances.fees;
+        effects.has_precompile_read = self.precompiles.has_read();
         effects.balances = core::mem::take(&mut self.balances.seen);
         Ok((outcome(result), effects))
     }

@@ -3,4 +3,5 @@
 #![allow(non_snake_case)] // names of tests are subject__condition__outcome
 
 mod decode;
+mod formulas;
 mod inference;
