@@ -54,7 +54,7 @@ fn equals_sequential(seed: u64, scheduler: impl Scheduler + 'static) {
     let expected = run(&world, &SequentialExecutor);
     explore(scheduler, move || {
         let executor = ParallelExecutor::new(WORKERS).forced();
-        let executor = if seed % 2 == 0 { executor } else { executor.following() };
+        let executor = if seed.is_multiple_of(2) { executor } else { executor.following() };
         let got = run(&world, &executor);
         assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "seed {seed}");
         assert_eq!(got.receipts, expected.receipts, "seed {seed}");

@@ -58,6 +58,7 @@ pub(super) struct Worker<'b, 'm, 'a, V: StateView, P: Pace, R, F> {
     /// Room for what a run at the head writes.
     writes: Writes<'m>,
     /// Room for further runs: what was used last is still in this core's cache.
+    #[allow(clippy::vec_box)] // they come and go in their boxes
     spare: Vec<Box<Attempt<'m>>>,
     log_hashes: LogHashes,
 }

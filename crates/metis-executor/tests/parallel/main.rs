@@ -79,7 +79,7 @@ fn random_block__on_any_chosen_schedule__equals_sequential() {
         let workers = 2 + (seed % 3) as usize;
         let runner = InterpreterRunner;
         let executor = ParallelExecutor::new(workers);
-        let executor = if seed % 2 == 0 { executor } else { executor.following() };
+        let executor = if seed.is_multiple_of(2) { executor } else { executor.following() };
         let got = executor.run_chosen(seed, view, spec, environment, &candidates, &runner).unwrap();
         let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
         assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "{what}");
