@@ -41,7 +41,10 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     for name, value in report.items():
         if name == "damage":
             continue
-        if isinstance(value, dict):
+        if name == "archive":
+            counts = {part.replace("_", " "): f"{count:,}" for part, count in (value or {}).items()}
+            text = ", ".join(f"{part} {count}" for part, count in counts.items()) or "none"
+        elif isinstance(value, dict):
             text = f"block {value['number']}, state root {hex_text(value['state_root'])}"
         else:
             text = "unknown" if value is None else f"{value:,}"

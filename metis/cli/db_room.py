@@ -21,7 +21,7 @@ def stats(folder: Annotated[Path, typer.Argument(help="The store's folder.")], a
     Count accounts, slots, codes and nodes, and tell what they take. Reads all of it, also while somebody writes it.
 
     With --json: {"newest", "oldest_block_number", "counts", "index", "tries", "state_count", "old_value_count",
-    "bytes"}.
+    "archive", "bytes"}.
     """
     found = database_stats(str(folder))
     if as_json:
@@ -33,6 +33,7 @@ def stats(folder: Annotated[Path, typer.Argument(help="The store's folder.")], a
         ("oldest kept block", f"{found['oldest_block_number']:,}"),
         ("kept states", f"{found['state_count']:,}"),
         ("their old values", f"{found['old_value_count']:,}"),
+        *((f"archive: {name.replace('_', ' ')}", f"{value:,}") for name, value in (found["archive"] or {}).items()),
         *((name, f"{counts[name]:,}") for name in ("accounts", "slots", "codes")),
         *((f"load of the index of {name}", f"{load['load']:.0%}") for name, load in found["index"].items()),
         ("branches", f"{tries['branch_count']:,}"),
@@ -47,16 +48,18 @@ def stats(folder: Annotated[Path, typer.Argument(help="The store's folder.")], a
 
 def prune(
     folder: Annotated[Path, typer.Argument(help="The store's folder; nobody else may write it.")],
-    keep: Annotated[int, typer.Option(min=0, help="Older states that are kept.")] = 128,
+    keep: Annotated[int, typer.Option(min=0, help="Older states that are kept; an archive keeps them whole.")] = 128,
+    from_block: Annotated[int | None, typer.Option(min=0, help="Oldest block that an archive keeps.")] = None,
     as_json: _Json = False,
 ) -> None:
     """
-    Forget older states, move pages into the gaps of the file and cut it off.
+    Forget older states, move pages into the gaps of the file and cut it off; an archive forgets only what --from-block
+    says.
 
     What other processes read stays as long as they read it. With --json: {"state_count_before", "state_count",
     "bytes_before", "bytes"}.
     """
-    report: dict[str, Any] = prune_database(str(folder), keep)
+    report: dict[str, Any] = prune_database(str(folder), keep, from_block)
     if as_json:
         write_json(report)
         return

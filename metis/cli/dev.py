@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("--no-mining", action="store_true", help="build no blocks by itself")
     add("--data-dir", metavar="FOLDER", help="where to keep the chain; without it the chain is in memory")
     add("--state-store", choices=("metisdb", "memory"), help="what keeps accounts, storage and code [metisdb]")
+    add("--history", choices=("window", "archive"), help="whether old states are kept on the disk [window]")
     add("--checkpoint-blocks", type=int, metavar="N", help="write the state to the folder so often [1000]")
     add("--accounts", type=int, metavar="N", help="how many development accounts [10]")
     add("--balance", type=int, metavar="COINS", help="of each of them at genesis [10000]")
@@ -155,6 +156,7 @@ def settings_of(given: argparse.Namespace) -> NodeConfig:
             **_given(
                 path=given.data_dir,
                 state_store=given.state_store,
+                history=given.history,
                 checkpoint_block_count=given.checkpoint_blocks,
             ),
         ),

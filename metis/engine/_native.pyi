@@ -237,7 +237,12 @@ class MetisStore:
         """In memory. ``segment_log2``: entries of a segment of the index, 6 to 14; smaller ones for small states."""
     @classmethod
     def open(
-        cls, path: str, alloc: Mapping[Any, Any], kept_block_count: int = 128, durability: str = "every-block"
+        cls,
+        path: str,
+        alloc: Mapping[Any, Any],
+        kept_block_count: int = 128,
+        durability: str = "every-block",
+        history: str = "window",
     ) -> MetisStore:
         """
         [GIL free] The store of a folder; where there is none, one whose block 0 holds ``alloc``.
@@ -422,6 +427,7 @@ class Node:
         models: ModelSet | None = None,
         workers: int = 0,
         state_store: str = "metisdb",
+        history: str = "window",
     ) -> Node:
         """
         [GIL free] Open or begin. ``alloc``: address → metis.types.Account. ``data_dir`` None keeps all in memory.
@@ -430,7 +436,8 @@ class Node:
         sender_count_max, transaction_size_bytes_max, price_bump_percent. ``development`` has unsigned_may_have_code
         and code_size_bytes_max; None keeps Ethereum's rules. ``registry`` and ``models``: used for blocks and calls.
         ``workers``: threads for a block; 0: all cores, 1: in order. ``state_store``: "metisdb" or "memory" (plain maps,
-        rebuilt from the log at each start). Raises GenesisError, StorageError.
+        rebuilt from the log at each start). ``history``: "window", or "archive": states before the newest
+        ``kept_block_count`` stay readable too. Raises GenesisError, StorageError.
         """
     def checkpoint_if_due(self, state_count_max: int) -> bool:
         """
@@ -980,7 +987,8 @@ def inspect_database(path: str, verify: bool) -> dict[str, Any]:
     [GIL free] What lies in the store of a directory; with ``verify`` every byte that counts is checked.
 
     generation, checkpoint and newest (number, hash, state_root; newest is None unless verified and whole),
-    oldest_block_number, state_bytes, used_bytes, codes_bytes, log_bytes, log_record_count, damage (a list of texts).
+    oldest_block_number, archive (None, or state_count, value_count, file_count and bytes of its history files),
+    state_bytes, used_bytes, codes_bytes, log_bytes, log_record_count, damage (a list of texts).
     Raises StorageError where nothing can be told.
     """
 
@@ -991,12 +999,14 @@ def database_stats(path: str) -> dict[str, Any]:
     newest (as in inspect_database), oldest_block_number, counts (accounts, slots, codes), index (accounts and slots, each
     segment_count, entry_count, used_count, deleted_count, load), tries (branch_count, extension_count, account_count,
     slot_count, storage_count, account_depths and slot_depths: leaves by the nodes above them), state_count,
-    old_value_count, bytes (accounts, slots, tries, document, rest, codes, log). Raises StorageError.
+    old_value_count, archive (as in inspect_database), bytes (accounts, slots, tries, document, rest, codes, log). Raises StorageError.
     """
 
-def prune_database(path: str, kept_block_count: int) -> dict[str, int]:
+def prune_database(path: str, kept_block_count: int, oldest_block_number: int | None = None) -> dict[str, int]:
     """
     [GIL free] Forget all but so many older states, and give room back; nobody else may write the store.
+
+    An archive forgets only states of blocks before ``oldest_block_number``, if one is given.
 
     state_count_before, state_count, bytes_before, bytes. Raises StorageError.
     """

@@ -126,7 +126,8 @@ class StorageConfig:
     path : a folder, or "" for memory only.
     durability : "block" (every block is on disk before anyone hears of it), "group" (before whoever
         sent a transaction hears of it, and every ``sync_interval_ms``), "none" (when the system likes).
-    kept_block_count : states that stay readable.
+    kept_block_count : states that are kept whole, in memory.
+    history : "window": older ones are forgotten. "archive": none is; what was before each goes to files in the folder.
     state_store : "metisdb", in the folder beside the blocks, or "memory": plain maps, made again from the blocks at
         each start.
     checkpoint_block_count : the state is written to the folder at least once in so many blocks; a start makes again
@@ -137,6 +138,7 @@ class StorageConfig:
     durability: str = field(default="group", metadata=_one_of("block", "group", "none"))
     sync_interval_ms: int = field(default=50, metadata=_between(1, 60_000))
     kept_block_count: int = field(default=1_024, metadata=_between(1, 2**31))
+    history: str = field(default="window", metadata=_one_of("window", "archive"))
     state_store: str = field(default="metisdb", metadata=_one_of("metisdb", "memory"))
     checkpoint_block_count: int = field(default=1_000, metadata=_between(1, 2**31))
 

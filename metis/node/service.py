@@ -141,6 +141,7 @@ class NodeService:
                 self.models.models,
                 config.execution.worker_count,
                 storage.state_store,
+                storage.history,
             )
             tell_of_state(self.node)
         self.next_block = NextBlock(

@@ -15,7 +15,7 @@ reverts or runs out of gas is a result (:class:`metis.types.TransactionOutcome`)
     ├── UnknownParent            a block whose parent the node does not know
     ├── StateUnavailable         state outside the kept window was asked for
     ├── MissingState             state of a forked chain that must be fetched before the same can be asked again
-    ├── NoProof                  a proof of an account on a fork that nobody can make
+    ├── NoProof                  a proof of an account on a fork, or far back, that nobody here can make
     ├── UpstreamError            the node that a chain was forked from does not answer as it should
     ├── PoolRejection            a valid transaction that the mempool does not take
     ├── LimitExceeded            a query that finds or reads more than it may
@@ -255,7 +255,10 @@ class MissingState(MetisError):
 
 class NoProof(MetisError):
     """
-    A fork cannot prove an account: the state root of its blocks commits only to what changed since.
+    Nobody here can prove an account, or hash further changes, at a block.
+
+    A fork cannot: the state root of its blocks commits only to what changed since. An archive cannot where too much
+    changed since the block.
 
     Attributes
     ----------
@@ -265,7 +268,7 @@ class NoProof(MetisError):
     slug = "no-proof"
 
     def __init__(self, block_number: int, reason: str) -> None:
-        super().__init__(f"no proof of an account at block {block_number} of a fork: {reason}")
+        super().__init__(f"no proof of an account at block {block_number}: {reason}")
         self.block_number = block_number
         self.reason = reason
 

@@ -1,4 +1,4 @@
-"""Blocks whose state is no longer kept: every method that needs it answers -32001 and the oldest that is kept."""
+"""Blocks whose state is no longer kept: methods that need it answer -32001 and the oldest; an archive answers all."""
 
 from __future__ import annotations
 
@@ -78,6 +78,23 @@ def test_questions__about_a_state_that_is_kept__are_answered(pruned: tuple[Runni
     for method, params in questions(hex(number), transaction_of(client, number)):
         assert "error" not in client.answer(method, *params), method
     assert int(client.ask("eth_getBalance", RECEIVER, hex(number)), 16) == number
+
+
+def test_questions__to_an_archive_that_was_started_again__are_answered_at_any_block(tmp_path: Path) -> None:
+    options = ("--config", str(tmp_path / "node.toml"), "--data-dir", str(tmp_path / "chain"), "--history", "archive")
+    (tmp_path / "node.toml").write_text(f"[storage]\nkept_block_count = {KEPT}\n", encoding="ascii")
+    with running_node(*options, "--checkpoint-blocks", "3") as node:
+        client = node.client()
+        for nonce in range(HEIGHT):
+            client.send(node.transfer(0, nonce))
+        client.close()
+    with running_node(*options) as node:
+        client = node.client()
+        for number in (1, 7, HEIGHT - KEPT - 1, HEIGHT):
+            for method, params in questions(hex(number), transaction_of(client, number)):
+                assert "error" not in client.answer(method, *params), (method, number)
+            assert int(client.ask("eth_getBalance", RECEIVER, hex(number)), 16) == number
+        client.close()
 
 
 def test_blocks_and_receipts__of_a_state_that_is_not_kept__are_still_here(pruned: tuple[RunningNode, Client]) -> None:

@@ -180,7 +180,7 @@ fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys) -> Value {
     }
     let snapshot = metis.latest();
     let ours = reads::measure_batches(keys, BATCH, |batch| {
-        black_box(snapshot.accounts(batch));
+        black_box(snapshot.accounts(batch).expect("readable"));
     });
     let lmdb = lmdb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
     let redb = redb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));

@@ -28,9 +28,9 @@ pub use commitment::{TrieCensus, TrieContents, TrieOverlay, TrieWork, Tries};
 pub use flat::TableLoad;
 pub use memory::{ForkOrigin, GenesisAccount, MemorySnapshot, MemoryStore, Supply, known};
 pub use metis::{
-    CheckpointReport, Cores, Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore, PruneReport,
-    SectionBytes, StateCounts, StateExport, StateImport, StoreReport, StoreStats, Unsaved, genesis_root, inspect,
-    stats, verify,
+    ArchiveReport, CheckpointReport, Cores, Durability, MetisBranch, MetisConfig, MetisSnapshot, MetisStore,
+    PruneReport, SectionBytes, StateCounts, StateExport, StateImport, StoreReport, StoreStats, Unsaved, genesis_root,
+    inspect, stats, verify,
 };
 pub use missing::{MissingState, StateKey};
 pub use proof::{AccountProof, MultiProof, MultiProofError, ProofError, ProvenAccount, StorageProof};

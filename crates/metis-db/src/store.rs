@@ -20,6 +20,18 @@ pub enum StoreError {
         /// Last committed block.
         newest: u64,
     },
+    /// A proof, or a state root after changes, of a state that too much changed since.
+    #[error(
+        "block {block_number} is too far back to be proven: {changed_count} values changed since, of at most {changed_count_max}"
+    )]
+    TooFarBack {
+        /// The block that was asked for.
+        block_number: u64,
+        /// Values that changed since, counting some twice.
+        changed_count: u64,
+        /// How many may have.
+        changed_count_max: u64,
+    },
     /// A commit that does not follow the newest block.
     #[error("block {got} does not follow the newest block {newest}")]
     OutOfOrder {

@@ -17,7 +17,7 @@ impl Node {
     /// # Errors
     /// [`NodeError::Store`].
     pub fn accounts_json(&self) -> Result<Vec<u8>, NodeError> {
-        let (state, storages) = self.store.latest_storages();
+        let (state, storages) = self.store.latest_storages()?;
         let accounts = storages.into_iter().map(|(address, storage)| {
             let account = state.account(&address)?.unwrap_or_default();
             let storage: Map<String, Value> =

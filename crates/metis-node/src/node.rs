@@ -57,8 +57,10 @@ pub struct NodeConfig {
     pub durability: Durability,
     /// What keeps the state.
     pub state_store: StateStoreKind,
-    /// States that stay readable, besides the newest.
+    /// States that are kept whole, besides the newest.
     pub kept_block_count: usize,
+    /// Whether states before these stay readable too: `MetisDB` keeps on the disk what was before them.
+    pub is_archive: bool,
     /// Limits of the mempool.
     pub pool: MempoolConfig,
     /// What is left out of Ethereum's rules.

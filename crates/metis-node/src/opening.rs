@@ -97,12 +97,14 @@ pub(crate) fn open_store(
     config: &NodeConfig,
 ) -> Result<(NodeStore, StateReport), NodeError> {
     let kept = config.kept_block_count;
+    let kept_in_memory = if config.is_archive { usize::MAX } else { kept };
     let mut report = StateReport::default();
     let store = match config.state_store {
-        StateStoreKind::Memory => NodeStore::Memory(MemoryStore::new(alloc(genesis), kept)),
+        StateStoreKind::Memory => NodeStore::Memory(MemoryStore::new(alloc(genesis), kept_in_memory)),
         StateStoreKind::Metis { secret } => {
             // The log has every block: what a crash takes from the state is made again.
             let metis = MetisConfig::new(secret).keeping(kept).durable(Durability::OnCheckpoint);
+            let metis = if config.is_archive { metis.archiving() } else { metis };
             NodeStore::Metis(Box::new(match disks.and_then(|disks| Some((disks, disks.state.clone()?))) {
                 None => MetisStore::in_memory(alloc(genesis), metis)?,
                 Some((disks, disk)) => {

@@ -9,6 +9,9 @@ use metis_state_transition::ChangeSet;
 
 use crate::{NodeError, state::State, store::NodeStore};
 
+/// BOUND: states of an archive that are in memory before they go to its files.
+const STATES_PER_CHECKPOINT: usize = 4_096;
+
 /// How the store gets from the state that it is at to another one. Found before anything changes.
 pub(crate) enum Way {
     /// Back over states that are kept, then on.
@@ -82,8 +85,11 @@ pub(crate) fn rebuilt(store: &NodeStore, chain: &Chain, to: StateId) -> Result<N
 pub(crate) fn walk(store: &NodeStore, chain: &Chain, from: StateId, to: StateId) -> Result<(), NodeError> {
     let path = chain.state_path(from, to)?;
     store.undo(path.undone.len())?;
-    for state in path.made {
+    for (count, state) in (1..).zip(path.made) {
         apply(store, &chain.state_step(state)?)?;
+        if count % STATES_PER_CHECKPOINT == 0 && store.is_archive() {
+            store.checkpoint(&|| 0)?;
+        }
     }
     Ok(())
 }

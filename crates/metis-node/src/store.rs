@@ -114,6 +114,11 @@ impl NodeStore {
         }
     }
 
+    /// Whether older states go to files.
+    pub(crate) fn is_archive(&self) -> bool {
+        matches!(self, Self::Metis(store) if store.is_archive())
+    }
+
     /// What the next [`Self::checkpoint`] writes.
     pub(crate) fn unsaved(&self) -> Unsaved {
         match self {
@@ -136,8 +141,8 @@ impl NodeStore {
     }
 
     /// The newest state with every account's storage.
-    pub(crate) fn latest_storages(&self) -> (State, Storages) {
-        match self {
+    pub(crate) fn latest_storages(&self) -> Result<(State, Storages), StoreError> {
+        Ok(match self {
             Self::Memory(store) => {
                 let snapshot = store.latest();
                 let of = |address| (address, snapshot.slots(&address));
@@ -146,10 +151,10 @@ impl NodeStore {
             }
             Self::Metis(store) => {
                 let snapshot = store.latest();
-                let storages = snapshot.storages();
+                let storages = snapshot.storages()?;
                 (State::Metis(snapshot), storages)
             }
-        }
+        })
     }
 
     /// A store of the same kind beside this one, at the beginning of the chain.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metis_db::{CommittedBlock, StoreReport, torture};
+use metis_db::{ArchiveReport, CommittedBlock, StoreReport, torture};
 use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
@@ -20,6 +20,16 @@ pub fn block_fields<'py>(py: Python<'py>, block: &CommittedBlock) -> PyResult<Bo
     Ok(fields)
 }
 
+pub fn archive_fields<'py>(py: Python<'py>, report: Option<&ArchiveReport>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let Some(report) = report else { return Ok(None) };
+    let fields = PyDict::new(py);
+    fields.set_item("state_count", report.state_count)?;
+    fields.set_item("value_count", report.value_count)?;
+    fields.set_item("file_count", report.file_count)?;
+    fields.set_item("bytes", report.bytes)?;
+    Ok(Some(fields))
+}
+
 /// What lies in the store of a directory; with `verify` every byte of it is checked.
 #[pyfunction]
 pub fn inspect_database<'py>(py: Python<'py>, path: &str, verify: bool) -> PyResult<Bound<'py, PyDict>> {
@@ -34,6 +44,7 @@ pub fn inspect_database<'py>(py: Python<'py>, path: &str, verify: bool) -> PyRes
     fields.set_item("checkpoint", block_fields(py, checkpoint)?)?;
     fields.set_item("newest", newest.as_ref().map(|newest| block_fields(py, newest)).transpose()?)?;
     fields.set_item("oldest_block_number", report.oldest_block_number)?;
+    fields.set_item("archive", archive_fields(py, report.archive.as_ref())?)?;
     fields.set_item("state_bytes", report.state_bytes)?;
     fields.set_item("used_bytes", report.used_bytes)?;
     fields.set_item("codes_bytes", report.codes_bytes)?;

@@ -128,6 +128,10 @@ pub fn from_store(error: &StoreError) -> PyErr {
         StoreError::Unavailable { block_number, oldest, newest } => {
             Python::attach(|py| raise(py, "StateUnavailable", (*block_number, *oldest, *newest)))
         }
+        StoreError::TooFarBack { block_number, changed_count, changed_count_max } => {
+            let reason = format!("{changed_count} values changed since, of at most {changed_count_max}");
+            Python::attach(|py| raise(py, "NoProof", (*block_number, reason)))
+        }
         StoreError::OutOfOrder { got, newest } => {
             let expected = format!("{}", newest + 1);
             invalid_block("number", "one more than the newest block of the store", &expected, &got.to_string())

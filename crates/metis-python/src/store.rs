@@ -23,8 +23,8 @@ use crate::{
 /// What Python reads of a state beyond what execution needs.
 trait Readable: StateSnapshot<Error: ReadError> {
     fn storage_root_of(&self, address: &Address) -> Result<Option<B256>, Self::Error>;
-    fn addresses(&self) -> Vec<Address>;
-    fn storage_of(&self, address: &Address) -> BTreeMap<U256, U256>;
+    fn addresses(&self) -> Result<Vec<Address>, Self::Error>;
+    fn storage_of(&self, address: &Address) -> Result<BTreeMap<U256, U256>, Self::Error>;
 }
 
 impl Readable for MemorySnapshot {
@@ -32,12 +32,12 @@ impl Readable for MemorySnapshot {
         Ok(self.storage_root(address))
     }
 
-    fn addresses(&self) -> Vec<Address> {
-        self.addresses()
+    fn addresses(&self) -> Result<Vec<Address>, MissingState> {
+        Ok(self.addresses())
     }
 
-    fn storage_of(&self, address: &Address) -> BTreeMap<U256, U256> {
-        self.slots(address)
+    fn storage_of(&self, address: &Address) -> Result<BTreeMap<U256, U256>, MissingState> {
+        Ok(self.slots(address))
     }
 }
 
@@ -46,11 +46,11 @@ impl Readable for MetisSnapshot {
         self.storage_root(address)
     }
 
-    fn addresses(&self) -> Vec<Address> {
+    fn addresses(&self) -> Result<Vec<Address>, StoreError> {
         self.addresses()
     }
 
-    fn storage_of(&self, address: &Address) -> BTreeMap<U256, U256> {
+    fn storage_of(&self, address: &Address) -> Result<BTreeMap<U256, U256>, StoreError> {
         self.storage_of(address)
     }
 }
@@ -170,7 +170,7 @@ macro_rules! store_methods {
                 block_number: Option<u64>,
             ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
                 let state = snapshot(&*self.inner, block_number)?;
-                let addresses = guard_free(py, || Readable::addresses(&*state))?;
+                let addresses = guard_free(py, || Readable::addresses(&*state))?.map_err(|error| error.to_python())?;
                 Ok(addresses.into_iter().map(|address| to_bytes(py, address)).collect())
             }
 
@@ -182,7 +182,8 @@ macro_rules! store_methods {
                 block_number: Option<u64>,
             ) -> PyResult<Bound<'py, PyDict>> {
                 let state = snapshot(&*self.inner, block_number)?;
-                let found = guard_free(py, || state.storage_of(&address.0.into()))?;
+                let found = guard_free(py, || Readable::storage_of(&*state, &address.0.into()))?;
+                let found = found.map_err(|error| error.to_python())?;
                 let slots = PyDict::new(py);
                 for (slot, value) in found {
                     slots.set_item(to_int(py, slot)?, to_int(py, value)?)?;
@@ -242,7 +243,7 @@ store_methods!(MetisStore {
     }
 
     #[classmethod]
-    #[pyo3(signature = (path, alloc, kept_block_count=128, durability="every-block"))]
+    #[pyo3(signature = (path, alloc, kept_block_count=128, durability="every-block", history="window"))]
     fn open(
         _class: &Bound<'_, PyType>,
         py: Python<'_>,
@@ -250,6 +251,7 @@ store_methods!(MetisStore {
         alloc: &Bound<'_, PyAny>,
         kept_block_count: usize,
         durability: &str,
+        history: &str,
     ) -> PyResult<Self> {
         let accounts = alloc_accounts(alloc)?;
         let durability = match durability {
@@ -262,6 +264,11 @@ store_methods!(MetisStore {
             }
         };
         let config = MetisConfig::new(secret(py)?).keeping(kept_block_count).durable(durability);
+        let config = match history {
+            "window" => config,
+            "archive" => config.archiving(),
+            _ => return Err(decode_error("argument", "history", "must be window or archive", None)),
+        };
         let inner = guard_free(py, || {
             let disk = FileDisk::new(path).map_err(|error| storage_error("io", &error.to_string()))?;
             metis_db::MetisStore::open(Arc::new(disk), accounts, config).map_err(|error| from_store(&error))

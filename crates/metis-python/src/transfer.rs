@@ -11,7 +11,7 @@ use pyo3::{
 
 use crate::{
     convert::to_bytes,
-    database::block_fields,
+    database::{archive_fields, block_fields},
     errors::{engine_fault, from_store, storage_error},
     guard::guard_free,
     store::{existing_folder, secret},
@@ -142,6 +142,7 @@ pub fn database_stats<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, P
     fields.set_item("tries", tries)?;
     fields.set_item("state_count", stats.state_count)?;
     fields.set_item("old_value_count", stats.old_value_count)?;
+    fields.set_item("archive", archive_fields(py, stats.archive.as_ref())?)?;
     let bytes = PyDict::new(py);
     bytes.set_item("accounts", stats.bytes.accounts)?;
     bytes.set_item("slots", stats.bytes.slots)?;
@@ -156,13 +157,19 @@ pub fn database_stats<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, P
 
 /// Forgets older states of a directory's store, and gives room back.
 #[pyfunction]
-pub fn prune_database<'py>(py: Python<'py>, path: &str, kept_block_count: usize) -> PyResult<Bound<'py, PyDict>> {
+#[pyo3(signature = (path, kept_block_count, oldest_block_number=None))]
+pub fn prune_database<'py>(
+    py: Python<'py>,
+    path: &str,
+    kept_block_count: usize,
+    oldest_block_number: Option<u64>,
+) -> PyResult<Bound<'py, PyDict>> {
     let disk = existing_folder(path)?;
     let config = MetisConfig::new(secret(py)?).keeping(usize::MAX);
     let report = guard_free(py, || {
         // Opening a folder without a store would make one.
         metis_db::inspect(&disk)?;
-        metis_db::MetisStore::open(Arc::new(disk), [], config)?.prune(kept_block_count)
+        metis_db::MetisStore::open(Arc::new(disk), [], config)?.prune(kept_block_count, oldest_block_number)
     })?
     .map_err(|error| from_store(&error))?;
     let fields = PyDict::new(py);

@@ -28,10 +28,10 @@ impl MetisStore {
         self.ahead.lock().clear();
         let kept = {
             let history = self.history.read();
-            Arc::clone(&history.states[history.count_before(undone_count)? - 1])
+            history.state(history.place_before(undone_count)?)?
         };
         let mut ahead = Ahead::new();
-        let mut last = kept.tries_back()?;
+        let mut last = (undone_count > 0).then(|| kept.tries_back()).transpose()?;
         if let Some(back) = &last {
             ahead.insert(kept.block().state_root, back.clone());
         }

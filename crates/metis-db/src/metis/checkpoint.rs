@@ -1,8 +1,11 @@
 //! Making a generation of the state, while blocks go on.
 
+use std::sync::Arc;
+
+use metis_disk::Disk;
 use parking_lot::MutexGuard;
 
-use super::{MetisStore, config::Durability, store::Writer};
+use super::{MetisStore, archive::Archive, config::Durability, store::Writer};
 use crate::{CommittedBlock, StoreError};
 
 /// What a checkpoint did.
@@ -61,14 +64,36 @@ impl MetisStore {
     /// # Errors
     /// As [`Self::checkpoint`].
     pub fn checkpoint_timed(&self, clock_ns: &dyn Fn() -> u64) -> Result<Option<CheckpointReport>, StoreError> {
+        self.checkpoint_as(self.kept_now(), |archive, disk| archive.merged(disk), clock_ns)
+    }
+
+    /// Makes a generation whose window has so many older states, and whose archive, if it is one, is what `change` makes
+    /// of it, with the states that leave the window.
+    pub(super) fn checkpoint_as(
+        &self,
+        kept_block_count: usize,
+        change: impl FnOnce(&Archive, &dyn Disk) -> Result<Archive, StoreError>,
+        clock_ns: &dyn Fn() -> u64,
+    ) -> Result<Option<CheckpointReport>, StoreError> {
         let _one_at_a_time = self.checkpoints.lock();
         let mut writer = self.writer.lock();
         if writer.is_read_only {
             return Err(StoreError::ReadOnly);
         }
+        let Some(durable) = &writer.durable else { return Ok(None) };
+        durable.require_working()?;
+        let mut archive = None;
+        if let Some(now) = self.history.read().archive.clone() {
+            // Takes time with what is merged, and changes nothing that anybody knows of.
+            let disk = Arc::clone(&durable.disk);
+            drop(writer);
+            archive = Some(change(&now, &*disk)?);
+            writer = self.writer.lock();
+        }
         let begun_ns = clock_ns();
         let Some(mut durable) = writer.durable.take() else { return Ok(None) };
-        let mut image = writer.freeze(&self.history.read(), &self.config);
+        let mut image = writer.freeze(&self.history.read(), kept_block_count, &self.config);
+        image.archive = archive;
         let ns_max = clock_ns().saturating_sub(begun_ns);
         // What is logged must be in the log of the generation that it comes after.
         let kept = (self.config.durability != Durability::OnCheckpoint).then_some(writer);
@@ -80,6 +105,9 @@ impl MetisStore {
         hold.with(|writer| {
             writer.thaw(&image, written.is_ok());
             writer.durable = Some(durable);
+            if let Some(archive) = image.archive.take().filter(|_| written.is_ok()) {
+                self.history.write().left(image.leaving.as_ref(), archive);
+            }
         });
         let duration_ns = clock_ns().saturating_sub(begun_ns);
         let hold_ns_max = if hold.kept.is_some() { duration_ns } else { hold.ns_max };

@@ -17,26 +17,41 @@ pub enum Durability {
 /// How a store behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetisConfig {
-    /// Older states that stay readable; `usize::MAX` keeps all of them.
+    /// Older states that are kept whole; `usize::MAX` keeps all of them.
     pub(crate) kept_block_count: usize,
     /// When a block is durable.
     pub(crate) durability: Durability,
     /// Where keys lie in the index follows from it: nobody who can choose keys may know it.
     pub(crate) seed: Seed,
     pub(crate) segment_log2: u32,
+    pub(crate) is_archive: bool,
 }
 
 impl MetisConfig {
     /// The usual: 128 older states, every block durable.
     pub const fn new(secret: [u64; 4]) -> Self {
         let seed = Seed::from_secret(secret);
-        Self { kept_block_count: 128, durability: Durability::EveryBlock, seed, segment_log2: SEGMENT_LOG2 }
+        Self {
+            kept_block_count: 128,
+            durability: Durability::EveryBlock,
+            seed,
+            segment_log2: SEGMENT_LOG2,
+            is_archive: false,
+        }
     }
 
     /// So many older states stay readable; `usize::MAX` keeps all of them.
     #[must_use]
     pub const fn keeping(mut self, block_count: usize) -> Self {
         self.kept_block_count = block_count;
+        self
+    }
+
+    /// No state is forgotten: those that leave the window go to history files with each checkpoint, or stay in memory
+    /// where there is no disk. A store of a disk that has a history goes on with it, whatever it is opened with.
+    #[must_use]
+    pub const fn archiving(mut self) -> Self {
+        self.is_archive = true;
         self
     }
 

@@ -3,16 +3,21 @@
 //! Nothing that a root names is ever written: a checkpoint writes changed pages where nothing is,
 //! syncs, and then lets a root slot name them. A crash finds the generation before or after.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use metis_disk::{Disk, DiskFile, DiskLock};
 use metis_state_transition::ChangeSet;
 
 use super::{
+    archive::{Archive, history_name, history_number},
     codes_file::encode_codes,
     encoding::{In, Out, checksum},
     image::{Image, PIECE_PAGE_COUNT, PartImage},
-    meta::{PAGE_BYTES, Root},
+    meta::{ArchiveMeta, FORMAT_VERSION, PAGE_BYTES, Root},
     pages::{FreePages, PageRef, page_count},
     pins::oldest_pinned,
     wal::{Wal, io_error, wal_name},
@@ -82,6 +87,10 @@ pub(super) struct Durable {
     /// Pages of the last generation of which the next one has nothing.
     pub(super) replaced: Vec<u64>,
     pub(super) wal: Wal,
+    /// Numbers of the last generation's history files, and of those that only older generations have, by the last that
+    /// does.
+    pub(super) history_files: BTreeSet<u64>,
+    pub(super) retired_history: BTreeMap<u64, u64>,
     /// Why nothing can be kept any more: the disk may name either of two generations.
     pub(super) failed: Option<StoreError>,
     pub(super) _lock: Box<dyn DiskLock>,
@@ -104,14 +113,20 @@ impl Durable {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Makes a generation of a state; says how many bytes it wrote. `copy` adds pages of a part as the state has them.
+    /// Makes a generation of a state, with states that leave it in its archive; says how many bytes it wrote. `copy` adds
+    /// pages of a part as the state has them.
     pub(super) fn checkpoint(
         &mut self,
         image: &mut Image,
         copy: impl FnMut(usize, &[usize], &mut Vec<u8>),
     ) -> Result<u64, StoreError> {
         self.require_working()?;
-        self.free.release_before(oldest_pinned(&*self.disk)?.min(self.root.generation));
+        let oldest = oldest_pinned(&*self.disk)?.min(self.root.generation);
+        self.free.release_before(oldest);
+        self.remove_history_before(oldest);
+        if let Some((archive, leaving)) = image.archive.as_mut().zip(image.leaving.as_ref()) {
+            *archive = archive.with(&*self.disk, leaving)?;
+        }
         let before = self.free.clone();
         let written = self.write_generation(image, copy);
         if written.is_err() {
@@ -128,6 +143,7 @@ impl Durable {
         let generation = self.root.generation + 1;
         let mut writing = Writing { retired: self.replaced.clone(), page_count: 0 };
         let mut document = image.document();
+        document.archive = image.archive.as_ref().map(Archive::meta);
         let [accounts, slots, tries] = &image.parts;
         let old = self.accounts.clone();
         document.accounts.pages = self.write_pages(accounts, old, &mut writing, |p, out| copy(0, p, out))?;
@@ -149,6 +165,7 @@ impl Durable {
         let old_pages = page_count(self.root.document_bytes as usize);
         retired.extend(self.root.document_page..self.root.document_page + old_pages);
         let root = Root {
+            version: FORMAT_VERSION,
             generation,
             document_page,
             document_bytes: bytes.len() as u64,
@@ -166,6 +183,7 @@ impl Durable {
         }
         self.free.retire(self.root.generation, retired);
         self.replaced.clear();
+        self.name_history(document.archive.as_ref());
         let old_wal = wal_name(self.root.generation);
         (self.root, self.wal) = (root, wal);
         (self.accounts, self.slots) = (document.accounts.pages, document.slots.pages);
@@ -175,7 +193,31 @@ impl Durable {
         Ok(pages * PAGE_BYTES as u64 + bytes.len() as u64 + codes.len() as u64)
     }
 
-    /// Writes what differs from the last generation, piece by piece; gives back where each page is then.
+    /// The last generation has these history files, and no others any more.
+    fn name_history(&mut self, archive: Option<&ArchiveMeta>) {
+        let named: BTreeSet<u64> = archive.iter().flat_map(|meta| &meta.segments).map(|file| file.number).collect();
+        let last = self.root.generation;
+        self.retired_history.extend(self.history_files.difference(&named).map(|number| (*number, last)));
+        self.history_files = named;
+    }
+
+    /// History files that are in the directory and that the last generation does not name: older ones may.
+    pub(super) fn find_retired_history(&mut self, names: &[String]) {
+        let numbers = names.iter().filter_map(|name| history_number(name));
+        let last = self.root.generation.saturating_sub(1);
+        let unnamed = numbers.filter(|number| !self.history_files.contains(number));
+        self.retired_history = unnamed.map(|number| (number, last)).collect();
+    }
+
+    /// Removes history files that only generations before `oldest` have.
+    fn remove_history_before(&mut self, oldest: u64) {
+        self.retired_history.retain(|number, last| {
+            // What cannot be removed is found again by the next start.
+            *last >= oldest || self.disk.remove(&history_name(*number)).is_err()
+        });
+    }
+
+    /// Writes what differs from the last generation; gives back where each page is then.
     fn write_pages(
         &mut self,
         image: &PartImage,

@@ -82,21 +82,23 @@ impl MetisStore {
         let snapshot = block_number.map_or_else(|| Ok(self.latest()), |number| self.at(number))?;
         let newest = snapshot.block().number;
         let hashes = &self.history.read().block_hashes;
-        Ok(StateExport::new(snapshot, hashes.range(..=newest).map(|(number, hash)| (*number, *hash)).collect()))
+        StateExport::new(snapshot, hashes.range(..=newest).map(|(number, hash)| (*number, *hash)).collect())
     }
 }
 
 impl StateExport {
-    fn new(snapshot: Arc<MetisSnapshot>, block_hashes: Vec<(u64, B256)>) -> Self {
-        let addresses = snapshot.addresses();
+    fn new(snapshot: Arc<MetisSnapshot>, block_hashes: Vec<(u64, B256)>) -> Result<Self, StoreError> {
+        let addresses = snapshot.addresses()?;
         let mut slots = snapshot.shared().slots.keys_where(|_| true);
-        slots.extend(snapshot.version().before(u64::MAX).slots.into_keys());
+        slots.extend(snapshot.version().before(u64::MAX)?.slots.into_keys());
         slots.sort_unstable();
         slots.dedup();
-        let records = addresses.iter().filter_map(|address| snapshot.record(address));
-        let codes: BTreeSet<B256> =
-            records.map(|record| record.account.code_hash).filter(|hash| *hash != KECCAK256_EMPTY).collect();
-        Self {
+        let mut codes = BTreeSet::new();
+        for address in &addresses {
+            codes.extend(snapshot.record(address)?.map(|record| record.account.code_hash));
+        }
+        codes.remove(&KECCAK256_EMPTY);
+        Ok(Self {
             snapshot,
             block_hashes,
             codes: codes.into_iter().collect(),
@@ -105,7 +107,7 @@ impl StateExport {
             stage: Stage::Begin,
             counts: StateCounts::default(),
             link: 0,
-        }
+        })
     }
 
     /// How many accounts there are in all.
@@ -168,36 +170,39 @@ impl StateExport {
         self.chunk(&payload.0)
     }
 
-    fn some_accounts(&mut self, first: usize) -> Vec<u8> {
+    fn some_accounts(&mut self, first: usize) -> Result<Vec<u8>, StoreError> {
         let mut list = Out::default();
         let (mut next, mut rest) = (first, None);
         while next < self.addresses.len() && list.0.len() < CHUNK_BYTES_MAX && rest.is_none() {
             let address = self.addresses[next];
             // UNWRAP: addresses are those of accounts.
-            let record = self.snapshot.record(&address).unwrap();
+            let record = self.snapshot.record(&address)?.unwrap();
             list.bytes(&address[..]);
             list.account(&record.account);
-            rest = self.some_slots(&mut list, record.storage_id, 0);
+            rest = self.some_slots(&mut list, record.storage_id, 0)?;
             next += 1;
         }
         self.counts.accounts += (next - first) as u64;
         self.stage = Stage::Accounts(next, rest);
-        self.list(KIND_ACCOUNTS, next - first, &list.0)
+        Ok(self.list(KIND_ACCOUNTS, next - first, &list.0))
     }
 
     /// Writes a list of slots of a storage, from the place that is given on; gives back where it ends, if not with the last.
-    fn some_slots(&mut self, out: &mut Out, storage_id: u32, from: usize) -> Option<usize> {
+    fn some_slots(&mut self, out: &mut Out, storage_id: u32, from: usize) -> Result<Option<usize>, StoreError> {
         let start = self.slots.partition_point(|key| key.0 < storage_id).max(from);
         let keys = self.slots[start..].iter().take_while(|key| key.0 == storage_id && storage_id != 0);
-        let values = keys.enumerate().map(|(index, key)| (index, key.1, self.snapshot.slot_of(key)));
         let mut slots = Vec::new();
         let mut rest = None;
-        for (index, slot, value) in values.filter(|(_, _, value)| !value.is_zero()) {
+        for (index, key) in keys.enumerate() {
+            let value = self.snapshot.slot_of(key)?;
+            if value.is_zero() {
+                continue;
+            }
             if slots.len() == SLOT_COUNT_MAX {
                 rest = Some(start + index);
                 break;
             }
-            slots.push((slot, value));
+            slots.push((key.1, value));
         }
         out.len(slots.len());
         for (slot, value) in &slots {
@@ -205,15 +210,15 @@ impl StateExport {
             out.u256(value);
         }
         self.counts.slots += slots.len() as u64;
-        rest
+        Ok(rest)
     }
 
-    fn more_slots(&mut self, next: usize, from: usize) -> Vec<u8> {
+    fn more_slots(&mut self, next: usize, from: usize) -> Result<Vec<u8>, StoreError> {
         let mut payload = Out(vec![KIND_SLOTS]);
         let storage_id = self.slots[from].0;
-        let rest = self.some_slots(&mut payload, storage_id, from);
+        let rest = self.some_slots(&mut payload, storage_id, from)?;
         self.stage = Stage::Accounts(next, rest);
-        self.chunk(&payload.0)
+        Ok(self.chunk(&payload.0))
     }
 
     fn last(&mut self) -> Vec<u8> {
@@ -237,8 +242,8 @@ impl Iterator for StateExport {
                 self.stage = Stage::Accounts(0, None);
                 self.next()
             }
-            Stage::Accounts(next, Some(from)) => Some(Ok(self.more_slots(next, from))),
-            Stage::Accounts(next, None) if next < self.addresses.len() => Some(Ok(self.some_accounts(next))),
+            Stage::Accounts(next, Some(from)) => Some(self.more_slots(next, from)),
+            Stage::Accounts(next, None) if next < self.addresses.len() => Some(self.some_accounts(next)),
             Stage::Accounts(..) => Some(Ok(self.last())),
             Stage::Done => None,
         }

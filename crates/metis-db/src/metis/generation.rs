@@ -73,7 +73,7 @@ pub(super) fn read_document(bytes: &[u8], root: &Root) -> Result<Document, Store
     if checksum(root.salt, document) != root.document_checksum {
         return Err(corrupt_state(root.document_page, "the document's checksum is wrong"));
     }
-    Document::decode(document).ok_or(corrupt_state(root.document_page, "the document makes no sense"))
+    Document::decode(document, root.version).ok_or(corrupt_state(root.document_page, "the document makes no sense"))
 }
 
 /// The bytes of a page of a table.
@@ -218,5 +218,5 @@ pub(super) fn restore_history(flat: &mut FlatWriter, document: Document) -> Resu
         let snapshot = MetisSnapshot::new(block, &flat.shared, version, identity);
         states.push_front(Arc::new(snapshot));
     }
-    Ok(History { states, block_hashes: document.block_hashes.into_iter().collect() })
+    Ok(History { states, block_hashes: document.block_hashes.into_iter().collect(), archive: None })
 }

@@ -10,6 +10,7 @@ use alloy_primitives::B256;
 use metis_state_transition::Code;
 
 use super::{
+    archive::{Archive, Leaving},
     config::MetisConfig,
     history::History,
     meta::{Document, StateMeta, TableMeta},
@@ -44,6 +45,9 @@ pub(super) struct Image {
     pub(super) state_count: u64,
     /// Of the newest state.
     pub(super) block: CommittedBlock,
+    /// States that leave the window with this generation, and the archive: it has them when the generation is there.
+    pub(super) leaving: Option<Leaving>,
+    pub(super) archive: Option<Archive>,
     /// All but the kept states and where pages will be.
     frame: Document,
     states: VecDeque<Arc<MetisSnapshot>>,
@@ -52,7 +56,11 @@ pub(super) struct Image {
 
 impl Writer {
     /// Fixes the state as it is. It is to be had until [`Self::thaw`].
-    pub(super) fn freeze(&mut self, history: &History, config: &MetisConfig) -> Image {
+    ///
+    /// In an archive all but the newest `kept_block_count` older states leave the window.
+    pub(super) fn freeze(&mut self, history: &History, kept_block_count: usize, config: &MetisConfig) -> Image {
+        let leaving = history.leaving(kept_block_count);
+        self.leaving_count = leaving.as_ref().map_or(0, Leaving::count);
         let flat = &self.flat;
         let table = |(directory, segment_count): (Vec<u32>, usize)| TableMeta {
             directory,
@@ -69,6 +77,7 @@ impl Writer {
             dead_storages: flat.dead_storages.iter().map(|(id, gone)| (*id, *gone)).collect(),
             block_hashes: Vec::new(),
             states: Vec::new(),
+            archive: None,
         };
         let trunk = flat.shared.trunk.read();
         Image {
@@ -79,7 +88,9 @@ impl Writer {
             state_count: self.unsaved_count,
             block: history.newest().block(),
             frame,
-            states: history.states.clone(),
+            states: history.states.range(self.leaving_count..).cloned().collect(),
+            leaving,
+            archive: None,
             block_hashes: history.block_hashes.clone(),
         }
     }
@@ -92,6 +103,7 @@ impl Writer {
 
     /// The image became a generation, or not: then what is in it still differs from the last one.
     pub(super) fn thaw(&mut self, image: &Image, is_kept: bool) {
+        self.leaving_count = 0;
         let flat = &self.flat;
         let trunk = flat.shared.trunk.read();
         for (part, image) in flat.parts(&trunk).into_iter().zip(&image.parts) {
@@ -123,7 +135,7 @@ impl Image {
         let mut last: Option<&Arc<MetisSnapshot>> = None;
         for snapshot in &self.states {
             let version = snapshot.version().number();
-            let before = last.map_or_else(Before::default, |last| last.version().before(version));
+            let before = last.map_or_else(Before::default, |last| last.version().before_in_window(version));
             document.states.push(StateMeta { identity: snapshot.identity(), version, block: snapshot.block(), before });
             last = Some(snapshot);
         }

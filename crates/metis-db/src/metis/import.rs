@@ -28,6 +28,8 @@ const BATCH_COUNT: usize = 1 << 15;
 #[derive(Debug)]
 pub struct StateImport {
     store: MetisStore,
+    /// Whether the store will forget nothing; what it is made of it forgets.
+    is_archive: bool,
     /// Bytes that do not make a chunk yet, and how many came before them.
     pending: Vec<u8>,
     offset: u64,
@@ -50,7 +52,8 @@ impl StateImport {
     /// [`StoreError::Memory`].
     pub fn new(config: &MetisConfig) -> Result<Self, StoreError> {
         Ok(Self {
-            store: MetisStore::in_memory([], config.clone().keeping(0))?,
+            store: MetisStore::in_memory([], MetisConfig { is_archive: false, ..config.clone().keeping(0) })?,
+            is_archive: config.is_archive,
             pending: Vec::new(),
             offset: 0,
             link: 0,
@@ -194,7 +197,7 @@ impl StateImport {
             self.batch_count += 1;
             if !self.batch.accounts.contains_key(&address) {
                 // Its account was in an earlier batch.
-                let account = self.store.latest().record(&address)?.account;
+                let account = self.store.latest().record(&address).ok()??.account;
                 let change = AccountChange { account: Some(account), ..AccountChange::default() };
                 self.batch.accounts.insert(address, change);
             }
@@ -220,7 +223,7 @@ impl StateImport {
     /// # Errors
     /// [`StoreError::Corrupt`] where the end is missing, [`StoreError::RootMismatch`], [`StoreError::Io`] of kind
     /// `AlreadyExists` where the directory holds a store already, and what the disk says: then there is no store.
-    pub fn finish(self, disk: Arc<dyn Disk>) -> Result<MetisStore, StoreError> {
+    pub fn finish(mut self, disk: Arc<dyn Disk>) -> Result<MetisStore, StoreError> {
         if self.claimed.is_none() || !self.pending.is_empty() {
             return Err(StoreError::Corrupt {
                 part: "export",
@@ -231,6 +234,7 @@ impl StateImport {
         let missing = self.corrupt("the block is missing");
         let (block, hashes) = self.block.ok_or(missing)?;
         self.store.adopt(block, hashes)?;
+        self.store.config.is_archive = self.is_archive;
         self.store.settle(disk)
     }
 }

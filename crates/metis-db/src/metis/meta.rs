@@ -27,7 +27,9 @@ use super::{
 };
 use crate::{CommittedBlock, StoreError, flat::Seed};
 
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
+/// The oldest version that is read: the next checkpoint writes the newest. Its documents know of no archive.
+const OLDEST_VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"METISDB1";
 pub(super) const ROOT_BYTES: usize = 128;
 pub(super) const PAGE_BYTES: usize = crate::flat::PAGE_BYTES;
@@ -37,6 +39,8 @@ const _: () = assert!(PAGE_BYTES == 4_096 && ROOT_BYTES <= PAGE_BYTES);
 /// Names a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Root {
+    /// Of the document that it names.
+    pub(super) version: u32,
     pub(super) generation: u64,
     pub(super) document_page: u64,
     pub(super) document_bytes: u64,
@@ -49,7 +53,7 @@ pub(super) struct Root {
 impl Root {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Out(MAGIC.to_vec());
-        out.u32(FORMAT_VERSION);
+        out.u32(self.version);
         out.u32(PAGE_BYTES as u32);
         out.u64(self.generation);
         out.u64(self.document_page);
@@ -74,13 +78,14 @@ impl Root {
             return Ok(None);
         }
         let version = input.u32().unwrap_or_default();
-        if version != FORMAT_VERSION {
+        if !(OLDEST_VERSION..=FORMAT_VERSION).contains(&version) {
             return Err(StoreError::Version { got: version, known: FORMAT_VERSION });
         }
         input.u32();
         let mut next = || input.u64();
         let mut root = || {
             Some(Self {
+                version,
                 generation: next()?,
                 document_page: next()?,
                 document_bytes: next()?,
@@ -112,6 +117,28 @@ pub(super) struct StateMeta {
     pub(super) before: Before,
 }
 
+/// A history file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentMeta {
+    pub(super) number: u64,
+    /// How often it was merged.
+    pub(super) level: u32,
+    pub(super) page_count: u64,
+    /// Of its last page.
+    pub(super) checksum: u64,
+    /// States that count: a rollback leaves the first ones.
+    pub(super) state_count: u64,
+}
+
+/// The history files of a store that forgets nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ArchiveMeta {
+    /// Of the next file.
+    pub(super) next_number: u64,
+    /// Oldest first.
+    pub(super) segments: Vec<SegmentMeta>,
+}
+
 /// All of a generation but its pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Document {
@@ -127,6 +154,8 @@ pub(super) struct Document {
     pub(super) block_hashes: Vec<(u64, B256)>,
     /// Oldest first; the newest is what the pages hold.
     pub(super) states: Vec<StateMeta>,
+    /// States before these; `None` where they are forgotten.
+    pub(super) archive: Option<ArchiveMeta>,
 }
 
 impl Document {
@@ -159,19 +188,28 @@ impl Document {
             out.block(&state.block);
             out.before(&state.before);
         }
+        out.u8(u8::from(self.archive.is_some()));
+        if let Some(archive) = &self.archive {
+            out.u64(archive.next_number);
+            out.len(archive.segments.len());
+            for segment in &archive.segments {
+                out.u64(segment.number);
+                out.u32(segment.level);
+                [segment.page_count, segment.checksum, segment.state_count].iter().for_each(|number| out.u64(*number));
+            }
+        }
         out.0
     }
 
     /// `None` for what no store has written.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], version: u32) -> Option<Self> {
         let mut input = In(bytes);
         let seed = Seed([input.u64()?, input.u64()?, input.u64()?, input.u64()?]);
         let (segment_log2, next_storage_id) = (input.u32()?, input.u32()?);
         if !(6..=crate::flat::SEGMENT_LOG2).contains(&segment_log2) {
             return None;
         }
-        let accounts = decode_table(&mut input)?;
-        let slots = decode_table(&mut input)?;
+        let tables = (decode_table(&mut input)?, decode_table(&mut input)?);
         let tries = decode_pages(&mut input)?;
         let mut dead_storages = Vec::new();
         for _ in 0..input.len(12)? {
@@ -186,11 +224,37 @@ impl Document {
             let (identity, version, block) = (input.u64()?, input.u64()?, input.block()?);
             states.push(StateMeta { identity, version, block, before: input.before()? });
         }
+        let has_archive = version > OLDEST_VERSION && input.u8()? != 0;
+        let archive = if has_archive { Some(decode_archive(&mut input)?) } else { None };
         let is_whole = input.0.is_empty() && !states.is_empty();
-        let document =
-            Self { seed, segment_log2, next_storage_id, accounts, slots, tries, dead_storages, block_hashes, states };
-        is_whole.then_some(document)
+        let (accounts, slots) = tables;
+        is_whole.then_some(Self {
+            seed,
+            segment_log2,
+            next_storage_id,
+            accounts,
+            slots,
+            tries,
+            dead_storages,
+            block_hashes,
+            states,
+            archive,
+        })
     }
+}
+
+fn decode_archive(input: &mut In<'_>) -> Option<ArchiveMeta> {
+    let mut archive = ArchiveMeta { next_number: input.u64()?, segments: Vec::new() };
+    for _ in 0..input.len(36)? {
+        archive.segments.push(SegmentMeta {
+            number: input.u64()?,
+            level: input.u32()?,
+            page_count: input.u64()?,
+            checksum: input.u64()?,
+            state_count: input.u64()?,
+        });
+    }
+    Some(archive)
 }
 
 fn decode_table(input: &mut In<'_>) -> Option<TableMeta> {
@@ -217,4 +281,62 @@ fn decode_pages(input: &mut In<'_>) -> Option<Vec<PageRef>> {
         pages.push(PageRef { page: input.u64()?, checksum: input.u64()? });
     }
     Some(pages)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(non_snake_case)]
+    use super::*;
+    use crate::flat::SEGMENT_LOG2;
+
+    fn document(archive: Option<ArchiveMeta>) -> Document {
+        let block = CommittedBlock { number: 3, hash: B256::ZERO, parent_hash: B256::ZERO, state_root: B256::ZERO };
+        Document {
+            seed: Seed([1, 2, 3, 4]),
+            segment_log2: SEGMENT_LOG2,
+            next_storage_id: 9,
+            accounts: TableMeta::default(),
+            slots: TableMeta::default(),
+            tries: Vec::new(),
+            dead_storages: vec![(4, 5)],
+            block_hashes: vec![(3, B256::ZERO)],
+            states: vec![StateMeta { identity: 1, version: 2, block, before: Before::default() }],
+            archive,
+        }
+    }
+
+    #[test]
+    fn test_document__of_version_1__is_read_as_one_without_an_archive() {
+        let new = document(None);
+        let mut old = new.encode();
+        assert_eq!(old.pop(), Some(0));
+        assert_eq!(Document::decode(&old, 1), Some(new));
+        assert_eq!(Document::decode(&old, FORMAT_VERSION), None);
+    }
+
+    #[test]
+    fn test_document__with_history_files__is_read_as_it_was_written() {
+        let segment = SegmentMeta { number: 7, level: 1, page_count: 8, checksum: 9, state_count: 10 };
+        let document = document(Some(ArchiveMeta { next_number: 11, segments: vec![segment, segment] }));
+        assert_eq!(Document::decode(&document.encode(), FORMAT_VERSION), Some(document));
+    }
+
+    #[test]
+    fn test_root__of_versions_1_and_2__is_read_and_of_others_refused() {
+        let root = |version| Root {
+            version,
+            generation: 4,
+            document_page: 5,
+            document_bytes: 6,
+            document_checksum: 7,
+            page_count: 8,
+            codes_bytes: 9,
+            salt: 10,
+        };
+        for version in [1, 2] {
+            assert_eq!(Root::decode(&root(version).encode()), Ok(Some(root(version))));
+        }
+        let refused = Err(StoreError::Version { got: 3, known: 2 });
+        assert_eq!(Root::decode(&root(3).encode()), refused);
+    }
 }

@@ -5,6 +5,7 @@
 //! generation and the log of what was committed since are the state.
 
 mod ahead;
+mod archive;
 mod branch;
 mod checkpoint;
 mod codes;
@@ -35,6 +36,7 @@ mod verify;
 mod versions;
 mod wal;
 
+pub use archive::ArchiveReport;
 pub use branch::MetisBranch;
 pub use checkpoint::CheckpointReport;
 pub use config::{Durability, MetisConfig};

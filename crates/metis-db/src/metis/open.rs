@@ -1,16 +1,22 @@
 //! Opening a store: the newest generation, then what was logged since.
 
-use std::{collections::BTreeSet, io::ErrorKind, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
+    sync::Arc,
+};
 
 use alloy_primitives::Address;
 use metis_disk::{Disk, DiskFile, DiskLock, LockError};
 
 use super::{
     MetisStore,
+    archive::Archive,
     config::MetisConfig,
     durable::{CODES_FILE, Durable, Entry, STATE_FILE},
     generation::{PageSource, load, newest_root, read_document, read_log, restore_history, used_pages},
-    meta::{Document, Root},
+    history::History,
+    meta::{Document, FORMAT_VERSION, Root},
     pages::{FIRST_PAGE, FreePages},
     state::FlatWriter,
     wal::{Scanned, Wal, io_error, scan, wal_generation},
@@ -59,6 +65,7 @@ impl MetisStore {
         codes.sync().map_err(io_error("sync", CODES_FILE))?;
         let wal = Wal::create(&*disk, 0, salt)?;
         let root = Root {
+            version: FORMAT_VERSION,
             generation: 0,
             document_page: FIRST_PAGE,
             document_bytes: 0,
@@ -78,9 +85,12 @@ impl MetisStore {
             free: FreePages::all_but(&BTreeSet::new(), FIRST_PAGE),
             replaced: Vec::new(),
             wal,
+            history_files: BTreeSet::new(),
+            retired_history: BTreeMap::new(),
             failed: None,
             _lock: lock,
         };
+        self.history.write().archive = self.config.is_archive.then(|| Arc::new(Archive::new(salt)));
         self.writer.lock().durable = Some(durable);
         self.checkpoint()?;
         // The second one fills the other root slot: from here on an unreadable slot is damage.
@@ -108,14 +118,19 @@ impl MetisStore {
         let (accounts, slots) = (document.accounts.pages.clone(), document.slots.pages.clone());
         let tries = document.tries.clone();
         let scanned = scan(&log, root.generation, root.salt)?;
-        let store = Self::restore(document, flat, &scanned, config)?;
+        let archive = document.archive.as_ref().map(|meta| Archive::open(&*disk, meta, root.salt)).transpose()?;
+        let history_files = document.archive.iter().flat_map(|meta| &meta.segments).map(|file| file.number).collect();
+        let archive = archive.or_else(|| config.is_archive.then(|| Archive::new(root.salt)));
+        config.is_archive = archive.is_some();
+        let store = Self::restore(document, flat, archive, &scanned, config)?;
         let wal = Wal::resume(&*disk, root.generation, root.salt, &log, &scanned)?;
-        for name in disk.list().map_err(io_error("list", "."))? {
-            if wal_generation(&name).is_some_and(|generation| generation != root.generation) {
-                disk.remove(&name).map_err(io_error("remove", &name))?;
+        let names = disk.list().map_err(io_error("list", "."))?;
+        for name in &names {
+            if wal_generation(name).is_some_and(|generation| generation != root.generation) {
+                disk.remove(name).map_err(io_error("remove", name))?;
             }
         }
-        let durable = Durable {
+        let mut durable = Durable {
             disk,
             state,
             codes,
@@ -126,9 +141,12 @@ impl MetisStore {
             free,
             replaced: Vec::new(),
             wal,
+            history_files,
+            retired_history: BTreeMap::new(),
             failed: None,
             _lock: lock,
         };
+        durable.find_retired_history(&names);
         store.writer.lock().durable = Some(durable);
         Ok(store)
     }
@@ -137,10 +155,11 @@ impl MetisStore {
     pub(super) fn restore(
         document: Document,
         mut flat: FlatWriter,
+        archive: Option<Archive>,
         scanned: &Scanned<'_>,
         config: MetisConfig,
     ) -> Result<Self, StoreError> {
-        let history = restore_history(&mut flat, document)?;
+        let history = History { archive: archive.map(Arc::new), ..restore_history(&mut flat, document)? };
         let store = Self::from_parts(history, flat, None, config);
         for payload in &scanned.payloads {
             let problem = "a record makes no sense";

@@ -1,7 +1,10 @@
 //! Giving room back: less history, and files without gaps.
 
+use metis_disk::Disk;
+
 use super::{
     MetisStore,
+    archive::Archive,
     durable::{Durable, STATE_FILE},
     meta::PAGE_BYTES,
     pages::{PageRef, page_count},
@@ -16,11 +19,11 @@ const GENERATION_COUNT_MAX: usize = 4;
 /// What was given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PruneReport {
-    /// States that were kept, the newest among them.
+    /// States that were kept, the newest and those of the archive among them.
     pub state_count_before: u64,
     /// States that still are.
     pub state_count: u64,
-    /// Bytes of the log and the pages' file.
+    /// Bytes of the log, the pages' file and the history files.
     pub bytes_before: u64,
     /// The same afterwards.
     pub bytes: u64,
@@ -31,18 +34,29 @@ impl MetisStore {
     /// file into its gaps, and cuts the file off. What readers of other processes hold stays where it is, and snapshots
     /// of this process stay readable.
     ///
+    /// An archive forgets nothing of that, but the states of blocks before `oldest_block_number`, if there is one.
+    ///
     /// # Errors
     /// [`StoreError`]: the store is as it was, or forgot some of what it should.
-    pub fn prune(&self, kept_block_count: usize) -> Result<PruneReport, StoreError> {
+    pub fn prune(&self, kept_block_count: usize, oldest_block_number: Option<u64>) -> Result<PruneReport, StoreError> {
         let mut report = PruneReport { bytes_before: self.disk_bytes()?, ..PruneReport::default() };
         {
             let _writer = self.writer.lock();
             let mut history = self.history.write();
-            report.state_count_before = history.states.len() as u64;
-            history.keep_newest(kept_block_count);
-            report.state_count = history.states.len() as u64;
+            report.state_count_before = history.state_count();
+            if !self.config.is_archive {
+                history.keep_newest(kept_block_count);
+            }
         }
-        self.checkpoint()?;
+        let cut = |archive: &Archive, disk: &dyn Disk| match oldest_block_number {
+            None => archive.merged(disk),
+            Some(number) => archive.cut_before(disk, number),
+        };
+        // An archive's states are cut off when they have left the window.
+        let kept_block_count = self.kept_now().min(kept_block_count);
+        self.checkpoint_as(kept_block_count, |archive, disk| archive.merged(disk), &|| 0)?;
+        self.checkpoint_as(kept_block_count, cut, &|| 0)?;
+        report.state_count = self.history.read().state_count();
         for _ in 1..GENERATION_COUNT_MAX {
             {
                 let writer = &mut *self.writer.lock();
@@ -62,8 +76,9 @@ impl MetisStore {
     fn disk_bytes(&self) -> Result<u64, StoreError> {
         let writer = self.writer.lock();
         let Some(durable) = &writer.durable else { return Ok(0) };
+        let history_bytes = self.history.read().archive.as_ref().map_or(0, |archive| archive.len_bytes());
         let state_bytes = durable.state.size_bytes().map_err(io_error("read", STATE_FILE))?;
-        Ok(state_bytes + durable.wal.len_bytes())
+        Ok(state_bytes + durable.wal.len_bytes() + history_bytes)
     }
 }
 

@@ -6,6 +6,7 @@ use metis_disk::{Disk, DiskFile, DiskLock, Mapping};
 
 use super::{
     MetisStore,
+    archive::Archive,
     config::MetisConfig,
     durable::{CODES_FILE, STATE_FILE},
     generation::{PageSource, corrupt_state, load, newest_root, read_document, read_log},
@@ -32,6 +33,8 @@ pub(super) struct PinnedFiles {
     /// The log's bytes, which may end in the middle of a record, and whether they are intact up to there.
     pub(super) log: Vec<u8>,
     pub(super) log_damage: Option<StoreError>,
+    /// States before those of the document, or why they cannot be read.
+    pub(super) archive: Result<Option<Archive>, StoreError>,
     pin: Option<Box<dyn DiskLock>>,
 }
 
@@ -57,7 +60,9 @@ impl PinnedFiles {
                     let (log, log_damage) = read?;
                     let bytes = state.map().map_err(io_error("map", STATE_FILE))?;
                     let document = read_document(&bytes, &root)?;
-                    return Ok(Self { state, codes, root, document, bytes, log, log_damage, pin });
+                    let meta = document.archive.as_ref();
+                    let archive = meta.map(|meta| Archive::open(disk, meta, root.salt)).transpose();
+                    return Ok(Self { state, codes, root, document, bytes, log, log_damage, archive, pin });
                 }
                 root = after;
             } else {
@@ -112,7 +117,8 @@ impl MetisStore {
             return Err(damage);
         }
         let flat = load(&files.source(), &files.document, &*files.codes, &files.root)?;
-        let PinnedFiles { document, root, log, pin, .. } = files;
+        let PinnedFiles { document, root, log, archive, pin, .. } = files;
+        let archive = archive?;
         if let Some(pin) = pin {
             // UNWRAP: the state is new, so it has none yet.
             flat.shared.pin.set(pin).unwrap();
@@ -120,8 +126,13 @@ impl MetisStore {
         let config =
             MetisConfig { seed: document.seed, segment_log2: document.segment_log2, ..MetisConfig::new([0; 4]) };
         // How many states a store keeps is its writer's affair; here none that the log needs may be missing.
-        let store =
-            Self::restore(document, flat, &scan(&log, root.generation, root.salt)?, config.keeping(usize::MAX))?;
+        let store = Self::restore(
+            document,
+            flat,
+            archive,
+            &scan(&log, root.generation, root.salt)?,
+            config.keeping(usize::MAX),
+        )?;
         store.writer.lock().is_read_only = true;
         Ok(store)
     }

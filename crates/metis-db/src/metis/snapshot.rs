@@ -13,7 +13,12 @@ use crate::{AccountProof, CommittedBlock, StateKey, StateSnapshot, StoreError, T
 /// under way at once.
 const PREFETCH_DISTANCE: usize = 12;
 
-/// The state after one block; immutable. Reading takes no lock and waits for nobody.
+/// BOUND: values that may have changed since a state of the archive for it to be proven, or hashed with changes: the
+/// tries are made of these, in about a tenth of a second.
+const REHASHED_COUNT_MAX: u64 = 1 << 16;
+
+/// The state after one block; immutable. Reading takes no lock and waits for nobody, unless the block left the window:
+/// then values that changed since are read from history files.
 #[derive(Debug)]
 pub struct MetisSnapshot {
     block: CommittedBlock,
@@ -63,8 +68,19 @@ impl MetisSnapshot {
         if trunk.version.number() == self.version.number() {
             return act(&trunk, None);
         }
-        let back = trunk.after(None, &self.changes_back_from(&trunk.version))?;
+        self.require_near()?;
+        let back = trunk.after(None, &self.changes_back_from(&trunk.version)?)?;
         act(&trunk, Some(&back))
+    }
+
+    fn require_near(&self) -> Result<(), StoreError> {
+        let Some(archived) = self.version.archived() else { return Ok(()) };
+        let changed_count = archived.archive.entry_count_from(self.version.number());
+        let block_number = self.block.number;
+        if changed_count <= REHASHED_COUNT_MAX {
+            return Ok(());
+        }
+        Err(StoreError::TooFarBack { block_number, changed_count, changed_count_max: REHASHED_COUNT_MAX })
     }
 
     /// The tries after changes whose root is known: those that were hashed last, or made again.
@@ -77,9 +93,10 @@ impl MetisSnapshot {
         })
     }
 
-    /// What turns the newest tries into those of this state.
-    pub(super) fn tries_back(&self) -> Result<Option<TrieOverlay>, StoreError> {
-        self.with_tries(|_, back| Ok(back.cloned()))
+    /// What turns the newest tries into those of this state, however old it is.
+    pub(super) fn tries_back(&self) -> Result<TrieOverlay, StoreError> {
+        let trunk = self.shared.trunk.read();
+        trunk.after(None, &self.changes_back_from(&trunk.version)?)
     }
 
     /// EIP-1186 proof in the tries as they are after changes.
@@ -93,14 +110,17 @@ impl MetisSnapshot {
     }
 
     /// Every address with its slots that are not zero. For dumps; looks at the whole index.
-    pub fn storages(&self) -> BTreeMap<Address, BTreeMap<U256, U256>> {
+    ///
+    /// # Errors
+    /// [`StoreError`], when history cannot be read.
+    pub fn storages(&self) -> Result<BTreeMap<Address, BTreeMap<U256, U256>>, StoreError> {
         // What was deleted since may have left the index.
-        let before = self.version.before(u64::MAX);
+        let before = self.version.before(u64::MAX)?;
         let addresses = self.shared.accounts.keys_where(|_| true).into_iter().chain(before.accounts.into_keys());
-        let records = addresses.filter_map(|address| Some((address, self.record(&address)?)));
         let mut storages = BTreeMap::new();
         let mut owners = HashMap::<u32, Address>::default();
-        for (address, record) in records {
+        for address in addresses {
+            let Some(record) = self.record(&address)? else { continue };
             storages.insert(address, BTreeMap::new());
             if record.slot_count != 0 {
                 owners.insert(record.storage_id, address);
@@ -108,15 +128,15 @@ impl MetisSnapshot {
         }
         let keys = self.shared.slots.keys_where(|key| owners.contains_key(&key.0));
         for key in keys.into_iter().chain(before.slots.into_keys()) {
-            let value = self.shared.slot(&self.version, &key);
+            let value = self.shared.slot(&self.version, &key)?;
             let slots = owners.get(&key.0).and_then(|owner| storages.get_mut(owner)).filter(|_| !value.is_zero());
             slots.map(|slots: &mut BTreeMap<U256, U256>| slots.insert(key.1, value));
         }
-        storages
+        Ok(storages)
     }
 
     #[inline(always)]
-    pub(super) fn record(&self, address: &Address) -> Option<AccountRecord> {
+    pub(super) fn record(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
         self.shared.account(&self.version, address)
     }
 
@@ -128,7 +148,7 @@ impl MetisSnapshot {
         Ok(self.prove(*address, &[])?.account.map(|(_, storage_root)| storage_root))
     }
 
-    pub(super) fn slot_of(&self, key: &(u32, U256)) -> U256 {
+    pub(super) fn slot_of(&self, key: &(u32, U256)) -> Result<U256, StoreError> {
         self.shared.slot(&self.version, key)
     }
 
@@ -140,7 +160,7 @@ impl MetisSnapshot {
                 StateKey::Account(address) => self.shared.accounts.prefetch(address),
                 StateKey::Slot(address, slot) => {
                     // Where the slot lies is only known with the account.
-                    if let Some(record) = self.record(address) {
+                    if let Ok(Some(record)) = self.record(address) {
                         self.shared.slots.prefetch(&(record.storage_id, *slot));
                     }
                 }
@@ -150,21 +170,27 @@ impl MetisSnapshot {
     }
 
     /// Many accounts at once, in order.
-    pub fn accounts(&self, addresses: &[Address]) -> Vec<Option<Account>> {
+    ///
+    /// # Errors
+    /// [`StoreError`], when history cannot be read.
+    pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
         addresses.iter().take(PREFETCH_DISTANCE).for_each(|address| self.shared.accounts.prefetch(address));
         let read = |(index, address)| {
             if let Some(later) = addresses.get(index + PREFETCH_DISTANCE) {
                 self.shared.accounts.prefetch(later);
             }
-            self.record(address).map(|record| record.account)
+            Ok(self.record(address)?.map(|record| record.account))
         };
         addresses.iter().enumerate().map(read).collect()
     }
 
     /// Many slots of one account at once, in order.
-    pub fn slots(&self, address: &Address, slots: &[U256]) -> Vec<U256> {
-        let Some(record) = self.record(address).filter(|record| record.storage_id != 0) else {
-            return vec![U256::ZERO; slots.len()];
+    ///
+    /// # Errors
+    /// [`StoreError`], when history cannot be read.
+    pub fn slots(&self, address: &Address, slots: &[U256]) -> Result<Vec<U256>, StoreError> {
+        let Some(record) = self.record(address)?.filter(|record| record.storage_id != 0) else {
+            return Ok(vec![U256::ZERO; slots.len()]);
         };
         let key = |slot: &U256| (record.storage_id, *slot);
         slots.iter().take(PREFETCH_DISTANCE).for_each(|slot| self.shared.slots.prefetch(&key(slot)));
@@ -178,12 +204,16 @@ impl MetisSnapshot {
     }
 
     /// The changes that turn a newer version's state into this one.
-    fn changes_back_from(&self, newer: &Version) -> ChangeSet {
-        let differing = self.version.before(newer.number());
+    fn changes_back_from(&self, newer: &Version) -> Result<ChangeSet, StoreError> {
+        let differing = self.version.before(newer.number())?;
         let mut changes = ChangeSet::default();
+        let mut storage_ids = HashMap::<Address, u32>::default();
         let owners = differing.owners.values();
         for address in differing.accounts.keys().chain(owners) {
-            let (now, then) = (self.shared.account(newer, address), self.record(address));
+            let now = self.shared.account(newer, address)?;
+            // Who only owns slots that changed is as it was.
+            let then = differing.accounts.get(address).copied().unwrap_or(now);
+            storage_ids.extend(then.map(|record| (*address, record.storage_id)));
             let change = AccountChange {
                 account: then.map(|record| record.account),
                 storage_cleared: now.map(|record| record.storage_id) != then.map(|record| record.storage_id),
@@ -192,33 +222,19 @@ impl MetisSnapshot {
             changes.accounts.insert(*address, change);
         }
         for ((storage_id, slot), value) in &differing.slots {
-            let owner = differing.owners.get(storage_id);
-            let Some(address) = owner.filter(|owner| is_storage_of(self, owner, *storage_id)) else { continue };
-            if let Some(change) = changes.accounts.get_mut(address) {
-                change.storage.insert(*slot, *value);
-            }
+            let Some(address) = differing.owners.get(storage_id) else { continue };
+            let change = changes.accounts.get_mut(address).filter(|_| storage_ids.get(address) == Some(storage_id));
+            change.map(|change| change.storage.insert(*slot, *value));
         }
         // A storage that was taken away whole left no values behind; they are where they were.
-        let lost: Vec<(Address, u32)> = changes
-            .accounts
-            .iter()
-            .filter(|(_, change)| change.storage_cleared)
-            .filter_map(|(address, _)| Some((*address, self.record(address)?.storage_id)))
-            .filter(|(_, storage_id)| *storage_id != 0)
-            .collect();
-        for (address, storage_id) in lost {
-            let slots = self.shared.slots.keys_where(|key| key.0 == storage_id);
-            let slots = slots.into_iter().map(|key| (key.1, self.shared.slot(&self.version, &key)));
-            if let Some(change) = changes.accounts.get_mut(&address) {
-                change.storage.extend(slots);
+        for (address, change) in changes.accounts.iter_mut().filter(|(_, change)| change.storage_cleared) {
+            let Some(storage_id) = storage_ids.get(address).filter(|id| **id != 0) else { continue };
+            for key in self.shared.slots.keys_where(|key| key.0 == *storage_id) {
+                change.storage.insert(key.1, self.shared.slot(&self.version, &key)?);
             }
         }
-        changes
+        Ok(changes)
     }
-}
-
-fn is_storage_of(snapshot: &MetisSnapshot, address: &Address, storage_id: u32) -> bool {
-    snapshot.record(address).is_some_and(|record| record.storage_id == storage_id)
 }
 
 impl StateView for MetisSnapshot {
@@ -226,7 +242,7 @@ impl StateView for MetisSnapshot {
 
     #[inline]
     fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
-        Ok(self.record(address).map(|record| record.account))
+        Ok(self.record(address)?.map(|record| record.account))
     }
 
     fn code(&self, code_hash: &B256) -> Result<Code, StoreError> {
@@ -235,15 +251,15 @@ impl StateView for MetisSnapshot {
 
     #[inline]
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StoreError> {
-        let storage_id = self.record(address).map_or(0, |record| record.storage_id);
+        let storage_id = self.record(address)?.map_or(0, |record| record.storage_id);
         if storage_id == 0 {
             return Ok(U256::ZERO);
         }
-        Ok(self.shared.slot(&self.version, &(storage_id, *slot)))
+        self.shared.slot(&self.version, &(storage_id, *slot))
     }
 
     fn has_storage(&self, address: &Address) -> Result<bool, StoreError> {
-        Ok(self.record(address).is_some_and(|record| record.slot_count != 0))
+        Ok(self.record(address)?.is_some_and(|record| record.slot_count != 0))
     }
 }
 

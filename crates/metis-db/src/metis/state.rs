@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use super::{
     codes::Codes,
     trunk::Trunk,
-    versions::{Alive, Before, Version},
+    versions::{Alive, Archived, Before, Version},
 };
 use crate::{
     StoreError,
@@ -31,21 +31,37 @@ pub(super) struct Shared {
 impl Shared {
     /// The account in a version.
     #[inline(always)]
-    pub(super) fn account(&self, version: &Version, address: &Address) -> Option<AccountRecord> {
+    pub(super) fn account(&self, version: &Version, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
         match self.accounts.get(address) {
-            Some(stated) if stated.version <= version.number() => stated.value,
+            Some(stated) if stated.version <= version.number() => Ok(stated.value),
             // Changed or forgotten since, or never there.
-            _ => version.account(address).flatten(),
+            _ => self.old_account(version, address),
         }
+    }
+
+    #[cold]
+    fn old_account(&self, version: &Version, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
+        let Some(Archived { archive, base }) = version.archived() else {
+            return Ok(version.account(address).flatten());
+        };
+        archive.account(address, version.number())?.map_or_else(|| self.account(base, address), Ok)
     }
 
     /// The slot of a storage in a version.
     #[inline(always)]
-    pub(super) fn slot(&self, version: &Version, key: &(u32, U256)) -> U256 {
+    pub(super) fn slot(&self, version: &Version, key: &(u32, U256)) -> Result<U256, StoreError> {
         match self.slots.get(key) {
-            Some(stated) if stated.version <= version.number() => stated.value.unwrap_or_default(),
-            _ => version.slot(key).unwrap_or_default(),
+            Some(stated) if stated.version <= version.number() => Ok(stated.value.unwrap_or_default()),
+            _ => self.old_slot(version, key),
         }
+    }
+
+    #[cold]
+    fn old_slot(&self, version: &Version, key: &(u32, U256)) -> Result<U256, StoreError> {
+        let Some(Archived { archive, base }) = version.archived() else {
+            return Ok(version.slot(key).unwrap_or_default());
+        };
+        archive.slot(key, version.number())?.map_or_else(|| self.slot(base, key), Ok)
     }
 }
 
@@ -118,7 +134,7 @@ impl FlatWriter {
     pub(super) fn plan(&self, changes: &ChangeSet) -> Result<Writes, StoreError> {
         let mut writes = Writes { next_storage_id: self.next_storage_id, ..Writes::default() };
         for (address, change) in &changes.accounts {
-            let old = self.shared.account(&self.newest, address);
+            let old = self.shared.account(&self.newest, address)?;
             let new = match change.account {
                 None => None,
                 Some(account) => {
@@ -138,7 +154,7 @@ impl FlatWriter {
                             })?;
                         }
                         let key = (storage_id, *slot);
-                        let before = self.shared.slot(&self.newest, &key);
+                        let before = self.shared.slot(&self.newest, &key)?;
                         if before == *value {
                             continue;
                         }
@@ -163,19 +179,19 @@ impl FlatWriter {
     /// What it takes to be as an older version was.
     ///
     /// # Errors
-    /// [`StoreError::Memory`].
+    /// [`StoreError::Memory`], or what the archive's files say.
     pub(super) fn plan_return(&self, older: &Version) -> Result<Writes, StoreError> {
-        let target = older.before(self.newest.number());
+        let target = older.before(self.newest.number())?;
         let mut writes = Writes { next_storage_id: self.next_storage_id, ..Writes::default() };
         for (address, record) in &target.accounts {
-            let now = self.shared.account(&self.newest, address);
+            let now = self.shared.account(&self.newest, address)?;
             if now != *record {
                 writes.accounts.push((*address, *record));
                 writes.before.accounts.insert(*address, now);
             }
         }
         for (key, value) in &target.slots {
-            let now = self.shared.slot(&self.newest, key);
+            let now = self.shared.slot(&self.newest, key)?;
             if now != *value {
                 writes.slots.push((*key, *value));
                 writes.before.slots.insert(*key, now);

@@ -4,6 +4,7 @@ use metis_disk::Disk;
 
 use super::{
     MetisStore,
+    archive::ArchiveReport,
     durable::STATE_FILE,
     export::StateCounts,
     meta::PAGE_BYTES,
@@ -28,10 +29,12 @@ pub struct StoreStats {
     pub slots: TableLoad,
     /// Nodes of the tries.
     pub tries: TrieCensus,
-    /// States that are kept, the newest among them.
+    /// States that are kept whole, the newest among them.
     pub state_count: u64,
-    /// Values that older states have and newer ones do not.
+    /// Values that older ones of these have and newer ones do not.
     pub old_value_count: u64,
+    /// States before these, where none is forgotten.
+    pub archive: Option<ArchiveReport>,
     /// Bytes by what is in them.
     pub bytes: SectionBytes,
 }
@@ -94,6 +97,7 @@ pub fn stats(disk: &dyn Disk) -> Result<StoreStats, StoreError> {
         tries,
         state_count: history.states.len() as u64,
         old_value_count: history.states.iter().skip(1).map(|state| state.version().changed_count() as u64).sum(),
+        archive: history.archive.as_ref().map(|archive| archive.report()),
         bytes,
     })
 }

@@ -18,7 +18,7 @@ use super::{
     config::{Durability, MetisConfig},
     durable::{Durable, Entry},
     genesis::changes_of,
-    history::History,
+    history::{History, Place},
     snapshot::MetisSnapshot,
     state::{FlatWriter, Writes},
     versions::Version,
@@ -57,6 +57,8 @@ pub(super) struct Writer {
     pub(super) unsaved_count: u64,
     pub(super) durable: Option<Durable>,
     pub(super) is_read_only: bool,
+    /// Oldest states of the window that a checkpoint is moving to the archive.
+    pub(super) leaving_count: usize,
 }
 
 impl MetisStore {
@@ -72,7 +74,7 @@ impl MetisStore {
         let state_root = flat.shared.trunk.read().tries.root();
         let block = CommittedBlock { number: 0, hash: B256::ZERO, parent_hash: B256::ZERO, state_root };
         let first = MetisSnapshot::new(block, &flat.shared, Arc::clone(&flat.newest), 0);
-        let history = History { states: [Arc::new(first)].into(), block_hashes: BTreeMap::new() };
+        let history = History { states: [Arc::new(first)].into(), block_hashes: BTreeMap::new(), archive: None };
         let store = Self::from_parts(history, flat, None, config);
         store.begin_with(alloc)?;
         Ok(store)
@@ -85,7 +87,14 @@ impl MetisStore {
         config: MetisConfig,
     ) -> Self {
         let next_identity = history.newest().identity() + 1;
-        let writer = Mutex::new(Writer { flat, next_identity, unsaved_count: 0, durable, is_read_only: false });
+        let writer = Mutex::new(Writer {
+            flat,
+            next_identity,
+            unsaved_count: 0,
+            durable,
+            is_read_only: false,
+            leaving_count: 0,
+        });
         Self {
             history: RwLock::new(history),
             writer,
@@ -96,8 +105,13 @@ impl MetisStore {
         }
     }
 
-    /// How many older states stay readable now.
+    /// How many older states stay when a further one comes. In an archive they leave with checkpoints.
     fn window(&self) -> usize {
+        if self.config.is_archive { usize::MAX } else { self.kept_now() }
+    }
+
+    /// How many older states are kept whole, now that nothing, or something, holds the window.
+    pub(super) fn kept_now(&self) -> usize {
         // ORDER: read again with the next state; a late look keeps, or forgets, one state longer.
         if self.is_held.load(Relaxed) { usize::MAX } else { self.config.kept_block_count }
     }
@@ -121,8 +135,9 @@ impl MetisStore {
         }
         writer.unsaved_count += 1;
         let mut history = self.history.write();
+        let archive = history.archive.as_ref().map(|archive| Arc::new(archive.emptied()));
         (writer.flat, writer.next_identity) = (other_writer.flat, other_writer.next_identity);
-        *history = other.history.into_inner();
+        *history = History { archive, ..other.history.into_inner() };
     }
 
     /// Turns the empty first state into the one that `alloc` describes.
@@ -165,12 +180,17 @@ impl MetisStore {
         writer.flat.parts(&trunk).iter().map(|part| part.len_bytes()).sum()
     }
 
-    /// Blocks of the kept states with their roots, oldest first; a patch is a further state of its block.
+    /// Blocks of the states that are kept whole with their roots, oldest first; a patch is a further state of its block.
     pub fn states(&self) -> Vec<CommittedBlock> {
         self.history.read().states.iter().map(|snapshot| snapshot.block()).collect()
     }
 
-    /// How many older states stay readable.
+    /// Whether states before those that are kept whole stay readable, in files.
+    pub const fn is_archive(&self) -> bool {
+        self.config.is_archive
+    }
+
+    /// How many older states are kept whole.
     pub const fn kept_block_count(&self) -> usize {
         self.config.kept_block_count
     }
@@ -200,24 +220,37 @@ impl MetisStore {
         Ok(())
     }
 
-    /// Keeps the oldest `count` states.
-    fn truncate(&self, writer: &mut Writer, count: usize) -> Result<(), StoreError> {
-        let (kept, undone) = {
+    /// Makes an older state the newest: the one that `find` gives the place of. Waits for a checkpoint that is moving it.
+    fn go_back(&self, find: impl Fn(&History) -> Result<Place, StoreError>) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        let place = find(&self.history.read())?;
+        if matches!(place, Place::Window(position) if position >= writer.leaving_count) {
+            return self.truncate(&mut writer, place);
+        }
+        drop(writer);
+        let _no_checkpoint = self.checkpoints.lock();
+        let mut writer = self.writer.lock();
+        let place = find(&self.history.read())?;
+        self.truncate(&mut writer, place)
+    }
+
+    /// Keeps the states up to a place.
+    fn truncate(&self, writer: &mut Writer, place: Place) -> Result<(), StoreError> {
+        let (kept, undone, mut archive) = {
             let history = self.history.read();
-            (Arc::clone(&history.states[count - 1]), history.states.len() - count)
+            (history.state(place)?, history.count_after(place), history.archive.clone())
         };
         if undone == 0 {
             return Ok(());
         }
-        let back = match self.take_ahead(kept.block().state_root) {
-            Some(back) => back,
-            // Nothing differs where nothing came back: the tries are then as they were.
-            None => kept.tries_back()?.map_or_else(|| kept.tries_after(B256::ZERO, &ChangeSet::default()), Ok)?,
-        };
+        if let (Place::Archive(index), Some(whole)) = (place, &archive) {
+            archive = Some(Arc::new(whole.cut_to(index)?));
+        }
+        let back = self.take_ahead(kept.block().state_root).map_or_else(|| kept.tries_back(), Ok)?;
         let writes = writer.flat.plan_return(kept.version())?;
-        writer.log(&Entry::Undo { count: undone as u64 }, &self.config)?;
+        writer.log(&Entry::Undo { count: undone }, &self.config)?;
         let version = writer.turn(writes, &back)?;
-        self.history.write().truncate(count, kept.moved_to(version));
+        self.history.write().truncate(place, kept.moved_to(version), archive);
         Ok(())
     }
 
@@ -234,9 +267,9 @@ impl MetisStore {
                 self.push(writer, *block, changes, &after, *is_patch)
             }
             Entry::Undo { count } => {
-                let kept = self.history.read().states.len().checked_sub(*count as usize).filter(|kept| *kept > 0);
+                let place = self.history.read().place_before(*count as usize);
                 let corrupt = StoreError::Corrupt { part: "log", offset: 0, problem: "more is undone than was done" };
-                self.truncate(writer, kept.ok_or(corrupt)?)
+                self.truncate(writer, place.map_err(|_| corrupt)?)
             }
         }
     }
@@ -295,7 +328,7 @@ impl StateStore for MetisStore {
 
     fn at_before(&self, block_number: u64, patch_count: usize) -> Result<Arc<MetisSnapshot>, StoreError> {
         let history = self.history.read();
-        history.position(block_number, patch_count).map(|position| Arc::clone(&history.states[position]))
+        history.state(history.place(block_number, patch_count)?)
     }
 
     fn hold(&self, is_held: bool) {
@@ -337,14 +370,10 @@ impl StateStore for MetisStore {
     }
 
     fn undo(&self, count: usize) -> Result<(), StoreError> {
-        let writer = &mut *self.writer.lock();
-        let kept = self.history.read().count_before(count)?;
-        self.truncate(writer, kept)
+        self.go_back(|history| history.place_before(count))
     }
 
     fn revert_to(&self, block_number: u64) -> Result<(), StoreError> {
-        let writer = &mut *self.writer.lock();
-        let position = self.history.read().position(block_number, 0)?;
-        self.truncate(writer, position + 1)
+        self.go_back(|history| history.place(block_number, 0))
     }
 }

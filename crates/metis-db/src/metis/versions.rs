@@ -8,7 +8,8 @@ use std::{
 use alloy_primitives::{Address, U256, map::HashMap};
 use parking_lot::Mutex;
 
-use crate::flat::AccountRecord;
+use super::archive::Archive;
+use crate::{StoreError, flat::AccountRecord};
 
 /// Values that a version changed, as they were before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,12 +56,36 @@ pub(super) struct Version {
     before: Before,
     next: OnceLock<Arc<Self>>,
     alive: Arc<Alive>,
+    archived: Option<Archived>,
+}
+
+/// Where the versions after one that left the window are.
+#[derive(Debug)]
+pub(super) struct Archived {
+    /// What was before them.
+    pub(super) archive: Arc<Archive>,
+    /// The oldest one that is kept whole: what the archive does not say is as it is there.
+    pub(super) base: Arc<Version>,
 }
 
 impl Version {
     pub(super) fn new(number: u64, before: Before, alive: &Arc<Alive>) -> Arc<Self> {
+        Self::make(number, before, alive, None)
+    }
+
+    /// A version that left the window.
+    pub(super) fn of_archive(number: u64, archived: Archived) -> Arc<Self> {
+        let alive = Arc::clone(&archived.base.alive);
+        Self::make(number, Before::default(), &alive, Some(archived))
+    }
+
+    fn make(number: u64, before: Before, alive: &Arc<Alive>, archived: Option<Archived>) -> Arc<Self> {
         *alive.0.lock().entry(number).or_default() += 1;
-        Arc::new(Self { number, before, next: OnceLock::new(), alive: Arc::clone(alive) })
+        Arc::new(Self { number, before, next: OnceLock::new(), alive: Arc::clone(alive), archived })
+    }
+
+    pub(super) const fn archived(&self) -> Option<&Archived> {
+        self.archived.as_ref()
     }
 
     #[inline(always)]
@@ -98,7 +123,18 @@ impl Version {
     }
 
     /// All that differs in a later version, as it is in this one. Some of it may not differ.
-    pub(super) fn before(&self, last: u64) -> Before {
+    ///
+    /// # Errors
+    /// [`StoreError`] of the archive's files.
+    pub(super) fn before(&self, last: u64) -> Result<Before, StoreError> {
+        let Some(Archived { archive, base }) = &self.archived else { return Ok(self.before_in_window(last)) };
+        let mut all = archive.before(self.number)?;
+        all.extend(&base.before_in_window(last));
+        Ok(all)
+    }
+
+    /// The same for a version that is kept whole.
+    pub(super) fn before_in_window(&self, last: u64) -> Before {
         let mut all = Before::default();
         self.later().take_while(|version| version.number <= last).for_each(|version| all.extend(&version.before));
         all

@@ -53,6 +53,8 @@ pub(super) fn step(seed: u64, number: u64) -> Step {
     let mut choices = Choices::new(seed, number);
     match choices.below(12) {
         0 => Step::Checkpoint,
+        // Now and then behind what is kept whole.
+        1 if choices.below(4) == 0 => Step::Undo(choices.below(12) as usize),
         1 => Step::Undo(choices.below(3) as usize),
         2 if choices.below(3) == 0 => Step::Prune,
         _ => Step::Commit(changes(&mut choices)),
@@ -99,8 +101,14 @@ fn changes(choices: &mut Choices) -> ChangeSet {
     changes
 }
 
+/// Half of the plans keep an archive.
+const fn is_archive(seed: u64) -> bool {
+    seed / 2 % 2 == 1
+}
+
 pub(super) fn config(seed: u64) -> MetisConfig {
-    MetisConfig::new([seed; 4]).keeping(KEPT_BLOCK_COUNT).with_segments(6)
+    let config = MetisConfig::new([seed; 4]).keeping(KEPT_BLOCK_COUNT).with_segments(6);
+    if is_archive(seed) { config.archiving() } else { config }
 }
 
 fn alloc() -> Vec<(Address, GenesisAccount)> {
@@ -157,7 +165,7 @@ where
 pub(super) fn take_step(store: &MetisStore, number: u64, step: &Step) -> Result<(), String> {
     match step {
         Step::Checkpoint => store.checkpoint().map_err(|error| error.to_string()),
-        Step::Prune => store.prune(KEPT_BLOCK_COUNT).map(|_| ()).map_err(|error| error.to_string()),
+        Step::Prune => store.prune(KEPT_BLOCK_COUNT, None).map(|_| ()).map_err(|error| error.to_string()),
         _ => take(store, number, step),
     }
 }
@@ -171,7 +179,8 @@ pub(super) struct Models {
 
 impl Models {
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, states: vec![MemoryStore::new(alloc(), KEPT_BLOCK_COUNT)] }
+        let kept = if is_archive(seed) { usize::MAX } else { KEPT_BLOCK_COUNT };
+        Self { seed, states: vec![MemoryStore::new(alloc(), kept)] }
     }
 
     /// The state after so many steps.

@@ -3,6 +3,7 @@
 #![allow(non_snake_case)] // names of tests are subject__condition__outcome
 
 mod fork_equals_whole;
+mod metis_archive;
 mod metis_checkpoints;
 mod metis_crashes;
 mod metis_damage;

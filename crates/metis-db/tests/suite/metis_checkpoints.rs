@@ -170,7 +170,10 @@ type Seen = (BTreeMap<Address, BTreeMap<U256, U256>>, Vec<(Account, Code)>);
 /// All that a state answers.
 fn seen(snapshot: &MetisSnapshot) -> Seen {
     let accounts = (0..ACCOUNT_COUNT).filter_map(|index| snapshot.account(&address(index)).unwrap());
-    (snapshot.storages(), accounts.map(|account| (account, snapshot.code(&account.code_hash).unwrap())).collect())
+    (
+        snapshot.storages().unwrap(),
+        accounts.map(|account| (account, snapshot.code(&account.code_hash).unwrap())).collect(),
+    )
 }
 
 /// Makes a checkpoint that fails with its operation `failing`, where there is one, and takes steps before its writes.

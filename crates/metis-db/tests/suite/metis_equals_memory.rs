@@ -44,7 +44,7 @@ fn edits(account_count: u16) -> impl Strategy<Value = Vec<Edit>> {
     proptest::collection::vec(edit, 0..24)
 }
 
-fn steps(account_count: u16) -> impl Strategy<Value = Vec<Step>> {
+fn steps(account_count: u16, checkpoint_weight: u32) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => edits(account_count).prop_map(Step::Commit),
         1 => edits(account_count).prop_map(Step::Patch),
@@ -52,10 +52,10 @@ fn steps(account_count: u16) -> impl Strategy<Value = Vec<Step>> {
         1 => (0u64..12).prop_map(Step::RevertTo),
         1 => (0usize..4, proptest::collection::vec(edits(account_count), 0..4)).prop_map(|(count, made)| Step::Turn(count, made)),
         2 => Just(Step::Hold),
-        1 => Just(Step::Checkpoint),
+        checkpoint_weight => Just(Step::Checkpoint),
         1 => Just(Step::Restart),
     ];
-    proptest::collection::vec(step, 1..24)
+    proptest::collection::vec(step, 1..24 * checkpoint_weight as usize)
 }
 
 fn changes(edits: &[Edit]) -> ChangeSet {
@@ -84,7 +84,7 @@ fn changes(edits: &[Edit]) -> ChangeSet {
 fn assert_same(metis: &MetisSnapshot, memory: &MemorySnapshot, account_count: u16) {
     assert_eq!(metis.block(), memory.block());
     let all: Vec<Address> = (0..account_count).map(address).collect();
-    let batch = metis.accounts(&all);
+    let batch = metis.accounts(&all).unwrap();
     for (address, batched) in all.iter().zip(batch) {
         let account = memory.account(address).unwrap();
         assert_eq!(metis.account(address).unwrap(), account, "{address}");
@@ -95,7 +95,7 @@ fn assert_same(metis: &MetisSnapshot, memory: &MemorySnapshot, account_count: u1
         }
         let slots: Vec<U256> = (0..30u8).map(U256::from).collect();
         let values: Vec<U256> = slots.iter().map(|slot| memory.storage(address, slot).unwrap()).collect();
-        assert_eq!(metis.slots(address, &slots), values);
+        assert_eq!(metis.slots(address, &slots).unwrap(), values);
         assert_eq!(metis.storage(address, &slots[7]).unwrap(), values[7]);
     }
 }
@@ -108,10 +108,10 @@ fn assert_same_proofs(metis: &MetisSnapshot, memory: &MemorySnapshot) {
     }
 }
 
-fn run(steps: Vec<Step>, account_count: u16) {
+/// The same calls to both; `memory` keeps what the other is to keep.
+fn run(steps: Vec<Step>, account_count: u16, config: MetisConfig, memory: MemoryStore) {
     let disk = SimulatedDisk::new();
-    let mut metis = MetisStore::open(Arc::new(disk.clone()), [], config()).unwrap();
-    let memory = MemoryStore::new([], KEPT);
+    let mut metis = MetisStore::open(Arc::new(disk.clone()), [], config.clone()).unwrap();
     let mut held: Vec<(Arc<MetisSnapshot>, Arc<MemorySnapshot>)> = Vec::new();
     let mut number = 0;
     for step in steps {
@@ -156,7 +156,7 @@ fn run(steps: Vec<Step>, account_count: u16) {
             Step::Restart => {
                 held.clear();
                 drop(metis);
-                metis = MetisStore::open(Arc::new(disk.clone()), [], config()).unwrap();
+                metis = MetisStore::open(Arc::new(disk.clone()), [], config.clone()).unwrap();
             }
         }
         number = memory.latest().block().number;
@@ -180,16 +180,33 @@ fn run(steps: Vec<Step>, account_count: u16) {
     }
 }
 
+/// What an archive keeps: everything.
+fn archive() -> (MetisConfig, MemoryStore) {
+    (config().archiving(), MemoryStore::new([], usize::MAX))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn metis__any_calls_on_few_accounts__equals_memory(steps in steps(6)) {
-        run(steps, 6);
+    fn metis__any_calls_on_few_accounts__equals_memory(steps in steps(6, 1)) {
+        run(steps, 6, config(), MemoryStore::new([], KEPT));
     }
 
     #[test]
-    fn metis__any_calls_on_accounts_that_split_segments__equals_memory(steps in steps(400)) {
-        run(steps, 400);
+    fn metis__any_calls_on_accounts_that_split_segments__equals_memory(steps in steps(400, 1)) {
+        run(steps, 400, config(), MemoryStore::new([], KEPT));
+    }
+
+    #[test]
+    fn metis__that_archives_few_accounts__equals_memory_that_forgets_nothing(steps in steps(6, 3)) {
+        let (config, memory) = archive();
+        run(steps, 6, config, memory);
+    }
+
+    #[test]
+    fn metis__that_archives_many_accounts__equals_memory_that_forgets_nothing(steps in steps(200, 3)) {
+        let (config, memory) = archive();
+        run(steps, 200, config, memory);
     }
 }

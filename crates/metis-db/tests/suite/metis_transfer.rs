@@ -77,9 +77,9 @@ fn describe(state: &MetisSnapshot) -> Vec<Described> {
     let one = |address: Address| {
         let account = state.account(&address).unwrap();
         let code = state.code(&account.unwrap().code_hash).unwrap().bytes();
-        (address, account, code, state.storage_of(&address).into_iter().collect())
+        (address, account, code, state.storage_of(&address).unwrap().into_iter().collect())
     };
-    state.addresses().into_iter().map(one).collect()
+    state.addresses().unwrap().into_iter().map(one).collect()
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn prune__of_a_store_with_history_and_gaps__keeps_the_newest_states_and_gives_ro
     }
     let (newest, held) = (store.latest().block(), store.at(newest_number(&store) - 10).unwrap());
     let before = describe(&held);
-    let report = store.prune(3).unwrap();
+    let report = store.prune(3, None).unwrap();
     assert_eq!((report.state_count_before, report.state_count), (21, 4));
     assert!(report.bytes < report.bytes_before, "{report:?}");
     assert_eq!((store.latest().block(), store.oldest_block_number()), (newest, newest.number - 3));
@@ -198,11 +198,11 @@ fn prune__beside_a_reader__leaves_what_it_reads() {
     let reader = MetisStore::open_to_read(&metis_disk::FileDisk::new(directory.path()).unwrap()).unwrap();
     let before = describe(&reader.latest());
     commit(&store, 30);
-    store.prune(0).unwrap();
+    store.prune(0, None).unwrap();
     commit(&store, 30);
-    store.prune(0).unwrap();
+    store.prune(0, None).unwrap();
     assert_eq!(describe(&reader.latest()), before);
-    assert_eq!(describe(&reader.at(15).unwrap()).len(), reader.at(15).unwrap().addresses().len());
+    assert_eq!(describe(&reader.at(15).unwrap()).len(), reader.at(15).unwrap().addresses().unwrap().len());
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn prune__on_a_disk_that_fails_at_any_operation__has_the_newest_block_afterwards
         let disk = disk.after_kill();
         disk.fail_at(operation, Fault::Partial(5_000, ErrorKind::StorageFull));
         let Ok(store) = MetisStore::open(Arc::new(disk.clone()), [], config()) else { continue };
-        let pruned = store.prune(2);
+        let pruned = store.prune(2, None);
         assert_eq!(newest_number(&store), 11);
         drop(store);
         for seed in 0..3 {
@@ -235,8 +235,8 @@ fn stats__of_a_store__count_what_it_holds() {
     let store = MetisStore::open(Arc::new(disk.clone()), alloc(100), config()).unwrap();
     commit(&store, 2);
     let found = stats(&disk).unwrap();
-    let addresses = store.latest().addresses();
-    let slot_count: usize = addresses.iter().map(|address| store.latest().storage_of(address).len()).sum();
+    let addresses = store.latest().addresses().unwrap();
+    let slot_count: usize = addresses.iter().map(|address| store.latest().storage_of(address).unwrap().len()).sum();
     assert_eq!((found.counts.accounts, found.counts.slots), (addresses.len() as u64, slot_count as u64));
     assert_eq!(found.accounts.used_count - found.accounts.deleted_count, addresses.len() as u64);
     assert_eq!(found.tries.account_depths.iter().sum::<u64>(), addresses.len() as u64);

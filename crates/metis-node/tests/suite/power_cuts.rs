@@ -37,8 +37,9 @@ impl Disks {
     }
 }
 
-fn config() -> NodeConfig {
+fn config(is_archive: bool) -> NodeConfig {
     NodeConfig {
+        is_archive,
         durability: Durability::EveryBlock,
         state_store: StateStoreKind::Metis { secret: [7; 4] },
         kept_block_count: 4,
@@ -48,6 +49,10 @@ fn config() -> NodeConfig {
 }
 
 fn open(disks: Option<&Disks>) -> Result<Node, NodeError> {
+    open_as(disks, false)
+}
+
+fn open_as(disks: Option<&Disks>, is_archive: bool) -> Result<Node, NodeError> {
     let account = GenesisAccount { balance: U256::from(10), ..GenesisAccount::default() };
     // The root of this one account, as an empty chain's first commit would find it.
     let store = metis_db::MemoryStore::new([(PERSON, account.clone())], 0);
@@ -67,7 +72,7 @@ fn open(disks: Option<&Disks>) -> Result<Node, NodeError> {
         path: None,
     });
     let spec = ChainSpec::at_fork(Fork::Shanghai, 1);
-    Node::open_on(disks.as_ref(), spec, block, vec![(PERSON, account)], &config())
+    Node::open_on(disks.as_ref(), spec, block, vec![(PERSON, account)], &config(is_archive))
 }
 
 /// Does the thing with this number: the same for every node that is where it is.
@@ -98,6 +103,17 @@ fn seen(node: &Node) -> (B256, Vec<u8>, Vec<u8>) {
     let hash = node.heads().latest.hash;
     let slots = [0, 1, 2].map(U256::from);
     (hash, node.accounts_json().unwrap(), node.proof_json(PERSON, &slots, BlockId::Hash(hash)).unwrap())
+}
+
+/// What an archive shows besides: accounts and a slot at every block.
+fn old_states(node: &Node) -> Vec<(U256, U256, U256)> {
+    let receiver = Address::with_last_byte(2);
+    let at = |number| {
+        let id = BlockId::Number(number);
+        let storage = node.storage(PERSON, U256::from(1), id).unwrap();
+        (node.balance(PERSON, id).unwrap(), node.balance(receiver, id).unwrap(), storage)
+    };
+    (0..=node.heads().latest.number).map(at).collect()
 }
 
 /// What a node without disks shows after 0, 1, 2, … steps.
@@ -181,6 +197,36 @@ fn import_blocks__power_cut_after_any_operation__keeps_those_before_the_one_that
         disks.log.clear_faults();
         import(&node).unwrap();
         assert_eq!(seen(&node), models[4], "after the disk came back at {at}");
+    }
+}
+
+#[test]
+fn node__that_archives__after_any_power_cut_reads_every_block_as_it_was() {
+    let step_count = 55;
+    let model = open_as(None, true).unwrap();
+    let mut models = vec![(seen(&model), old_states(&model))];
+    for number in 0..step_count {
+        step(&model, number).unwrap();
+        models.push((seen(&model), old_states(&model)));
+    }
+    let whole = Disks::default();
+    let node = open_as(Some(&whole), true).unwrap();
+    let begun = whole.state.operation_count();
+    (0..step_count).for_each(|number| step(&node, number).unwrap());
+    assert_eq!(old_states(&node), models[step_count as usize].1);
+    drop(node);
+    for at in begun..whole.state.operation_count() {
+        let disks = Disks::default();
+        let node = open_as(Some(&disks), true).unwrap();
+        (at..at + 1_000).for_each(|later| disks.state.fail_at(later, Fault::Refuse(ErrorKind::Other)));
+        let acknowledged = (0..step_count).take_while(|number| step(&node, *number).is_ok()).count();
+        for seed in 0..3 {
+            let opened = open_as(Some(&disks.crash(seed)), true).unwrap();
+            let got = (seen(&opened), old_states(&opened));
+            let candidates = &models[acknowledged..models.len().min(acknowledged + 2)];
+            assert!(candidates.contains(&got), "cut at {at}, seed {seed}, after {acknowledged}");
+            assert_eq!(opened.state_report().problem, None);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ fn secret(py: Python<'_>) -> PyResult<[u64; 4]> {
 impl Node {
     #[staticmethod]
     #[allow(clippy::too_many_arguments)] // named ones, in Python
-    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None, workers=0, state_store="metisdb"))]
+    #[pyo3(signature = (genesis_json, alloc, data_dir=None, durability="block", kept_block_count=1024, pool=None, development=None, registry=None, models=None, workers=0, state_store="metisdb", history="window"))]
     fn open(
         py: Python<'_>,
         genesis_json: &Bound<'_, PyBytes>,
@@ -43,6 +43,7 @@ impl Node {
         models: Option<&ModelSet>,
         workers: usize,
         state_store: &str,
+        history: &str,
     ) -> PyResult<Self> {
         let durability = match durability {
             "block" => Durability::EveryBlock,
@@ -55,6 +56,11 @@ impl Node {
             "memory" => StateStoreKind::Memory,
             _ => return Err(decode_error("argument", "state_store", "must be metisdb or memory", None)),
         };
+        let is_archive = match history {
+            "window" => false,
+            "archive" => true,
+            _ => return Err(decode_error("argument", "history", "must be window or archive", None)),
+        };
         let accounts = alloc_accounts(alloc)?;
         let document = genesis::parse(genesis_json.as_bytes())?;
         let mut spec = genesis::chain_spec(&document)?;
@@ -64,6 +70,7 @@ impl Node {
             durability,
             state_store,
             kept_block_count,
+            is_archive,
             pool: pool_config(pool)?,
             development: development_rules(development)?,
             machine: virtual_machine(registry),
