@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add("--vm-mode", choices=("off", "auto", "eager"), help="which contracts become machine code [auto]")
     add("--config", metavar="FILE", help="settings in TOML")
     add("--log-level", choices=("debug", "info", "warning", "error"), help="least level of log lines [info]")
+    add("--until-eof", action="store_true", help="stop when standard input ends, as it does with who started it")
     add("--silent", action="store_true", help="print nothing but errors")
     add("--json", action="store_true", help="print the start as one JSON object, and log lines as JSON")
     return made
@@ -99,7 +100,7 @@ def run_dev(arguments: Sequence[str]) -> int:
         # --help, or arguments that cannot be read, with the reason already on stderr.
         return leaving.code if isinstance(leaving.code, int) else EXIT_ERROR
     try:
-        _serve(settings_of(given), as_json=given.json, silent=given.silent)
+        _serve(settings_of(given), as_json=given.json, silent=given.silent, until_eof=given.until_eof)
     except KeyboardInterrupt:
         return EXIT_OK
     except Exception as error:  # noqa: BLE001 - this is the one place; a bug keeps its traceback
@@ -206,7 +207,7 @@ def _mode(given: argparse.Namespace) -> str | None:
     return "interval" if given.block_time is not None else None
 
 
-def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
+def _serve(settings: NodeConfig, *, as_json: bool, silent: bool, until_eof: bool) -> None:
     from metis.cli.dev_chain import open_chain
     from metis.cli.dev_report import started_object, started_text
     from metis.cli.output import write_json
@@ -244,4 +245,4 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool) -> None:
 
     if settings.storage.path:
         Path(settings.storage.path).mkdir(parents=True, exist_ok=True)
-    run_node(make, on_started)
+    run_node(make, on_started, sys.stdin.fileno() if until_eof else None)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def _cut_off() -> list[str]:
     except OSError:
         allowed = False
     return inside if allowed else []
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(10 * PROMPT_S):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"not within {PROMPT_S} seconds")
 
 
 @pytest.mark.timeout(240)
@@ -95,3 +104,17 @@ def test_demo__interrupted__leaves_no_process_behind(tmp_path: Path, after_s: fl
     # Before Python has come to the program, the signal itself ends it.
     assert process.wait(PROMPT_S) in ({0} if is_over else {130, -how})
     assert _nodes_in(folder) == []
+
+
+@pytest.mark.timeout(120)
+def test_demo__killed__takes_its_node_along(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    command = [*COMMAND, "--folder", str(folder), "--report", str(tmp_path / "report.html")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment(tmp_path)
+    )
+    # The demonstration itself is one.
+    _wait_until(lambda: len(_nodes_in(folder)) > 1)
+    process.kill()
+    process.wait(PROMPT_S)
+    _wait_until(lambda: not _nodes_in(folder))

@@ -31,7 +31,7 @@ class NodeProcess:
     """
 
     def __init__(self, options: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self._command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", *options]
+        self._command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", "--until-eof", *options]
         self._environment = {**os.environ, **environment}
         self._log = log
         self._process: subprocess.Popen[str] | None = None
@@ -54,6 +54,8 @@ class NodeProcess:
         with self._log.open("a") as log, uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
                 self._command,
+                # Nothing is written to it: it ends with this process, however that ends, and the node with it.
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -112,6 +114,7 @@ def ended(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) 
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         code = process.wait(_STOP_TIMEOUT_S)
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
     return code
