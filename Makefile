@@ -45,10 +45,10 @@ demo: setup $(ENCODER) ## Set up, then show all of Hyperion in one run, from mod
 
 .PHONY: test
 test: setup wheel $(ORACLE) clients-quick ## Set up, then run every test that takes less than half a minute
-	$(call say,"Rust tests (the first time they compile: about 4 minutes on 2 cores)")
+	$(call say,"Rust tests (the first time they compile: about 10 minutes on 2 cores)")
 	@# The wheel's features, so that the crates it was made of need not be compiled again.
 	@cargo test --release --locked --workspace --no-default-features
-	$(call say,"Python tests (about 2 minutes on 2 cores)")
+	$(call say,"Python tests (about 8 minutes on 2 cores)")
 	@$(BIN)/python -m pytest
 
 ##@ Working on it
