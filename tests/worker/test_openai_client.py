@@ -31,9 +31,9 @@ def signing(worker: Worker, max_cost_wei: int = 10**9) -> SignedAuth:
 
 
 def test_openai__with_headers_alone__embeds(worker: Worker) -> None:
-    client = openai.OpenAI(base_url=f"{worker.url}/v1", api_key="-")
     headers = signing(worker).headers_for("words")
-    raw = client.embeddings.with_raw_response.create(model="words", input=[[1, 2, 3], [4]], extra_headers=headers)
+    with openai.OpenAI(base_url=f"{worker.url}/v1", api_key="-") as client:
+        raw = client.embeddings.with_raw_response.create(model="words", input=[[1, 2, 3], [4]], extra_headers=headers)
     found = raw.parse()
     assert [item.index for item in found.data] == [0, 1]
     assert len(found.data[0].embedding) == 4
@@ -57,15 +57,15 @@ def test_openai__with_a_client_that_signs__embeds_completes_and_streams(worker: 
 
 
 def test_openai__errors_of_the_worker__are_its_own_errors(worker: Worker) -> None:
-    unsigned = openai.OpenAI(base_url=f"{worker.url}/v1", api_key="-")
-    with pytest.raises(openai.AuthenticationError):
-        unsigned.embeddings.create(model="words", input=[1])
-    with pytest.raises(openai.NotFoundError):
-        unsigned.embeddings.create(model="none", input=[1])
-    headers = signing(worker, max_cost_wei=1).headers_for("words")
-    with pytest.raises(openai.APIStatusError) as raised:
-        unsigned.embeddings.create(model="words", input=[1], extra_headers=headers)
-    assert (raised.value.status_code, raised.value.code) == (402, "max-cost")
+    with openai.OpenAI(base_url=f"{worker.url}/v1", api_key="-") as unsigned:
+        with pytest.raises(openai.AuthenticationError):
+            unsigned.embeddings.create(model="words", input=[1])
+        with pytest.raises(openai.NotFoundError):
+            unsigned.embeddings.create(model="none", input=[1])
+        headers = signing(worker, max_cost_wei=1).headers_for("words")
+        with pytest.raises(openai.APIStatusError) as raised:
+            unsigned.embeddings.create(model="words", input=[1], extra_headers=headers)
+        assert (raised.value.status_code, raised.value.code) == (402, "max-cost")
 
 
 def test_client__without_asyncio__does_what_the_other_does(worker: Worker) -> None:
