@@ -54,7 +54,7 @@ class Network:
         *,
         name: str,
         chain: ChainConstants,
-        state_store: str | StateStore = "memory",
+        state_store: str | StateStore = "metisdb",
         virtual_machine: str | VirtualMachine = "interpreter",
         executor: str | Executor = "sequential",
         fee_policy: str | FeePolicy = "ethereum",

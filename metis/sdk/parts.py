@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 _WORKERS_MAX = 256
+_DURABILITIES = ("every-block", "on-flush", "on-checkpoint")
+_HISTORIES = ("window", "archive")
 
 
 class MemoryStateStore:
@@ -64,14 +66,30 @@ class MetisDbStateStore:
         the state in memory.
     kept_block_count : how many of the newest blocks' states can be read, proven and reverted to.
     durability : when a block survives a power cut: "every-block", "on-flush" or "on-checkpoint".
+    history : "window" forgets older states; "archive" keeps them in files of the folder, so it needs a ``path``.
+
+    Raises CompositionError for what is not one of these.
     """
 
     name = "metisdb"
 
-    def __init__(self, path: str | None = None, kept_block_count: int = 128, durability: str = "every-block") -> None:
+    def __init__(
+        self,
+        path: str | None = None,
+        kept_block_count: int = 128,
+        durability: str = "every-block",
+        history: str = "window",
+    ) -> None:
+        if durability not in _DURABILITIES:
+            raise CompositionError("StateStore", self.name, f"durability must be one of {', '.join(_DURABILITIES)}")
+        if history not in _HISTORIES:
+            raise CompositionError("StateStore", self.name, f"history must be one of {', '.join(_HISTORIES)}")
+        if path is None and history == "archive":
+            raise CompositionError("StateStore", self.name, "an archive is kept in a folder: give a path")
         self.path = path
         self.kept_block_count = kept_block_count
         self.durability = durability
+        self.history = history
 
     def open(self, alloc: Mapping[Address, Account]) -> MetisStore:
         """
@@ -87,7 +105,7 @@ class MetisDbStateStore:
             return metis.engine.MetisStore(accounts, self.kept_block_count)
         if (Path(self.path) / "state").exists():
             raise CompositionError("StateStore", self.name, f"{self.path} holds a store already")
-        return metis.engine.MetisStore.open(self.path, accounts, self.kept_block_count, self.durability)
+        return metis.engine.MetisStore.open(self.path, accounts, self.kept_block_count, self.durability, self.history)
 
 
 class Interpreter:

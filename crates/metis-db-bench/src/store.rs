@@ -10,7 +10,7 @@ use rustix::fs::{Advice, fadvise};
 use serde_json::Value;
 
 use crate::{
-    commits::{self, BLOCK_CHANGES, CountedDisk},
+    commits::{self, BLOCK_CHANGES},
     floors, progress,
     reads::{self, Keys},
     rivals::{Lmdb, Redb},
@@ -89,7 +89,8 @@ pub fn rows(state: State) -> Vec<Value> {
     let keys = Keys::random(state.account_count);
     let config = MetisConfig::new([1, 2, 3, 4]).keeping(1);
 
-    let disk = Arc::new(CountedDisk::new(Arc::new(FileDisk::new(&metis_path).expect("a directory"))));
+    let (disk, syncs) = commits::counted(FileDisk::new(&metis_path).expect("a directory"));
+    let disk = Arc::new(disk);
     let start = Instant::now();
     let store = MetisStore::open(disk.clone(), [], config.clone().durable(Durability::OnCheckpoint)).expect("a store");
     load(&store, "metis", state);
@@ -161,7 +162,7 @@ pub fn rows(state: State) -> Vec<Value> {
     rows.push(row(name, "ns", &floors::line(HOT_COUNT as usize), &[]));
     rows.push(batched(&metis, &lmdb, &redb, &keys));
     progress("commits");
-    let ([root_us, commit_us], syncs) = commits::measure(&metis, &disk, state.account_count);
+    let ([root_us, commit_us], syncs) = commits::measure(&metis, &syncs, state.account_count);
     let (lmdb, redb) = (lmdb.commits(state.account_count), redb.commits(state.account_count));
     rows.push(row(
         &format!("durable commit of {BLOCK_CHANGES} accounts, root known"),

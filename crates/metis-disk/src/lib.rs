@@ -7,12 +7,14 @@
 
 mod file;
 mod mapping;
+mod observed;
 mod simulated;
 
 use std::{fmt::Debug, io, os::fd::BorrowedFd, sync::Arc};
 
 pub use file::FileDisk;
 pub use mapping::Mapping;
+pub use observed::{ObservedDisk, Operation};
 pub use simulated::{Fault, SimulatedDisk};
 
 /// A directory without sub-directories.

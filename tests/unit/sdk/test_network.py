@@ -55,7 +55,7 @@ def test_compose__parts_by_name__are_those_parts() -> None:
     network = Network.compose(name="mine", chain=CHAIN)
 
     names = (network.state_store.name, network.virtual_machine.name, network.executor.name, network.fee_policy.name)
-    assert names == ("memory", "interpreter", "sequential", "ethereum")
+    assert names == ("metisdb", "interpreter", "sequential", "ethereum")
 
 
 def test_compose__a_part_given_as_an_object__is_used() -> None:
@@ -201,3 +201,27 @@ def test_open__a_network_on_metisdb__has_the_genesis_of_the_one_in_memory(tmp_pa
     assert on_disk.open().build([]).block.hash == plain.head.hash
     with pytest.raises(CompositionError, match="holds a store already"):
         on_disk.open()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"durability": "never"}, "durability must be one of every-block, on-flush, on-checkpoint"),
+        ({"history": "all"}, "history must be one of window, archive"),
+        ({"history": "archive"}, "an archive is kept in a folder"),
+    ],
+)
+def test_metisdb__options_that_it_does_not_have__are_refused(options: dict[str, str], problem: str) -> None:
+    with pytest.raises(CompositionError, match=problem):
+        MetisDbStateStore(**options)
+
+
+def test_metisdb__as_an_archive__has_states_older_than_its_window(tmp_path: Path) -> None:
+    part = MetisDbStateStore(str(tmp_path), kept_block_count=1, history="archive")
+    chain = Network.compose(name="mine", chain=CHAIN, state_store=part).open()
+    genesis_root = chain.store.state_root(0)
+    for _ in range(4):
+        chain.build([])
+    assert isinstance(chain.store, engine.MetisStore)
+    chain.store.checkpoint()
+    assert (chain.store.oldest_block_number, chain.store.state_root(0)) == (0, genesis_root)

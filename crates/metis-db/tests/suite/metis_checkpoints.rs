@@ -1,15 +1,19 @@
 //! Checkpoints while blocks are committed: what is on the disk is the state of the moment at which one began.
 
-use std::{collections::BTreeMap, fmt, io, io::ErrorKind, os::fd::BorrowedFd, sync::Arc};
+use std::{collections::BTreeMap, io::ErrorKind, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use metis_db::{
     CommittedBlock, Durability, GenesisAccount, MetisConfig, MetisSnapshot, MetisStore, StateSnapshot, StateStore,
     StoreError, verify,
 };
-use metis_disk::{Disk, DiskFile, DiskLock, Fault, LockError, Mapping, SimulatedDisk};
+use metis_disk::{Fault, ObservedDisk, Operation, SimulatedDisk};
 use metis_state_transition::{Account, AccountChange, ChangeSet, Code, StateCommitment, StateView};
 use parking_lot::Mutex;
+use rand_xoshiro::{
+    SplitMix64,
+    rand_core::{Rng, SeedableRng},
+};
 
 /// More than a checkpoint copies at once: two mebibytes of index alone.
 const ACCOUNT_COUNT: u64 = 9_000;
@@ -23,95 +27,33 @@ struct WatchedDisk {
     hook: Arc<Mutex<Option<Hook>>>,
 }
 
-struct WatchedFile {
-    file: Arc<dyn DiskFile>,
-    hook: Arc<Mutex<Option<Hook>>>,
-}
-
-impl fmt::Debug for WatchedDisk {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.disk.fmt(formatter)
-    }
-}
-
-impl fmt::Debug for WatchedFile {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.file.fmt(formatter)
-    }
-}
-
 impl WatchedDisk {
-    fn watched(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(WatchedFile { file, hook: Arc::clone(&self.hook) })
+    fn new(disk: SimulatedDisk) -> Self {
+        Self { disk, hook: Arc::default() }
+    }
+
+    fn observed(&self) -> ObservedDisk {
+        let place = Arc::clone(&self.hook);
+        ObservedDisk::new(Arc::new(self.disk.clone()), move |operation| {
+            // What the hook does may write as well.
+            let hook = if operation == Operation::Write { place.lock().take() } else { None };
+            if let Some(mut hook) = hook {
+                hook();
+                *place.lock() = Some(hook);
+            }
+        })
     }
 }
 
-impl Disk for WatchedDisk {
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.create(name).map(|file| self.watched(file))
-    }
-    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.open(name).map(|file| self.watched(file))
-    }
-    fn open_to_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.open_to_read(name)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-    fn sync_directory(&self) -> io::Result<()> {
-        self.disk.sync_directory()
-    }
-    fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
-        self.disk.lock()
-    }
-    fn pin(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
-        self.disk.pin(name)
-    }
-    fn remove_dead_pin(&self, name: &str) -> io::Result<bool> {
-        self.disk.remove_dead_pin(name)
-    }
-}
-
-impl DiskFile for WatchedFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let hook = self.hook.lock().take();
-        if let Some(mut hook) = hook {
-            hook();
-            *self.hook.lock() = Some(hook);
-        }
-        self.file.write_at(offset, bytes)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-    fn size_bytes(&self) -> io::Result<u64> {
-        self.file.size_bytes()
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-    fn map(&self) -> io::Result<Mapping> {
-        self.file.map()
-    }
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.file.descriptor()
-    }
-}
-
-/// A multiplicative generator: the same numbers for the same seed.
-struct Numbers(u64);
+struct Numbers(SplitMix64);
 
 impl Numbers {
+    fn new(seed: u64) -> Self {
+        Self(SplitMix64::seed_from_u64(seed))
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (self.0 >> 33) % bound
+        self.0.next_u64() % bound
     }
 }
 
@@ -126,7 +68,7 @@ fn config() -> MetisConfig {
 fn open(disk: &WatchedDisk) -> MetisStore {
     let account = |index| GenesisAccount { balance: U256::from(index), ..GenesisAccount::default() };
     let alloc = (0..ACCOUNT_COUNT / 2).map(|index| (address(index), account(index)));
-    MetisStore::open(Arc::new(disk.clone()), alloc, config()).unwrap()
+    MetisStore::open(Arc::new(disk.observed()), alloc, config()).unwrap()
 }
 
 fn changes(numbers: &mut Numbers) -> ChangeSet {
@@ -186,7 +128,7 @@ fn checkpoint_among_blocks(
 ) -> (Result<(), StoreError>, Vec<CommittedBlock>, Vec<Seen>) {
     let blocks = store.states();
     let kept: Vec<Seen> = blocks.iter().map(|block| seen(&store.at(block.number).unwrap())).collect();
-    let (writer, mut numbers) = (Arc::clone(store), Numbers(seed));
+    let (writer, mut numbers) = (Arc::clone(store), Numbers::new(seed));
     // The first write is certain to have blocks before it: by then the index is frozen and not copied.
     let mut write_count = 0;
     *disk.hook.lock() = Some(Box::new(move || {
@@ -207,9 +149,9 @@ fn checkpoint_among_blocks(
 #[test]
 fn checkpoint__among_blocks__has_the_state_at_which_it_began() {
     for seed in 0..4 {
-        let disk = WatchedDisk { disk: SimulatedDisk::new(), hook: Arc::default() };
+        let disk = WatchedDisk::new(SimulatedDisk::new());
         let store = Arc::new(open(&disk));
-        let mut numbers = Numbers(seed);
+        let mut numbers = Numbers::new(seed);
         // Blocks only, so that each state has a number of its own.
         (0..8).for_each(|_| commit(&store, &mut numbers));
         let failing = (seed % 2 == 1).then(|| 1 + numbers.below(12));
@@ -225,7 +167,7 @@ fn checkpoint__among_blocks__has_the_state_at_which_it_began() {
         }
         let report = verify(&disk.disk.after_kill()).unwrap();
         assert_eq!((report.checkpoint, report.damage), (blocks[blocks.len() - 1], Vec::new()));
-        let left = WatchedDisk { disk: disk.disk.crash(seed), hook: Arc::default() };
+        let left = WatchedDisk::new(disk.disk.crash(seed));
         let opened = open(&left);
         assert_eq!(opened.states(), blocks);
         for (block, kept) in blocks.iter().zip(kept) {
@@ -233,7 +175,7 @@ fn checkpoint__among_blocks__has_the_state_at_which_it_began() {
         }
         // And the next one has all that came meanwhile.
         store.checkpoint().unwrap();
-        let opened = open(&WatchedDisk { disk: disk.disk.crash(seed), hook: Arc::default() });
+        let opened = open(&WatchedDisk::new(disk.disk.crash(seed)));
         assert_eq!(opened.states(), store.states());
         assert_eq!(seen(&opened.latest()), seen(&store.latest()));
     }
@@ -241,9 +183,9 @@ fn checkpoint__among_blocks__has_the_state_at_which_it_began() {
 
 #[test]
 fn checkpoint__told_a_clock__says_what_it_did_and_how_long_blocks_waited() {
-    let disk = WatchedDisk { disk: SimulatedDisk::new(), hook: Arc::default() };
+    let disk = WatchedDisk::new(SimulatedDisk::new());
     let store = open(&disk);
-    commit(&store, &mut Numbers(1));
+    commit(&store, &mut Numbers::new(1));
     let ticks = std::sync::atomic::AtomicU64::new(0);
     let clock = || ticks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let report = store.checkpoint_timed(&clock).unwrap().unwrap();
