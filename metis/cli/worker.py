@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,9 @@ def worker(
     queue: Annotated[int, typer.Option(min=0, help="Tasks that may wait; more are refused.")] = 4096,
     open_bodies: Annotated[bool, typer.Option(help="Take requests whose body the payer has not signed.")] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Receipts of a batch.")] = 256,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="Stop when standard input ends, as it does with who started it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object when it is ready to start.")] = False,
 ) -> None:
     """
@@ -59,6 +63,8 @@ def worker(
 
     if bool(account) == bool(key_file):
         raise typer.BadParameter("either --account or --key-file is needed")
+    if until_eof and "-" in (key_file, password_file):
+        raise typer.BadParameter("--until-eof needs standard input, which the key or the password is read from")
     served = [ServedModel.open(name, path, threads) for name, path in map(_named, models)]
     if len({model.name for model in served}) != len(served):
         raise typer.BadParameter("two models have one name")
@@ -91,7 +97,7 @@ def worker(
         typer.echo(f"worker {report['worker']} at {report['url']}")
         for model in served:
             typer.echo(f"  {model.name}  {model.kind}, {model.units * price_wei} wei a run  0x{model.id.hex()}")
-    serve(desk, host, port)
+    serve(desk, host, port, sys.stdin.fileno() if until_eof else None)
 
 
 def _named(text: str) -> tuple[str, Path]:

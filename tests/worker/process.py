@@ -53,7 +53,7 @@ class Worker:
         rest = ["--price-wei", "7", "--port", str(self.port), "--json", *self._options]
         self.command = [str(METIS), "worker", *models, *place, *files, *rest]
         self._log = (self._folder / "log").open("ab")
-        self.process = subprocess.Popen(self.command, stdout=self._log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=self._log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log
@@ -66,15 +66,24 @@ class Worker:
     def kill(self) -> None:
         """End it as a power cut would, as far as a process can be."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
-        self._log.close()
+        self.wait()
 
     def stop(self) -> int:
         """Ask it to end; its exit code."""
         self.process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it ends; its exit code."""
         code = self.process.wait(30)
+        self.end_input()
         self._log.close()
         return code
+
+    def end_input(self) -> None:
+        """Close its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     @property
     def log(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 from granian.constants import HTTPModes, Interfaces
@@ -14,12 +15,21 @@ from metis.ai.worker.routes import application
 __all__ = ["serve"]
 
 
-def serve(desk: Desk, host: str, port: int) -> None:
-    """Serve a desk until the process is told to stop (SIGINT, SIGTERM)."""
-    asyncio.run(_serve(desk, host, port))
+_READ_SIZE_BYTES = 4_096
 
 
-async def _serve(desk: Desk, host: str, port: int) -> None:
+def serve(desk: Desk, host: str, port: int, pipe: int | None = None) -> None:
+    """
+    Serve a desk until the process is told to stop (SIGINT, SIGTERM).
+
+    Parameters
+    ----------
+    pipe : a file descriptor; where it ends, because nobody is left who could write to it, the worker stops as well.
+    """
+    asyncio.run(_serve(desk, host, port, pipe))
+
+
+async def _serve(desk: Desk, host: str, port: int, pipe: int | None) -> None:
     server = Server(
         application(desk),
         host,
@@ -34,4 +44,13 @@ async def _serve(desk: Desk, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
+
+    def read(pipe: int) -> None:
+        # Whatever comes is for nobody.
+        if not os.read(pipe, _READ_SIZE_BYTES):
+            loop.remove_reader(pipe)
+            server.stop()
+
+    if pipe is not None:
+        loop.add_reader(pipe, read, pipe)
     await server.serve()

@@ -54,12 +54,17 @@ class WorkerProcess:
         place = ["--chain-id", str(domain.chain_id), "--contract", f"0x{domain.contract.hex()}"]
         files = ["--data", str(folder / "data"), "--key-file", str(key_file)]
         served = ["--model", f"{name}={folder / 'model.metis'}"]
-        command = [sys.executable, "-m", "metis.cli", "worker", *served, *files, *place, "--port", str(port), "--json"]
+        command = [sys.executable, "-m", "metis.cli", "worker", *served, *files, *place, "--port", str(port)]
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.stop)
         with (folder / "worker.log").open("a") as log, uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
-                [*command, "--price-wei", str(_PRICE_WEI)], stdout=log, stderr=log, start_new_session=True
+                [*command, "--price-wei", str(_PRICE_WEI), "--json", "--until-eof"],
+                # Nothing is written to it: it ends with this process, however that ends, and the worker with it.
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             self._wait()
