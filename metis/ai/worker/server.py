@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
@@ -41,15 +42,16 @@ async def _serve(desk: Desk, host: str, port: int, pipe: int | None) -> None:
         backpressure=4096,
         log_enabled=False,
     )
+    stop: Callable[[], None] = server.stop
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
 
     def read(pipe: int) -> None:
         # Whatever comes is for nobody.
         if not os.read(pipe, _READ_SIZE_BYTES):
             loop.remove_reader(pipe)
-            server.stop()
+            stop()
 
     if pipe is not None:
         loop.add_reader(pipe, read, pipe)
