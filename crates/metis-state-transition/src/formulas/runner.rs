@@ -165,7 +165,7 @@ impl<H: FrameHost> Step<'_, H> {
             opcode::SLOAD => self.sload(height),
             opcode::SSTORE => self.sstore(height),
             opcode::POP => {
-                self.follower.take(height - 1);
+                self.take(height, 1);
                 self.plain()
             }
             opcode::DUP1..=opcode::DUP16 => {
@@ -184,7 +184,7 @@ impl<H: FrameHost> Step<'_, H> {
                 Ok(())
             }
             opcode::JUMPI => {
-                let (destination, decision) = (self.follower.take(height - 1), self.take(height, 2));
+                let (destination, decision) = (self.take(height, 1), self.take(height, 2));
                 self.follower.fix(destination);
                 if let Some(decision) = decision {
                     self.follower.require(Condition::Jump(decision));

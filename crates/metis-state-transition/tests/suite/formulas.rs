@@ -168,6 +168,28 @@ proptest! {
             prop_assert_eq!(stored, again.stored());
         }
     }
+
+    // Mostly the instructions that are looked at one by one, on stacks that are too low for them as often as not.
+    #[test]
+    fn runs_that_are_followed__of_any_bytes__are_those_that_are_not(
+        choices in prop::collection::vec((0_u8..6, any::<u8>()), 0..12),
+        slots in [word(), word(), word()],
+    ) {
+        let mut code = hex!("5f54").to_vec();
+        for (kind, byte) in choices {
+            code.push(match kind {
+                0 => 0x50,
+                1 => 0x57,
+                2 => 0x80 + byte % 32,
+                3 => 0x54 + byte % 2,
+                4 => byte % 0x20,
+                _ => byte,
+            });
+        }
+        let (followed, plain) = (run(&code, slots, true), run(&code, slots, false));
+        prop_assert_eq!(&followed.outcome, &plain.outcome);
+        prop_assert_eq!(followed.stored(), plain.stored());
+    }
 }
 
 /// Whether code that ran on one word does the same on another, by its formulas.
