@@ -5,6 +5,7 @@
 //! snapshot or read transaction that is open. Times are of the wall clock; those of roots also of the
 //! processor.
 
+mod blocks;
 mod commits;
 mod floors;
 mod reads;
@@ -14,8 +15,12 @@ mod store;
 mod timing;
 mod workload;
 
+use mimalloc::MiMalloc;
 use serde_json::{Value, json};
 use workload::State;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What is being done, for who waits.
 fn progress(what: &str) {

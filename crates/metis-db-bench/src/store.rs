@@ -10,6 +10,7 @@ use rustix::fs::{Advice, fadvise};
 use serde_json::Value;
 
 use crate::{
+    blocks,
     commits::{self, BLOCK_CHANGES},
     floors, progress,
     reads::{self, Keys},
@@ -161,6 +162,7 @@ pub fn rows(state: State) -> Vec<Value> {
     let name = "line of memory, 10,000 out of 256 MiB in huge pages, each after the one before";
     rows.push(row(name, "ns", &floors::line(HOT_COUNT as usize), &[]));
     rows.push(batched(&metis, &lmdb, &redb, &keys));
+    rows.extend(blocks::rows(&metis, state));
     progress("commits");
     let ([root_us, commit_us], syncs) = commits::measure(&metis, &syncs, state.account_count);
     let (lmdb, redb) = (lmdb.commits(state.account_count), redb.commits(state.account_count));

@@ -211,6 +211,10 @@ impl StateView for BlockView<'_> {
     fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
         self.snapshot.has_storage(address)
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.snapshot.prefetch(address, slots);
+    }
 }
 
 impl StateCommitment for BlockView<'_> {

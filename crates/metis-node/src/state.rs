@@ -102,6 +102,10 @@ impl StateView for State {
     fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
         of_any!(self, snapshot => Ok(snapshot.has_storage(address)?))
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        of_any!(self, snapshot => snapshot.prefetch(address, slots));
+    }
 }
 
 impl StateCommitment for State {

@@ -177,6 +177,10 @@ impl<V: StateView, C: Borrow<ChangeSet>> StateView for Overlay<V, C> {
         // Only an account that cannot run code is asked about, so its slots below are unchanged.
         Ok(!change.storage_cleared && self.base.has_storage(address)?)
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.base.prefetch(address, slots);
+    }
 }
 
 impl<V: StateCommitment, C: Borrow<ChangeSet>> StateCommitment for Overlay<V, C> {

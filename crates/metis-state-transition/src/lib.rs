@@ -37,9 +37,9 @@ mod view;
 pub use block::{
     AccountTransition, Ancestors, BlockAttributes, BlockEnvironment, BlockError, BlockExecutor, BlockOutcome,
     BlockRecord, BlockState, BuiltBlock, Chain, Conflict, Dependency, Ledger, Location, LogHashes, Means,
-    RanTransactions, ReceiptDetails, Rerun, Schedule, Sequentially, SkippedTransaction, Step, build_block, check_body,
-    check_header, check_outcome, execute_block, genesis_header, receipts_root, run_transactions, seal_block,
-    verify_block,
+    RanTransactions, ReceiptDetails, Rerun, Schedule, Sequentially, SkippedTransaction, Step, announce, build_block,
+    check_body, check_header, check_outcome, execute_block, genesis_header, receipts_root, run_transactions,
+    seal_block, verify_block,
 };
 pub use changes::{AccountChange, ChangeSet, Overlay, StateCommitment};
 pub use database::{ViewDatabase, ViewError};

@@ -91,6 +91,11 @@ pub trait StateView {
     /// # Errors
     /// When the state cannot be read.
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error>;
+
+    /// An account, and slots of it, will probably be read soon: who answers may bring them nearer. Changes no answer.
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        let _ = (address, slots);
+    }
 }
 
 #[cfg(test)]

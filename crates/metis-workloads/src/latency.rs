@@ -74,6 +74,10 @@ impl<V: StateView> StateView for LatentView<V> {
     fn has_storage(&self, address: &Address) -> Result<bool, Self::Error> {
         self.view.has_storage(address)
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.view.prefetch(address, slots);
+    }
 }
 
 impl<V: StateCommitment> StateCommitment for LatentView<V> {

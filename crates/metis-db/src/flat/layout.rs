@@ -5,23 +5,37 @@
 //! | word | account | slot |
 //! |---|---|---|
 //! | 0 | sequence: odd while it is written | the same |
-//! | 1 | version of the last change × 256 + kind (0 empty, 1 present, 2 absent) | the same |
-//! | 2…4 | address, 20 bytes and 4 zeros | 2: storage id, 3…6: slot |
+//! | 1 | version of the last change × 256 + kind (0 empty, 1 present, 2 absent, 3 short) | the same |
+//! | 2…4 | address, 20 bytes, and 4 bytes for what is short | 2: storage id + 2³² × what is short; 3…6: slot |
 //! | 5 | nonce | |
 //! | 6 | storage id + slot count × 2³² | |
-//! | 7 | zero | zero |
+//! | 7 | what is short | the same |
 //! | 8…11 | balance | value |
-//! | 12…15 | code hash | zero |
+//! | 12…15 | code hash | |
 //!
-//! Addresses and hashes are little-endian words of their bytes; numbers of 256 bits are little-endian.
+//! Addresses and hashes are little-endian words of their bytes; numbers of 256 bits are little-endian. An account without
+//! code whose balance has 96 bits, and a value of 96 bits, are short: they are in the first line, the lower 64 bits in word
+//! 7, the upper 32 in the upper half of word 4 and of word 2. The second line is then what it was before. Otherwise what
+//! is short is zero.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use metis_state_transition::Account;
 
 /// Words of an entry.
 pub(crate) const ENTRY_WORDS: usize = 16;
 /// Where the keys begin.
 pub(crate) const KEY_WORD: usize = 2;
+/// The last word of the first line.
+const SHORT_WORD: usize = 7;
+/// Bits of a short number.
+const SHORT_BITS: usize = 96;
+
+pub(crate) const KIND_EMPTY: u64 = 0;
+pub(crate) const KIND_PRESENT: u64 = 1;
+pub(crate) const KIND_ABSENT: u64 = 2;
+/// Present, with all of it in the first line.
+pub(crate) const KIND_SHORT: u64 = 3;
+
 /// Versions are below this.
 pub(crate) const VERSION_END: u64 = 1 << 56;
 
@@ -43,12 +57,41 @@ pub(crate) trait Layout {
 
     /// How many words make a key.
     const KEY_WORDS: usize;
+    /// The one of them of which a key takes the lower half.
+    const HALF_WORD: usize;
 
     fn key_words(key: &Self::Key) -> [u64; 5];
     fn hash(seed: &Seed, words: &[u64; 5]) -> u64;
     fn key(words: &[u64; 5]) -> Self::Key;
-    fn load(word: impl Fn(usize) -> u64) -> Self::Value;
-    fn store(value: &Self::Value, write: impl FnMut(usize, u64));
+
+    /// A value of an entry that is present or short.
+    fn load(kind: u64, word: impl Fn(usize) -> u64) -> Self::Value;
+
+    /// Writes a value, and what of it is short into the key; gives the kind.
+    fn store(value: &Self::Value, words: &mut [u64; 5], write: impl FnMut(usize, u64)) -> u64;
+
+    /// What of a word of an entry's key belongs to the key.
+    #[inline(always)]
+    fn key_word(index: usize, word: u64) -> u64 {
+        if index == Self::HALF_WORD { word & u64::from(u32::MAX) } else { word }
+    }
+
+    /// A number of 96 bits in the first line.
+    #[inline(always)]
+    fn load_short(word: impl Fn(usize) -> u64) -> U256 {
+        U256::from_limbs([word(SHORT_WORD), word(KEY_WORD + Self::HALF_WORD) >> 32, 0, 0])
+    }
+
+    /// Writes a number into the first line, and into the key; says whether it is short enough. If not, zero is written.
+    fn store_short(number: &U256, words: &mut [u64; 5], mut write: impl FnMut(usize, u64)) -> bool {
+        let [low, high, ..] = *number.as_limbs();
+        let is_short = number.bit_len() <= SHORT_BITS;
+        write(SHORT_WORD, if is_short { low } else { 0 });
+        if is_short {
+            words[Self::HALF_WORD] |= high << 32;
+        }
+        is_short
+    }
 }
 
 /// An account, where its storage is, and how much of it there is.
@@ -85,6 +128,7 @@ impl Layout for AccountLayout {
     type Value = AccountRecord;
 
     const KEY_WORDS: usize = 3;
+    const HALF_WORD: usize = 2;
 
     #[inline(always)]
     fn key_words(key: &Address) -> [u64; 5] {
@@ -108,25 +152,33 @@ impl Layout for AccountLayout {
     }
 
     #[inline(always)]
-    fn load(word: impl Fn(usize) -> u64) -> AccountRecord {
-        let counts = word(6);
-        let account = Account {
-            nonce: word(5),
-            balance: U256::from_limbs([word(8), word(9), word(10), word(11)]),
-            code_hash: Self::hash_of([word(12), word(13), word(14), word(15)]),
+    fn load(kind: u64, word: impl Fn(usize) -> u64) -> AccountRecord {
+        let (nonce, counts) = (word(5), word(6));
+        let account = if kind == KIND_SHORT {
+            Account { nonce, balance: Self::load_short(word), code_hash: KECCAK256_EMPTY }
+        } else {
+            let balance = U256::from_limbs([word(8), word(9), word(10), word(11)]);
+            Account { nonce, balance, code_hash: Self::hash_of([word(12), word(13), word(14), word(15)]) }
         };
         AccountRecord { account, storage_id: counts as u32, slot_count: (counts >> 32) as u32 }
     }
 
-    fn store(value: &AccountRecord, mut write: impl FnMut(usize, u64)) {
-        write(5, value.account.nonce);
+    fn store(value: &AccountRecord, words: &mut [u64; 5], mut write: impl FnMut(usize, u64)) -> u64 {
+        let Account { nonce, balance, code_hash } = &value.account;
+        write(5, *nonce);
         write(6, u64::from(value.storage_id) | u64::from(value.slot_count) << 32);
-        for (index, limb) in value.account.balance.as_limbs().iter().enumerate() {
+        // What has code is never short, whatever its balance is.
+        let in_first_line = if *code_hash == KECCAK256_EMPTY { balance } else { &U256::MAX };
+        if Self::store_short(in_first_line, words, &mut write) {
+            return KIND_SHORT;
+        }
+        for (index, limb) in balance.as_limbs().iter().enumerate() {
             write(8 + index, *limb);
         }
-        for (index, word) in Self::hash_words(&value.account.code_hash).into_iter().enumerate() {
+        for (index, word) in Self::hash_words(code_hash).into_iter().enumerate() {
             write(12 + index, word);
         }
+        KIND_PRESENT
     }
 }
 
@@ -135,6 +187,7 @@ impl Layout for SlotLayout {
     type Value = U256;
 
     const KEY_WORDS: usize = 5;
+    const HALF_WORD: usize = 0;
 
     #[inline(always)]
     fn key_words((storage_id, slot): &(u32, U256)) -> [u64; 5] {
@@ -152,14 +205,21 @@ impl Layout for SlotLayout {
     }
 
     #[inline(always)]
-    fn load(word: impl Fn(usize) -> u64) -> U256 {
+    fn load(kind: u64, word: impl Fn(usize) -> u64) -> U256 {
+        if kind == KIND_SHORT {
+            return Self::load_short(word);
+        }
         U256::from_limbs([word(8), word(9), word(10), word(11)])
     }
 
-    fn store(value: &U256, mut write: impl FnMut(usize, u64)) {
+    fn store(value: &U256, words: &mut [u64; 5], mut write: impl FnMut(usize, u64)) -> u64 {
+        if Self::store_short(value, words, &mut write) {
+            return KIND_SHORT;
+        }
         for (index, limb) in value.as_limbs().iter().enumerate() {
             write(8 + index, *limb);
         }
+        KIND_PRESENT
     }
 }
 

@@ -4,6 +4,8 @@ mod arena;
 mod layout;
 mod pages;
 mod table;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use arena::Arena;

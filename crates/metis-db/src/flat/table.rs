@@ -15,7 +15,7 @@ use std::sync::atomic::{
 
 use super::{
     arena::Arena,
-    layout::{ENTRY_WORDS, KEY_WORD, Layout, Seed, Stated},
+    layout::{ENTRY_WORDS, KEY_WORD, KIND_ABSENT, KIND_EMPTY, Layout, Seed, Stated},
 };
 use crate::StoreError;
 
@@ -25,10 +25,6 @@ pub(crate) const SEGMENT_LOG2: u32 = 14;
 pub(super) const SEGMENT_COUNT_MAX: usize = 1 << 17;
 /// BOUND: upper bits of a hash that the directory may use.
 pub(super) const DEPTH_MAX: u32 = 20;
-
-pub(super) const KIND_EMPTY: u64 = 0;
-pub(super) const KIND_PRESENT: u64 = 1;
-pub(super) const KIND_ABSENT: u64 = 2;
 
 /// An index from the keys of a layout to their values.
 #[derive(Debug)]
@@ -84,8 +80,8 @@ impl<L: Layout> Table<L> {
         let hash = self.hash(&L::key_words(key));
         let mask = (1usize << self.segment_log2) - 1;
         let word = self.first_word(self.segment_of(hash), hash as usize & mask);
+        // Most values are short: the second line is seldom looked at.
         self.entries.prefetch(word);
-        self.entries.prefetch(word + ENTRY_WORDS / 2);
     }
 
     /// What the newest entry of a key says; `None` where there is none.
@@ -110,16 +106,16 @@ impl<L: Layout> Table<L> {
                 let sequence = entry[0].load(Acquire);
                 let state = entry[1].load(Relaxed);
                 let kind = state & 0xff;
-                let is_same = (0..L::KEY_WORDS).all(|index| entry[KEY_WORD + index].load(Relaxed) == words[index]);
+                let is_same = Self::has_key(entry, &words);
                 let is_found = is_same && kind != KIND_EMPTY;
                 // Only what is found has a value, and a deleted one's is not looked at.
-                let value = is_found.then(|| L::load(|index| entry[index].load(Relaxed)));
+                let value = is_found.then(|| L::load(kind, |index| entry[index].load(Relaxed)));
                 // ORDER: the looks at the words come before the second one at the sequence.
                 fence(Acquire);
                 if !sequence.is_multiple_of(2) || entry[0].load(Relaxed) != sequence {
                     core::hint::spin_loop();
                 } else if is_found {
-                    return Some(Stated { version: state >> 8, value: value.filter(|_| kind == KIND_PRESENT) });
+                    return Some(Stated { version: state >> 8, value: value.filter(|_| kind != KIND_ABSENT) });
                 } else if kind == KIND_EMPTY {
                     break;
                 } else {
@@ -133,6 +129,20 @@ impl<L: Layout> Table<L> {
             }
             core::hint::spin_loop();
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn has_key(entry: &[AtomicU64], words: &[u64; 5]) -> bool {
+        (0..L::KEY_WORDS).all(|index| L::key_word(index, entry[KEY_WORD + index].load(Relaxed)) == words[index])
+    }
+
+    /// The words of an entry's key; the others are zero.
+    pub(super) fn key_of(entry: &[AtomicU64]) -> [u64; 5] {
+        let mut words = [0; 5];
+        for (index, word) in words[..L::KEY_WORDS].iter_mut().enumerate() {
+            *word = L::key_word(index, entry[KEY_WORD + index].load(Relaxed));
+        }
+        words
     }
 
     /// The words of an entry, after one check of the bounds.
@@ -170,10 +180,7 @@ impl<L: Layout> Table<L> {
             // ORDER: as in `get`.
             let before = entry[0].load(Acquire);
             let kind = entry[1].load(Relaxed) & 0xff;
-            let mut words = [0; 5];
-            for (index, word) in words[..L::KEY_WORDS].iter_mut().enumerate() {
-                *word = entry[KEY_WORD + index].load(Relaxed);
-            }
+            let words = Self::key_of(entry);
             fence(Acquire);
             if before.is_multiple_of(2) && entry[0].load(Relaxed) == before {
                 return (kind != KIND_EMPTY).then(|| L::key(&words));

@@ -10,9 +10,9 @@ use std::sync::{
 
 use super::{
     arena::Arena,
-    layout::{ENTRY_WORDS, KEY_WORD, Layout, Seed, Stated},
+    layout::{ENTRY_WORDS, KEY_WORD, KIND_ABSENT, KIND_EMPTY, Layout, Seed, Stated},
     pages::{PageChanges, PagedBytes},
-    table::{DEPTH_MAX, KIND_ABSENT, KIND_EMPTY, KIND_PRESENT, SEGMENT_COUNT_MAX, Table},
+    table::{DEPTH_MAX, SEGMENT_COUNT_MAX, Table},
 };
 use crate::StoreError;
 
@@ -122,8 +122,7 @@ impl<L: Layout> TableWriter<L> {
             let first = self.table.first_word(segment, position);
             let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
             let kind = entry[1].load(Relaxed) & 0xff;
-            let is_same = (0..L::KEY_WORDS).all(|index| entry[KEY_WORD + index].load(Relaxed) == words[index]);
-            if kind != KIND_EMPTY && !is_same {
+            if kind != KIND_EMPTY && !Table::<L>::has_key(entry, words) {
                 position = (position + 1) & mask;
                 continue;
             }
@@ -143,13 +142,12 @@ impl<L: Layout> TableWriter<L> {
         entry[0].store(sequence + 1, Relaxed);
         // ORDER: who sees any of the words below also sees that the sequence is odd.
         fence(Release);
-        let kind = if value.is_some() { KIND_PRESENT } else { KIND_ABSENT };
+        let mut words = *words;
+        let kind = value
+            .map_or(KIND_ABSENT, |value| L::store(value, &mut words, |index, word| entry[index].store(word, Relaxed)));
         entry[1].store(version << 8 | kind, Relaxed);
         for (index, word) in words[..L::KEY_WORDS].iter().enumerate() {
             entry[KEY_WORD + index].store(*word, Relaxed);
-        }
-        if let Some(value) = value {
-            L::store(value, |index, word| entry[index].store(word, Relaxed));
         }
         // ORDER: releases the words to who sees the even sequence.
         entry[0].store(sequence + 2, Release);
@@ -245,12 +243,9 @@ impl<L: Layout> TableWriter<L> {
             if state & 0xff == KIND_EMPTY {
                 continue;
             }
-            let mut words = [0; 5];
-            for (index, word) in words[..L::KEY_WORDS].iter_mut().enumerate() {
-                *word = entry[KEY_WORD + index].load(Relaxed);
-            }
-            let value = (state & 0xff == KIND_PRESENT).then(|| L::load(|index| entry[index].load(Relaxed)));
-            visit(&words, Stated { version: state >> 8, value });
+            let kind = state & 0xff;
+            let value = (kind != KIND_ABSENT).then(|| L::load(kind, |index| entry[index].load(Relaxed)));
+            visit(&Table::<L>::key_of(entry), Stated { version: state >> 8, value });
         }
     }
 

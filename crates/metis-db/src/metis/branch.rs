@@ -48,6 +48,10 @@ impl StateView for MetisBranch {
     fn has_storage(&self, address: &Address) -> Result<bool, StoreError> {
         self.state.has_storage(address)
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.state.prefetch(address, slots);
+    }
 }
 
 impl StateCommitment for MetisBranch {

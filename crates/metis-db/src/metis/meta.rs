@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{CommittedBlock, StoreError, flat::Seed};
 
-pub(super) const FORMAT_VERSION: u32 = 2;
+pub(super) const FORMAT_VERSION: u32 = 3;
 /// The oldest version that is read: the next checkpoint writes the newest. Its documents know of no archive.
 const OLDEST_VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"METISDB1";
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn test_root__of_versions_1_and_2__is_read_and_of_others_refused() {
+    fn test_root__of_versions_1_to_3__is_read_and_of_others_refused() {
         let root = |version| Root {
             version,
             generation: 4,
@@ -333,10 +333,10 @@ mod tests {
             codes_bytes: 9,
             salt: 10,
         };
-        for version in [1, 2] {
+        for version in 1..=FORMAT_VERSION {
             assert_eq!(Root::decode(&root(version).encode()), Ok(Some(root(version))));
         }
-        let refused = Err(StoreError::Version { got: 3, known: 2 });
-        assert_eq!(Root::decode(&root(3).encode()), refused);
+        let refused = Err(StoreError::Version { got: 4, known: 3 });
+        assert_eq!(Root::decode(&root(4).encode()), refused);
     }
 }

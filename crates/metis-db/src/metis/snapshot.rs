@@ -7,7 +7,7 @@ use metis_state_transition::{Account, AccountChange, ChangeSet, Code, StateCommi
 use parking_lot::Mutex;
 
 use super::{state::Shared, trunk::Trunk, versions::Version};
-use crate::{AccountProof, CommittedBlock, StateKey, StateSnapshot, StoreError, TrieOverlay, flat::AccountRecord};
+use crate::{AccountProof, CommittedBlock, StateSnapshot, StoreError, TrieOverlay, flat::AccountRecord};
 
 /// How many keys a batch asks memory for before it reads the first: as many misses as a core has
 /// under way at once.
@@ -152,23 +152,6 @@ impl MetisSnapshot {
         self.shared.slot(&self.version, key)
     }
 
-    /// Asks memory for what is read next, so that many reads wait at once. A hint; costs a few
-    /// nanoseconds per key.
-    pub fn prefetch(&self, keys: &[StateKey]) {
-        for key in keys {
-            match key {
-                StateKey::Account(address) => self.shared.accounts.prefetch(address),
-                StateKey::Slot(address, slot) => {
-                    // Where the slot lies is only known with the account.
-                    if let Ok(Some(record)) = self.record(address) {
-                        self.shared.slots.prefetch(&(record.storage_id, *slot));
-                    }
-                }
-                StateKey::BlockHash(_) => {}
-            }
-        }
-    }
-
     /// Many accounts at once, in order.
     ///
     /// # Errors
@@ -260,6 +243,18 @@ impl StateView for MetisSnapshot {
 
     fn has_storage(&self, address: &Address) -> Result<bool, StoreError> {
         Ok(self.record(address)?.is_some_and(|record| record.slot_count != 0))
+    }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.shared.accounts.prefetch(address);
+        if slots.is_empty() {
+            return;
+        }
+        // Where a slot lies is only known with the account. An older storage is seldom elsewhere than the newest.
+        let Some(record) = self.shared.accounts.get(address).and_then(|stated| stated.value) else { return };
+        for slot in slots {
+            self.shared.slots.prefetch(&(record.storage_id, U256::from_be_bytes(slot.0)));
+        }
     }
 }
 

@@ -267,4 +267,8 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
             |log, seen, _| log.reads.storages.push((cell, *seen)),
         )
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.base.prefetch(address, slots);
+    }
 }

@@ -7,6 +7,7 @@ use alloy_primitives::B256;
 use metis_state_transition::{
     BlockEnvironment, BlockError, ChainPrecompiles, Code, Effects, Evm, Following, FrameRunner, Ledger, LogHashes,
     RecoveredTransaction, Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, ViewError,
+    announce,
 };
 
 use super::{
@@ -112,6 +113,8 @@ where
     /// Runs a transaction that this worker has taken; gives one that waited for it.
     fn run(&mut self, index: Index) -> Option<Index> {
         let order = &self.block.order;
+        // By the core that will read it, and not earlier: who runs the ones after this is not known.
+        announce(self.block.base, self.block.transactions[index as usize]);
         self.block.pace.pause();
         // Nobody else commits this one, so the head stays.
         if order.head() == index && order.take_desk() {

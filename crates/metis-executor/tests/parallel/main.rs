@@ -2,6 +2,7 @@
 
 #![allow(non_snake_case)] // subject__condition__outcome
 
+mod announced;
 mod code;
 mod dice;
 mod record;

@@ -28,7 +28,7 @@ pub use header::{genesis_header, receipts_root};
 pub use ledger::Ledger;
 pub use outcome::{BlockError, BlockOutcome, ReceiptDetails};
 pub use record::{AccountTransition, BlockRecord, Location, Rerun, Step};
-pub use schedule::{Means, RanTransactions, Schedule, Sequentially, run_transactions};
+pub use schedule::{Means, RanTransactions, Schedule, Sequentially, announce, run_transactions};
 pub use seal::{BlockAttributes, BuiltBlock, SkippedTransaction, build_block, seal_block};
 pub use state::BlockState;
 pub use verify::{check_body, check_header, check_outcome, execute_block, verify_block};

@@ -3,12 +3,15 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::ops::ControlFlow;
 
+use alloy_consensus::Transaction as _;
+
 use super::{
     BlockEnvironment, BlockError, BlockExecutor, BlockRecord, ReceiptDetails, SkippedTransaction,
     outcome::invalid_or_error,
 };
 use crate::{
-    ChangeSet, FrameRunner, Join, PrecompileSet, RecoveredTransaction, Rules, StateCommitment, TransactionError,
+    ChangeSet, FrameRunner, Join, PrecompileSet, RecoveredTransaction, Rules, StateCommitment, StateView,
+    TransactionError,
 };
 
 /// Runs the transactions of a block that has begun.
@@ -35,6 +38,21 @@ pub trait Schedule<V: StateCommitment> {
     ) -> Result<(), BlockError<V::Error>>;
 }
 
+/// Tells a view what a transaction will read, as far as that is known before it runs: its sender, who it is sent to, and
+/// what its access list has.
+pub fn announce(view: &impl StateView, transaction: &RecoveredTransaction) {
+    view.prefetch(&transaction.sender, &[]);
+    if let Some(to) = transaction.envelope.to() {
+        view.prefetch(&to, &[]);
+    }
+    for item in transaction.envelope.access_list().into_iter().flat_map(|list| list.iter()) {
+        view.prefetch(&item.address, &item.storage_keys);
+    }
+}
+
+/// Transactions that are announced before they run: what they read arrives while a few others run.
+const ANNOUNCED_COUNT: usize = 4;
+
 /// One transaction after the other, on this thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequentially;
@@ -47,7 +65,11 @@ impl<V: StateCommitment> Schedule<V> for Sequentially {
         mut verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
     ) -> Result<(), BlockError<V::Error>> {
         block.ledger_mut().expect(transactions.len());
+        transactions.iter().take(ANNOUNCED_COUNT).for_each(|transaction| announce(block.base(), transaction));
         for (index, transaction) in transactions.iter().enumerate() {
+            if let Some(later) = transactions.get(index + ANNOUNCED_COUNT) {
+                announce(block.base(), later);
+            }
             let ran = match block.execute(transaction) {
                 Ok(_) => Ok(()),
                 Err(fault) => Err(invalid_or_error(fault)?),

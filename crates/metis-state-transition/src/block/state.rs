@@ -166,6 +166,10 @@ impl<V: StateView> StateView for BlockState<V> {
         // Only an account that cannot run code is asked about, so its slots before the block are unchanged.
         self.base().has_storage(address)
     }
+
+    fn prefetch(&self, address: &Address, slots: &[B256]) {
+        self.before.prefetch(address, slots);
+    }
 }
 
 #[cfg(test)]
