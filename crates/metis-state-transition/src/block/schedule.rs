@@ -50,7 +50,7 @@ pub fn announce(view: &impl StateView, transaction: &RecoveredTransaction) {
     }
 }
 
-/// Transactions that are announced before they run: what they read arrives while a few others run.
+/// Transactions that are announced ahead: what they read arrives while a few others run.
 const ANNOUNCED_COUNT: usize = 4;
 
 /// One transaction after the other, on this thread.
