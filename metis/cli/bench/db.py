@@ -7,8 +7,8 @@ first run in a checkout of the sources. All figures are taken inside that progra
 Reads are of one account by its address: of 10,000 hot ones (spread over all accounts), of any account, and of batches;
 each read waiting for the one before ("each after the one before": what one read takes) or not ("independent": what a
 core does in a time). Roots are keys hashed, tries walked, nodes encoded and hashed, on one thread and on all, with each
-set of instructions that the processor has. Transfers between any accounts are run as those of a block, with a state that
-is told what they will read, and with one that is not. What the disk takes is in the row of commits alone.
+set of instructions that the processor has. Transfers between any accounts are run as those of a block, with a state
+that is told what they will read, and with one that is not. What the disk takes is in the row of commits alone.
 """
 
 from __future__ import annotations
