@@ -41,7 +41,7 @@ def explain_block(
     A transaction depends on the last one before it that gave something it read another value; that follows from the
     block. Conflicts are what was found different when a transaction's turn came, so that it was run again; how many
     there are differs from run to run. "links" counts links of the longest chain, by gas: no number of cores does better
-    than that chain one after the other.
+    than that chain one after the other, unless calls in it only add to slots, which need not wait.
 
     The node must have the state before the block. A recorded block is a file as docs/testing.md names it.
     """
@@ -160,6 +160,12 @@ def _edge(transaction: int, on: int | None, address: bytes, slot: int | None) ->
     return {"transaction": transaction, "on": on, "address": address, "slot": None if slot is None else hex(slot)}
 
 
+def _exception(explanation: Explanation) -> str:
+    """Say where the chain may be overstated: of a slot every value counts, also where calls only add to it."""
+    is_of_slots = any(one.slot is not None and one.chain_count for one in explanation.obstacles)
+    return ", or more where calls only add to slots" if is_of_slots else ""
+
+
 def _as_text(explanation: Explanation, transactions: tuple[UnsignedTransaction, ...]) -> str:
     from metis.sdk import function_name
 
@@ -169,7 +175,7 @@ def _as_text(explanation: Explanation, transactions: tuple[UnsignedTransaction, 
         f"{record.transaction_count:,} transactions, {record.gas_used:,} gas; "
         f"{explanation.dependent_count:,} depend on an earlier one\n"
         f"longest chain: {len(record.chain):,} transactions, {record.chain_gas:,} gas ({share:.1%}), "
-        f"so at most {explanation.speedup_max:.1f} times as fast\n"
+        f"so at most {explanation.speedup_max:.1f} times as fast{_exception(explanation)}\n"
         f"this time {record.rerun_count:,} were run again"
     ]
     if explanation.obstacles:

@@ -925,14 +925,26 @@ class Workload:
 
     ``kind``: "transfers", "erc20", "erc20-30-hot", "erc20-90-hot", "swaps", "mixed", "one-sender", "relay",
     "beneficiary-sends", "beneficiary-contract", "beneficiary-destroyed", "recreations" or "delegations". Those with
-    tokens and swaps read the contracts of the fixtures from ``contracts_path``.
+    tokens and swaps read the contracts of the fixtures from ``contracts_path``. ``state_store`` keeps the state before
+    it: "memory" (plain maps) or "metisdb", both in memory.
     """
 
-    def __new__(cls, kind: str, transaction_count: int, contracts_path: str | PathLike[str] | None = None) -> Workload:
-        """[GIL free] Make it. Raises DecodeError: no such kind, or no such contracts."""
+    def __new__(
+        cls,
+        kind: str,
+        transaction_count: int,
+        contracts_path: str | PathLike[str] | None = None,
+        state_store: str = "memory",
+    ) -> Workload:
+        """[GIL free] Make it. Raises DecodeError: no such kind or store, or no such contracts."""
     @staticmethod
     def inferences(
-        name: str, models: ModelSet, model_id: bytes, inputs: Sequence[bytes], transaction_count: int
+        name: str,
+        models: ModelSet,
+        model_id: bytes,
+        inputs: Sequence[bytes],
+        transaction_count: int,
+        state_store: str = "memory",
     ) -> Workload:
         """
         [GIL free] Paid calls of one model, each by its own sender, with these inputs in turn.
@@ -947,9 +959,9 @@ class Workload:
         """
         [GIL free] Run the transactions, without the block around them; nanoseconds that it took, and their gas.
 
-        ``contestant``: "revm" (its own loop and cache), "sequential", or "parallel" with so many ``workers`` (0: one
-        for each core), scheduled whatever the block's size. With ``latency_us`` each first read of an account or a
-        slot takes so long.
+        ``contestant``: "revm" (its own loop and cache), "sequential", "parallel" with so many ``workers`` (0: one for
+        each core), scheduled whatever the block is, or "node", the same where that helps. With ``latency_us`` each
+        first read of an account or a slot takes so long.
         """
     def record(self, workers: int = 0) -> dict[str, Any]:
         """[GIL free] Run the transactions on so many threads and say what they accessed, as explain_block does."""

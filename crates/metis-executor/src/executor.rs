@@ -13,7 +13,7 @@ use metis_state_transition::{
 
 use crate::{
     cores::Cores,
-    parallel::{Freely, InParallel},
+    parallel::{Freely, InParallel, Patience},
     recover::{BatchError, recover_block},
 };
 
@@ -186,24 +186,31 @@ impl Executor for SequentialExecutor {
 }
 
 /// Many transactions at a time; see [`crate::parallel`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ParallelExecutor {
     workers: usize,
     is_forced: bool,
+    patience: Option<Patience>,
     follows_all: bool,
 }
 
 impl ParallelExecutor {
     /// An executor with so many threads for a block; 0 is one for each core. Blocks that are done sooner on one thread
-    /// are run on one.
+    /// are run on one, and so is what is left of a block whose transactions need each other.
     pub const fn new(workers: usize) -> Self {
-        Self { workers, is_forced: false, follows_all: false }
+        Self { workers, is_forced: false, patience: Some(Patience::USUAL), follows_all: false }
     }
 
-    /// The same for every block, also on one thread: for tests and measurements of the scheduler itself.
+    /// The same for every block to its end, also on one thread: for tests and measurements of the scheduler itself.
     #[must_use]
     pub const fn forced(self) -> Self {
-        Self { is_forced: true, ..self }
+        Self { is_forced: true, patience: None, ..self }
+    }
+
+    /// The same for every block, but going on in order for some transactions whenever one was run in vain: for tests.
+    #[must_use]
+    pub const fn impatient(self) -> Self {
+        Self { is_forced: true, patience: Some(Patience::NEARLY_NONE), ..self }
     }
 
     /// The same with every transaction followed that is run ahead of its turn (see
@@ -218,7 +225,8 @@ impl Executor for ParallelExecutor {
     fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V> {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = if self.workers == 0 { cores() } else { self.workers };
-        InParallel { runners, workers, is_forced: self.is_forced, follows_all: self.follows_all, pace: Freely }
+        let Self { is_forced, patience, follows_all, .. } = *self;
+        InParallel { runners, workers, is_forced, patience, follows_all, pace: Freely }
     }
 }
 
@@ -239,9 +247,9 @@ impl ParallelExecutor {
         runners: &impl FrameRunnerFactory,
     ) -> Result<RanTransactions, BlockError<V::Error>> {
         let rules = spec.rules_at(environment.number, environment.timestamp);
-        let Self { workers, follows_all, .. } = self;
+        let Self { workers, patience, follows_all, .. } = self;
         let pace = crate::parallel::chosen::Chosen::new(seed, workers);
-        let schedule = InParallel { runners, workers, is_forced: true, follows_all, pace };
+        let schedule = InParallel { runners, workers, is_forced: true, patience, follows_all, pace };
         run_transactions(view, rules, environment, transactions, means(runners, schedule, false))
     }
 }

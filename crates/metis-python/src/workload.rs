@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use alloy_primitives::Bytes;
-use metis_db::StateStore;
+use metis_db::{MetisSnapshot, StateStore};
 use metis_state_transition::RecoveredTransaction;
 use metis_vm::VirtualMachine;
 use metis_workloads::{Contest, Contestant, Contracts, Tally, compare_runs};
@@ -12,7 +12,7 @@ use pyo3::{prelude::*, types::PyDict};
 use crate::{
     code_registry::{CodeRegistry, virtual_machine},
     convert::{Blob, Fixed},
-    errors::{decode_error, from_block},
+    errors::{decode_error, from_block, from_store},
     execution::block_environment,
     guard::guard_free,
     models::ModelSet,
@@ -25,20 +25,59 @@ use crate::{
 /// A generated block and the state before it.
 #[pyclass(frozen, module = "metis.engine._native")]
 pub struct Workload {
-    inner: Contest,
+    inner: AnyContest,
+}
+
+/// A contest on a store of either kind.
+enum AnyContest {
+    Memory(Contest),
+    Metis(Contest<MetisSnapshot>),
+}
+
+macro_rules! with_contest {
+    ($contest:expr, $inner:ident => $body:expr) => {
+        match &$contest {
+            AnyContest::Memory($inner) => $body,
+            AnyContest::Metis($inner) => $body,
+        }
+    };
+}
+
+impl AnyContest {
+    fn new(py: Python<'_>, workload: metis_workloads::Workload, state_store: &str) -> PyResult<Self> {
+        match state_store {
+            "memory" => guard_free(py, || Self::Memory(Contest::new(workload))),
+            "metisdb" => guard_free(py, || {
+                let store = workload.metis_store().map_err(|error| from_store(&error))?;
+                Ok(Self::Metis(Contest::on(workload, &store)))
+            })?,
+            _ => Err(decode_error("argument", "state_store", "must be memory or metisdb", None)),
+        }
+    }
+
+    const fn workload(&self) -> &metis_workloads::Workload {
+        with_contest!(*self, contest => contest.workload())
+    }
 }
 
 #[pymethods]
 impl Workload {
     #[new]
-    #[pyo3(signature = (kind, transaction_count, contracts_path=None))]
-    fn new(py: Python<'_>, kind: &str, transaction_count: usize, contracts_path: Option<PathBuf>) -> PyResult<Self> {
+    #[pyo3(signature = (kind, transaction_count, contracts_path=None, state_store="memory"))]
+    fn new(
+        py: Python<'_>,
+        kind: &str,
+        transaction_count: usize,
+        contracts_path: Option<PathBuf>,
+        state_store: &str,
+    ) -> PyResult<Self> {
         let workload = guard_free(py, || workload(kind, transaction_count, contracts_path))?;
         let workload = workload.map_err(|(field, problem)| decode_error("argument", field, &problem, None))?;
-        Ok(Self { inner: guard_free(py, || Contest::new(workload))? })
+        Ok(Self { inner: AnyContest::new(py, workload, state_store)? })
     }
 
     #[staticmethod]
+    #[pyo3(signature = (name, models, model_id, inputs, transaction_count, state_store="memory"))]
     fn inferences(
         py: Python<'_>,
         name: &str,
@@ -46,12 +85,13 @@ impl Workload {
         model_id: Fixed<32>,
         inputs: Vec<Blob>,
         transaction_count: usize,
+        state_store: &str,
     ) -> PyResult<Self> {
         let inputs: Vec<Bytes> = inputs.into_iter().map(|Blob(bytes)| bytes).collect();
         let (models, model) = (ModelSet::host(Some(models)), model_id.0.into());
         let made = guard_free(py, || metis_workloads::inferences(name, models, model, &inputs, transaction_count))?;
         let workload = made.ok_or_else(|| decode_error("argument", "model_id", "no such model, or no inputs", None))?;
-        Ok(Self { inner: guard_free(py, || Contest::new(workload))? })
+        Ok(Self { inner: AnyContest::new(py, workload, state_store)? })
     }
 
     #[getter]
@@ -70,21 +110,34 @@ impl Workload {
             "revm" => Contestant::Revm,
             "sequential" => Contestant::Sequential,
             "parallel" => Contestant::Parallel(workers),
-            _ => return Err(decode_error("argument", "contestant", "must be revm, sequential or parallel", None)),
+            "node" => Contestant::Node(workers),
+            _ => {
+                return Err(decode_error("argument", "contestant", "must be revm, sequential, parallel or node", None));
+            }
         };
-        let ran = guard_free(py, || self.inner.run(by, Duration::from_micros(latency_us)))?;
-        let (elapsed, gas) = ran.map_err(|error| from_block(&error))?;
+        let latency = Duration::from_micros(latency_us);
+        let ran = guard_free(
+            py,
+            || with_contest!(self.inner, contest => contest.run(by, latency).map_err(|error| from_block(&error))),
+        )?;
+        let (elapsed, gas) = ran?;
         Ok((u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), gas))
     }
 
     #[pyo3(signature = (workers=0))]
     fn record<'py>(&self, py: Python<'py>, workers: usize) -> PyResult<Bound<'py, PyDict>> {
-        let record = guard_free(py, || self.inner.record(workers))?.map_err(|error| from_block(&error))?;
+        let record = guard_free(
+            py,
+            || with_contest!(self.inner, contest => contest.record(workers).map_err(|error| from_block(&error))),
+        )??;
         record_fields(py, &record)
     }
 
     fn difference(&self, py: Python<'_>, workers: usize) -> PyResult<Option<String>> {
-        let compared = guard_free(py, || self.inner.compare(workers, &VirtualMachine::Interpreter))?;
+        let compared = guard_free(
+            py,
+            || with_contest!(self.inner, contest => contest.compare(workers, &VirtualMachine::Interpreter)),
+        )?;
         Ok(compared.err().map(|mismatch| mismatch.to_string()))
     }
 }

@@ -115,6 +115,11 @@ impl<V: StateView> Overlay<V> {
         self.changes.merge(changes);
     }
 
+    /// All changes; none are left.
+    pub(crate) fn take_changes(&mut self) -> ChangeSet {
+        core::mem::take(&mut self.changes)
+    }
+
     /// The state under the changes, and all changes.
     pub fn into_parts(self) -> (V, ChangeSet) {
         (self.base, self.changes)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_consensus::Header;
-use metis_db::{MemorySnapshot, MissingState, StateStore};
+use metis_db::{MemorySnapshot, StateSnapshot, StateStore};
 use metis_executor::{Executor, ParallelExecutor, Recording, Sealed, SequentialExecutor};
 use metis_state_transition::{
     Ancestors, BlockEnvironment, BlockError, BlockOutcome, BlockRecord, BuiltBlock, ChainSpec, FrameRunnerFactory,
@@ -26,13 +26,15 @@ pub enum Contestant {
     Sequential,
     /// Ours, scheduled for so many threads, however few; 0 is one for each core.
     Parallel(usize),
+    /// Ours as nodes run it: scheduled for so many threads where that helps.
+    Node(usize),
 }
 
 /// A workload whose state is in a store.
 #[derive(Debug)]
-pub struct Contest {
+pub struct Contest<S = MemorySnapshot> {
     workload: Workload,
-    snapshot: Arc<MemorySnapshot>,
+    snapshot: Arc<S>,
     parent: Header,
 }
 
@@ -106,7 +108,8 @@ pub fn compare_runs<V: StateCommitment + Sync>(
         let environment = || environment.clone();
         let plain = parallel.run(view, spec, environment(), transactions, runners);
         let followed = Recording(parallel.following()).run(view, spec, environment(), transactions, runners);
-        for found in [plain, followed] {
+        let impatient = parallel.impatient().run(view, spec, environment(), transactions, runners);
+        for found in [plain, followed, impatient] {
             let found = match found {
                 Ok(found) => found,
                 Err(error) => return same("error", workers, &None, &Some(error.to_string())),
@@ -125,10 +128,17 @@ pub fn compare_runs<V: StateCommitment + Sync>(
 }
 
 impl Contest {
-    /// Puts a workload's state into a store.
+    /// Puts a workload's state into plain maps.
     pub fn new(workload: Workload) -> Self {
         let store = workload.store();
-        let (snapshot, parent) = (store.latest(), workload.parent(&store));
+        Self::on(workload, &store)
+    }
+}
+
+impl<S: StateSnapshot> Contest<S> {
+    /// On a store that holds the workload's state.
+    pub fn on(workload: Workload, store: &impl StateStore<Snapshot = S>) -> Self {
+        let (snapshot, parent) = (store.latest(), workload.parent(store));
         Self { workload, snapshot, parent }
     }
 
@@ -142,7 +152,7 @@ impl Contest {
     ///
     /// # Errors
     /// [`BlockError`]; of plain revm none: it panics.
-    pub fn run(&self, by: Contestant, latency: Duration) -> Result<(Duration, u64), BlockError<MissingState>> {
+    pub fn run(&self, by: Contestant, latency: Duration) -> Result<(Duration, u64), BlockError<S::Error>> {
         if latency.is_zero() {
             self.time(&*self.snapshot, by)
         } else {
@@ -150,11 +160,11 @@ impl Contest {
         }
     }
 
-    fn time<V: StateCommitment<Error = MissingState> + Sync>(
+    fn time<V: StateCommitment + Sync>(
         &self,
         view: V,
         by: Contestant,
-    ) -> Result<(Duration, u64), BlockError<MissingState>> {
+    ) -> Result<(Duration, u64), BlockError<V::Error>> {
         let (spec, environment) = (self.workload.spec.clone(), self.workload.environment(&self.parent));
         let transactions: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let begun = Instant::now();
@@ -167,8 +177,9 @@ impl Contest {
             Contestant::Sequential => {
                 SequentialExecutor.run(view, &spec, environment, &transactions, &InterpreterRunner)?
             }
-            Contestant::Parallel(workers) => {
-                let executor = ParallelExecutor::new(workers).forced();
+            Contestant::Parallel(workers) | Contestant::Node(workers) => {
+                let executor = ParallelExecutor::new(workers);
+                let executor = if by == Contestant::Node(workers) { executor } else { executor.forced() };
                 executor.run(view, &spec, environment, &transactions, &InterpreterRunner)?
             }
         };
@@ -176,15 +187,17 @@ impl Contest {
         Ok((elapsed, ran.receipts.iter().map(|details| details.gas_used).sum()))
     }
 
-    /// Builds the block in order, by the interpreter, then builds and verifies it on so many threads, by a machine of the
-    /// caller's; the first difference. Blocks are compared byte by byte.
+    /// Builds the block in order, by the interpreter, then on so many threads, by a machine of the caller's, going on in
+    /// order now and then, and verifies it on them; the first difference. Blocks are compared byte by byte.
     ///
     /// # Errors
     /// [`Mismatch`].
     pub fn compare(&self, workers: usize, runners: &impl FrameRunnerFactory) -> Result<(), Mismatch> {
         let parallel = ParallelExecutor::new(workers).forced();
-        let (expected, found) =
-            (self.build(&Recording(SequentialExecutor), &InterpreterRunner), self.build(&parallel, runners));
+        let (expected, found) = (
+            self.build(&Recording(SequentialExecutor), &InterpreterRunner),
+            self.build(&parallel.impatient(), runners),
+        );
         let (expected, found) = match (expected, found) {
             (Ok(expected), Ok(found)) => (expected, found),
             (expected, found) => {
@@ -224,7 +237,7 @@ impl Contest {
     ///
     /// # Errors
     /// [`BlockError`].
-    pub fn record(&self, workers: usize) -> Result<Box<BlockRecord>, BlockError<MissingState>> {
+    pub fn record(&self, workers: usize) -> Result<Box<BlockRecord>, BlockError<S::Error>> {
         let (spec, environment) = (self.workload.spec.clone(), self.workload.environment(&self.parent));
         let transactions: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let executor = Recording(ParallelExecutor::new(workers).forced());
@@ -237,7 +250,7 @@ impl Contest {
         &self,
         executor: &impl Executor,
         runners: &impl FrameRunnerFactory,
-    ) -> Result<BuiltBlock, BlockError<MissingState>> {
+    ) -> Result<BuiltBlock, BlockError<S::Error>> {
         let candidates: Vec<&RecoveredTransaction> = self.workload.candidates.iter().collect();
         let mut attributes = self.workload.attributes();
         attributes.ancestors = self.ancestors();

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use alloy_consensus::Header;
 use alloy_primitives::Address;
-use metis_db::{GenesisAccount, MemoryStore, StateSnapshot, StateStore};
+use metis_db::{GenesisAccount, MemoryStore, MetisConfig, MetisStore, StateSnapshot, StateStore, StoreError};
 use metis_state_transition::{
     Ancestors, BlockAttributes, BlockEnvironment, ChainSpec, Fork, RecoveredTransaction, genesis_header,
 };
@@ -44,6 +44,8 @@ pub const CHAIN_ID: u64 = 7_133_717;
 /// What the transactions pay for a unit of gas; the base fee of the block is far below.
 const GAS_PRICE_WEI: u128 = 10_000_000_000;
 const BASE_FEE_WEI: u64 = 1_000_000_000;
+/// Where keys lie in MetisDB's index follows from it. Nobody chooses keys here, and workloads are always the same.
+const INDEX_SECRET: [u64; 4] = [1, 2, 3, 4];
 
 fn spec_at(fork: Fork) -> ChainSpec {
     ChainSpec::at_fork(fork, CHAIN_ID)
@@ -70,8 +72,16 @@ impl Workload {
         MemoryStore::new(self.genesis.clone(), 1)
     }
 
+    /// MetisDB with that state, without a disk: what nodes read.
+    ///
+    /// # Errors
+    /// [`StoreError::Memory`].
+    pub fn metis_store(&self) -> Result<MetisStore, StoreError> {
+        MetisStore::in_memory(self.genesis.clone(), MetisConfig::new(INDEX_SECRET))
+    }
+
     /// Header of the block before, for a store's state.
-    pub fn parent(&self, store: &MemoryStore) -> Header {
+    pub fn parent(&self, store: &impl StateStore) -> Header {
         let header = Header {
             gas_limit: self.gas_limit(),
             timestamp: 1_700_000_000,

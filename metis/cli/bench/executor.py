@@ -4,8 +4,9 @@
 The blocks are those of 1 Ggas that parallel executors are measured with (47,620 transfers, 37,123 ERC-20 transfers,
 6,413 Uniswap V3 swaps), blocks in which much depends on one account, chains in which each transaction needs the one
 before, and paid calls of models, which plain revm cannot run. What is timed are the transactions with their receipts,
-without the roots of the block around them; all contestants read the same state in memory, and take turns. Signatures
-are not part of it.
+without the roots of the block around them; all contestants read the same state in memory, plain maps or MetisDB, and
+take turns. Signatures are not part of it. Parallel runs are scheduled to the block's end, also where a node would go on
+in order, but for those of chains: there it is measured what nodes do.
 
 ``ratio``: ``sequential`` is plain revm's time over our sequential one; by number of workers, our sequential time over
 the parallel one; ``processes`` is how many times as much two independent sequential processes do: what this machine's
@@ -45,6 +46,8 @@ class _Block:
     latency_us: int = 0
     is_for_revm: bool = True
     workers: tuple[int, ...] = ()
+    state_store: str = "memory"
+    is_as_nodes_do: bool = False
 
 
 LATENCY_WORKER_COUNT: Final = 16
@@ -57,8 +60,10 @@ BLOCKS: Final = (
     _Block("erc20-30-hot", 37_123, needs_contracts=True),
     _Block("erc20-90-hot", 37_123, needs_contracts=True),
     _Block("mixed", 20_000, needs_contracts=True),
-    _Block("one-sender", 20_000),
-    _Block("relay", 20_000),
+    _Block("one-sender", 20_000, is_as_nodes_do=True),
+    _Block("relay", 20_000, is_as_nodes_do=True),
+    _Block("transfers", 47_620, state_store="metisdb"),
+    _Block("erc20", 37_123, needs_contracts=True, state_store="metisdb"),
     _Block("inference-digits", 200, is_for_revm=False),
     _Block("inference-encoder", 200, is_for_revm=False),
     _Block("erc20", 2_000, True, latency_us=100, is_for_revm=False, workers=(LATENCY_WORKER_COUNT,)),
@@ -120,7 +125,7 @@ def _worker_counts(text: str) -> tuple[int, ...]:
 
 def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...], rounds: int) -> dict[str, Any]:
     progress(f"{block.kind}: making {count:,} transactions …")
-    made = workload(block.kind, count, folder)
+    made = workload(block.kind, count, folder, block.state_store)
     gas: set[int] = set()
 
     def timed(contestant: str, workers: int = 0) -> Callable[[], float]:
@@ -134,7 +139,8 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
     contestants = {"revm": timed("revm"), "sequential": timed("sequential")}
     if not block.is_for_revm:
         del contestants["revm"]
-    contestants |= {str(workers): timed("parallel", workers) for workers in counts}
+    scheduled = "node" if block.is_as_nodes_do else "parallel"
+    contestants |= {str(workers): timed(scheduled, workers) for workers in counts}
     progress(f"{made.name}: {rounds + 1} rounds …")
     found = alternate(contestants, rounds)
     if len(gas) != 1:
@@ -143,7 +149,7 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
     sequential_ms = median["sequential"]
     ratio = {str(workers): sequential_ms / median[str(workers)] for workers in counts}
     row: dict[str, Any] = {
-        "name": made.name + (f", {block.latency_us} µs a read" if block.latency_us else ""),
+        "name": _name(block, made.name),
         "txs": made.transaction_count,
         "gas": gas.pop(),
         "revm_ms": _rounded(median.get("revm")),
@@ -153,12 +159,18 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
     if block.is_for_revm:
         ratio["sequential"] = median["revm"] / sequential_ms
     if not block.latency_us:
-        process_ms = statistics.median(side_by_side_ms(block.kind, count, folder, rounds))
+        process_ms = statistics.median(side_by_side_ms(block.kind, count, folder, block.state_store, rounds))
         row["two_processes_ms"] = _rounded(process_ms)
         ratio["processes"] = 2 * sequential_ms / process_ms
     row["ratio"] = {name: _rounded(value) for name, value in ratio.items()}
     row["rounds"] = {name: [_rounded(value) for value in values] for name, values in found.items()}
     return row
+
+
+def _name(block: _Block, kind: str) -> str:
+    latency = f", {block.latency_us} µs a read" if block.latency_us else ""
+    store = ", MetisDB" if block.state_store == "metisdb" else ""
+    return kind + latency + store + (", as nodes do" if block.is_as_nodes_do else "")
 
 
 def _rounded(value: float | None) -> float | None:

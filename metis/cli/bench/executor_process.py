@@ -1,8 +1,8 @@
 """
 A sequential executor in a process of its own: two of them show what the machine's cores can give.
 
-In: the kind and size of a workload as arguments, then a line for each round on standard input. Out: a line when it is
-ready, and the nanoseconds of each round.
+In: the kind, size and store of a workload as arguments, then a line for each round on standard input. Out: a line when
+it is ready, and the nanoseconds of each round.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["side_by_side_ms"]
 PROCESS_COUNT = 2
 
 
-def side_by_side_ms(kind: str, count: int, contracts: Path | None, rounds: int) -> list[float]:
+def side_by_side_ms(kind: str, count: int, contracts: Path | None, state_store: str, rounds: int) -> list[float]:
     """
     Run a workload in two processes at once; milliseconds of the slower one in each round.
 
@@ -29,7 +29,8 @@ def side_by_side_ms(kind: str, count: int, contracts: Path | None, rounds: int) 
     ------
     BenchFailure : a process ended early.
     """
-    command = [sys.executable, "-m", "metis.cli.bench.executor_process", kind, str(count), str(contracts or "")]
+    module = "metis.cli.bench.executor_process"
+    command = [sys.executable, "-m", module, kind, str(count), str(contracts or ""), state_store]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
         for _ in range(PROCESS_COUNT)
@@ -60,8 +61,8 @@ def _read(process: subprocess.Popen[str]) -> str:
 
 
 def _main() -> None:
-    kind, count, contracts = sys.argv[1:]
-    made = workload(kind, int(count), contracts or None)
+    kind, count, contracts, state_store = sys.argv[1:]
+    made = workload(kind, int(count), contracts or None, state_store)
     print("ready", flush=True)  # noqa: T201 - what the parent waits for
     for _ in sys.stdin:
         print(made.run("sequential")[0], flush=True)  # noqa: T201 - the result

@@ -138,7 +138,8 @@ class Parallel:
     ----------
     dependent : transactions that read what one before them in their block wrote. reruns : transactions that were run
         again because they had been run before that one.
-    speedup_max : gas of the blocks over that of their longest chains: no number of cores does better.
+    speedup_max : gas of the blocks over that of their longest chains: no number of cores does better, but where calls
+        only add to slots, which counts as a dependency here.
     accounts, slots_read, slots_written : that the blocks accessed, each counted once in a block.
     """
 

@@ -62,8 +62,9 @@ def test_bench__one_kind__gives_the_row_of_the_contract(capsys: pytest.CaptureFi
     command = ("bench", "executor", "--only", "transfers", "--scale", "1000", "--rounds", "1", "--workers", "1,2")
     ended = run_here(capsys, *command, "--json")
     assert ended.exit_code == 0
-    (row,) = ended.object["rows"]
+    row, on_metisdb = ended.object["rows"]
     assert (row["name"], row["txs"], row["gas"]) == ("raw transfers", 47, 47 * 21_000)
+    assert (on_metisdb["name"], on_metisdb["gas"]) == ("raw transfers, MetisDB", row["gas"])
     assert row["parallel_ms"].keys() == {"1", "2"}
     assert row["ratio"].keys() == {"1", "2", "sequential", "processes"}
     assert row["revm_ms"] > 0 < row["sequential_ms"]

@@ -40,8 +40,14 @@ def test_workload__kind_with_contracts__is_the_same_in_parallel(kind: str, fixtu
 
 def test_workload__all_contestants__use_the_same_gas() -> None:
     workload = Workload("transfers", 20)
-    gas = {workload.run(contestant, 2)[1] for contestant in ("revm", "sequential", "parallel")}
+    gas = {workload.run(contestant, 2)[1] for contestant in ("revm", "sequential", "parallel", "node")}
     assert gas == {20 * 21_000}
+
+
+def test_workload__on_metisdb__is_the_same_in_parallel() -> None:
+    workload = Workload("transfers", 48, state_store="metisdb")
+    assert workload.run("revm")[1] == workload.run("parallel", 2)[1] == 48 * 21_000
+    assert workload.difference(2) is None
 
 
 def test_workload__latency__is_waited_for() -> None:

@@ -1,26 +1,16 @@
 //! Which transactions probably depend on which, known or learned before they run.
 
-use std::collections::hash_map::Entry;
-
-use alloy_consensus::Transaction as _;
-use alloy_primitives::{
-    Address,
-    map::{AddressMap, HashMap},
-};
 use metis_state_transition::RecoveredTransaction;
 
 use super::{
+    likes::{Likes, SELECTOR_SIZE_BYTES, SUBJECT_SIZE_BYTES, Senders},
     memory::Index,
     sums::SlotWriters,
     sync::{AtomicU32, OnceLock, Ordering::Relaxed},
 };
 
-const NONE: Index = Index::MAX;
-
-/// Function selector and first argument: what calls of one kind about one thing have in common, such as transfers of a
-/// token to one account.
-const SUBJECT_SIZE_BYTES: usize = 4 + 32;
-const SELECTOR_SIZE_BYTES: usize = 4;
+/// How far behind a transaction that is run again others like it are looked for.
+const BEHIND_MAX: Index = 2048;
 
 /// Transactions of a kind that were under way when it was found to collide may still have to be run again.
 const PATIENCE: u32 = 64;
@@ -48,30 +38,23 @@ pub(super) struct Failure {
 }
 
 /// Predictions. A wrong one costs time only.
-pub(super) struct Hints {
-    /// The transaction before it of the same sender.
-    by_sender: Vec<Index>,
+pub(super) struct Hints<'m> {
+    transactions: &'m [&'m RecoveredTransaction],
+    by_sender: Senders<'m>,
     /// By subject and by function. Made when the first transaction has to be run again.
-    kinds: OnceLock<[Kinds; 2]>,
+    kinds: OnceLock<[Kinds<'m>; 2]>,
     workers: usize,
     follows_all: bool,
 }
 
 /// Transactions by what they call, and which kinds were found to get into each other's way.
-struct Kinds {
-    /// The first transaction of the same kind, which stands for the kind.
-    first: Vec<Index>,
-    /// The transaction before it of the same kind.
-    before: Vec<Index>,
-    /// The one after it.
-    after: Vec<Index>,
+struct Kinds<'m> {
+    likes: Likes<'m>,
     /// What is known of a kind, by the first of it.
     known: Box<[Kind]>,
 }
 
 struct Kind {
-    /// Transactions of the kind.
-    count: u32,
     /// How often one of the kind had to be run again.
     repeats: AtomicU32,
     /// Above zero, each waits for the one before it.
@@ -81,8 +64,8 @@ struct Kind {
 }
 
 impl Kind {
-    fn of(count: u32) -> Self {
-        Self { count, repeats: AtomicU32::new(0), trust: AtomicU32::new(0), credit: AtomicU32::new(UNTRIED) }
+    fn new() -> Self {
+        Self { repeats: AtomicU32::new(0), trust: AtomicU32::new(0), credit: AtomicU32::new(UNTRIED) }
     }
 
     fn is_followed(&self) -> bool {
@@ -98,38 +81,16 @@ impl Kind {
     }
 }
 
-impl Kinds {
-    fn of(transactions: &[&RecoveredTransaction], size_bytes: usize) -> Self {
-        let count = transactions.len();
-        let (mut first, mut before, mut after) = (vec![NONE; count], vec![NONE; count], vec![NONE; count]);
-        let mut counts = vec![0; count];
-        let mut known: HashMap<(Address, &[u8]), (Index, Index)> = HashMap::default();
-        for (index, transaction) in transactions.iter().enumerate() {
-            let input: &[u8] = transaction.envelope.input();
-            let (Some(to), Some(kind)) = (transaction.envelope.to(), input.get(..size_bytes)) else { continue };
-            let index = index as Index;
-            match known.entry((to, kind)) {
-                Entry::Occupied(mut entry) => {
-                    let (beginning, last) = entry.get_mut();
-                    (first[index as usize], before[index as usize]) = (*beginning, *last);
-                    after[*last as usize] = index;
-                    counts[*beginning as usize] += 1;
-                    *last = index;
-                }
-                Entry::Vacant(entry) => {
-                    first[index as usize] = index;
-                    counts[index as usize] = 1;
-                    entry.insert((index, index));
-                }
-            }
-        }
-        Self { first, before, after, known: counts.into_iter().map(Kind::of).collect() }
+impl<'m> Kinds<'m> {
+    fn of(transactions: &'m [&'m RecoveredTransaction], size_bytes: usize, from: Index) -> Self {
+        let known = std::iter::repeat_with(Kind::new).take(transactions.len()).collect();
+        Self { likes: Likes::of(transactions, size_bytes, from), known }
     }
 
     /// The transaction before one of the same kind, and what is known of the kind.
     fn ahead(&self, index: Index) -> Option<(Index, &Kind)> {
-        let before = self.before[index as usize];
-        (before != NONE).then(|| (before, &self.known[self.first[index as usize] as usize]))
+        let (first, before) = self.likes.ahead(index)?;
+        Some((before, &self.known[first as usize]))
     }
 
     /// A transaction of the kind had to be run again. Says whether others of the kind explain it: one is ahead of it, and
@@ -161,34 +122,21 @@ impl Kinds {
         kind.trust.store(if is_useful { (trust + 1).min(TRUST_MAX) } else { trust - 1 }, Relaxed);
         trust == 1 && !is_useful
     }
-
-    /// All of the kind that come after one, each with the one before it.
-    fn rest_of(&self, index: Index) -> impl Iterator<Item = (Index, Index)> + '_ {
-        let after = |index: Index| Some(self.after[index as usize]).filter(|after| *after != NONE);
-        std::iter::successors(Some(index), move |index| after(*index))
-            .filter_map(move |index| after(index).map(|after| (index, after)))
-    }
 }
 
-impl Hints {
-    pub(super) fn of(transactions: &[&RecoveredTransaction], workers: usize, follows_all: bool) -> Self {
-        let mut last: AddressMap<Index> = AddressMap::default();
-        last.reserve(transactions.len());
-        let before = |(index, transaction): (usize, &&RecoveredTransaction)| {
-            last.insert(transaction.sender, index as Index).unwrap_or(NONE)
-        };
-        let by_sender = transactions.iter().enumerate().map(before).collect();
-        Self { by_sender, kinds: OnceLock::new(), workers, follows_all }
+impl<'m> Hints<'m> {
+    pub(super) fn of(transactions: &'m [&'m RecoveredTransaction], workers: usize, follows_all: bool) -> Self {
+        Self { transactions, by_sender: Senders::of(transactions), kinds: OnceLock::new(), workers, follows_all }
     }
 
     /// The kinds of transactions, where one was found to collide.
-    fn kinds(&self) -> impl Iterator<Item = &Kinds> {
+    fn kinds(&self) -> impl Iterator<Item = &Kinds<'m>> {
         self.kinds.get().into_iter().flatten()
     }
 
     /// The transaction that should have run first.
     pub(super) fn ahead_of(&self, index: Index) -> Option<Index> {
-        let of_sender = Some(self.by_sender[index as usize]).filter(|ahead| *ahead != NONE);
+        let of_sender = self.by_sender.ahead(index);
         // The newest of them: the others are ahead of it, and have mostly run by then.
         self.kinds().fold(of_sender, |newest, kinds| newest.max(kinds.ahead_of(index)))
     }
@@ -222,14 +170,15 @@ impl Hints {
     }
 
     /// A transaction that was not followed was run again for a slot: says whether others like it are or will be followed.
-    fn begin_following(&self, index: Index, kinds: &[Kinds]) -> bool {
-        for (_, kind) in kinds.iter().filter_map(|kinds| kinds.ahead(index)) {
+    fn begin_following(&self, index: Index, kinds: &[Kinds<'m>]) -> bool {
+        for (kinds, (_, kind)) in kinds.iter().filter_map(|kinds| Some((kinds, kinds.ahead(index)?))) {
             match kind.credit.load(Relaxed) {
                 // It did not help with these.
                 0 => {}
                 UNTRIED => {
                     // While those of a smaller kind wait for each other, other workers have enough to do.
-                    let is_large = kind.count as usize * self.workers > self.by_sender.len();
+                    let (count, seen) = kinds.likes.count(index);
+                    let is_large = count as usize * self.workers > seen as usize;
                     if is_large {
                         kind.credit.store(CREDIT_FIRST, Relaxed);
                     }
@@ -243,9 +192,9 @@ impl Hints {
 
     /// What a transaction read had changed when its turn came: others like it will be followed, if it was for a slot, or
     /// else wait for each other. Those about the same subject first; where that was not it, all calls of the function.
-    pub(super) fn learn(&self, index: Index, transactions: &[&RecoveredTransaction], failure: Failure) {
-        let sizes_bytes = [SUBJECT_SIZE_BYTES, SELECTOR_SIZE_BYTES];
-        let kinds = self.kinds.get_or_init(|| sizes_bytes.map(|size_bytes| Kinds::of(transactions, size_bytes)));
+    pub(super) fn learn(&self, index: Index, failure: Failure) {
+        let of = |size_bytes| Kinds::of(self.transactions, size_bytes, index.saturating_sub(BEHIND_MAX));
+        let kinds = self.kinds.get_or_init(|| [SUBJECT_SIZE_BYTES, SELECTOR_SIZE_BYTES].map(of));
         if failure.was_followed {
             self.followed_kinds(index).for_each(|(_, kind)| kind.follow(false));
         } else if failure.is_of_slot && self.begin_following(index, kinds) {
@@ -259,7 +208,7 @@ impl Hints {
     pub(super) fn judge(&self, index: Index, writer: Option<Index>, mut free: impl FnMut(Index, Index) -> bool) {
         for kinds in self.kinds() {
             if kinds.judge(index, writer) {
-                let _all = kinds.rest_of(index).all(|(before, after)| free(after, before));
+                let _all = kinds.likes.rest_of(index).all(|(before, after)| free(after, before));
             }
         }
     }

@@ -21,10 +21,12 @@
 //! validating once, at the commit, by value.
 
 mod attempt;
+mod chains;
 #[cfg(feature = "chosen-schedules")]
 pub(crate) mod chosen;
 mod collect;
 mod hints;
+mod likes;
 mod memory;
 #[cfg(test)]
 mod model;
@@ -46,6 +48,8 @@ use metis_state_transition::{
     Sequentially, StateCommitment, TransactionError,
 };
 
+pub(crate) use chains::Patience;
+use chains::Trial;
 use hints::Hints;
 use memory::Memory;
 use order::{AHEAD_MAX, Order};
@@ -61,9 +65,6 @@ const TRANSACTION_COUNT_MIN: usize = 16;
 /// Accounts, and slots, for each transaction that the tables have room for without chains.
 const CELLS_PER_TRANSACTION: usize = 2;
 
-/// Blocks of fewer are prepared sooner than another thread is woken.
-const PREPARED_ASIDE_COUNT_MIN: usize = 4096;
-
 /// Runs the transactions of a block on several threads.
 pub(crate) struct InParallel<'f, F, P> {
     pub(crate) runners: &'f F,
@@ -71,6 +72,8 @@ pub(crate) struct InParallel<'f, F, P> {
     pub(crate) workers: usize,
     /// Also where one thread would be enough.
     pub(crate) is_forced: bool,
+    /// Runs in vain after which a block goes on in order, if ever; see [`chains`].
+    pub(crate) patience: Option<Patience>,
     /// Every transaction is followed that is run ahead of its turn.
     pub(crate) follows_all: bool,
     pub(crate) pace: P,
@@ -86,33 +89,84 @@ where
         &self,
         block: &mut BlockExecutor<V, R, C>,
         transactions: &[&RecoveredTransaction],
-        verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
+        mut verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
     ) -> Result<(), BlockError<V::Error>> {
-        let is_small = transactions.len() < TRANSACTION_COUNT_MIN || self.workers < 2;
         // Receipts before Byzantium have the state's root after each transaction.
-        if (is_small && !self.is_forced) || block.rules().fork < Fork::Byzantium || transactions.is_empty() {
-            return Sequentially.run(block, transactions, verdict);
+        let is_old = block.rules().fork < Fork::Byzantium;
+        let (mut done, mut times) = (0, 0);
+        loop {
+            let rest = &transactions[done..];
+            if is_old || rest.is_empty() || (!self.is_forced && self.is_slower_than_in_order(rest)) {
+                return Sequentially.run(block, rest, |index, ran| verdict(done + index, ran));
+            }
+            let Ended::GaveUp { count } = self.run_at_once(block, rest, |index, ran| verdict(done + index, ran))?
+            else {
+                break;
+            };
+            done += count;
+            let rest = &transactions[done..];
+            let length = self.patience.map_or(0, |patience| patience.stretch(times));
+            // What went well for longer than that is worth another try as soon.
+            times = if count > length { 0 } else { times + 1 };
+            let stretch = &rest[..rest.len().min(length)];
+            let mut is_ended = false;
+            Sequentially.run(block, stretch, |index, ran| {
+                let flow = verdict(done + index, ran);
+                is_ended = flow.is_break();
+                flow
+            })?;
+            if is_ended {
+                break;
+            }
+            done += stretch.len();
         }
-        let changes = {
+        Ok(())
+    }
+}
+
+/// How transactions ended that were run at the same time.
+enum Ended {
+    /// All have run, or the verdict was to stop.
+    Block,
+    /// The first `count` are in the block, or left out of it; it is better to go on in order.
+    GaveUp { count: usize },
+}
+
+impl<F: FrameRunnerFactory, P: Pace> InParallel<'_, F, P> {
+    fn is_slower_than_in_order(&self, transactions: &[&RecoveredTransaction]) -> bool {
+        transactions.len() < TRANSACTION_COUNT_MIN || self.workers < 2 || chains::is_one_senders(transactions)
+    }
+
+    /// Runs transactions, one at least, on all workers.
+    fn run_at_once<V: StateCommitment + Sync, R: FrameRunner, C: PrecompileSet>(
+        &self,
+        block: &mut BlockExecutor<V, R, C>,
+        transactions: &[&RecoveredTransaction],
+        verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
+    ) -> Result<Ended, BlockError<V::Error>> {
+        let (ended, changes) = {
             let (base, ledger) = block.parts();
             let (rules, environment) = (ledger.rules().clone(), ledger.environment().clone());
             let cell_count = transactions.len() * CELLS_PER_TRANSACTION;
             // BOUND: a transaction takes 100 bytes and more; a block's do not reach 2³².
             let count = transactions.len() as u32;
-            let prepared = || (Table::new(cell_count), Order::new(count));
-            let hints = || Hints::of(transactions, self.workers, self.follows_all);
-            let (hints, (accounts, order)) = if transactions.len() < PREPARED_ASIDE_COUNT_MIN {
-                (hints(), prepared())
-            } else {
-                rayon::join(hints, prepared)
-            };
+            let hints = Hints::of(transactions, self.workers, self.follows_all);
+            let (accounts, order) = (Table::new(cell_count), Order::new(count));
             let memory = Memory::new(&accounts, cell_count);
             ledger.expect(transactions.len());
             let keeps_record = ledger.keeps_record();
             let gas_left = AtomicU64::new(ledger.gas_left());
             let accounts_changed = Vec::with_capacity(cell_count);
-            let desk =
-                Desk { ledger, verdict, error: None, accounts: accounts_changed, slots: Vec::new(), codes: Vec::new() };
+            let desk = Desk {
+                ledger,
+                verdict,
+                is_ended: false,
+                error: None,
+                trial: Trial::of(self.patience),
+                accounts: accounts_changed,
+                slots: Vec::new(),
+                codes: Vec::new(),
+            };
             let shared = Block {
                 transactions,
                 rules: &rules,
@@ -139,13 +193,16 @@ where
                 }
                 work(0);
             });
+            let head = shared.order.head();
             let desk = shared.desk.into_inner();
             if let Some(error) = desk.error {
                 return Err(error);
             }
-            collect::changes(desk.accounts, desk.slots, desk.codes)
+            let is_over = desk.is_ended || head == count;
+            let ended = if is_over { Ended::Block } else { Ended::GaveUp { count: head as usize } };
+            (ended, collect::changes(desk.accounts, desk.slots, desk.codes))
         };
         block.apply(changes);
-        Ok(())
+        Ok(ended)
     }
 }

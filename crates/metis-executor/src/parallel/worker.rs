@@ -12,6 +12,7 @@ use metis_state_transition::{
 
 use super::{
     attempt::{Attempt, End, Ran, Writes},
+    chains::Trial,
     hints::{Failure, Hints},
     memory::{AccountCell, Index, Memory, SlotCell},
     note::{self, Note},
@@ -30,7 +31,7 @@ pub(super) struct Block<'m, 'a, V, P, E: std::error::Error, F> {
     pub(super) base: &'m V,
     pub(super) memory: &'m Memory<'a>,
     pub(super) order: Order,
-    pub(super) hints: Hints,
+    pub(super) hints: Hints<'m>,
     /// By [`slot_of`].
     pub(super) attempts: Box<[Mutex<Option<Box<Attempt<'m>>>>]>,
     /// Gas that the block has left, or a little more.
@@ -45,7 +46,10 @@ pub(super) struct Block<'m, 'a, V, P, E: std::error::Error, F> {
 pub(super) struct Desk<'m, E: std::error::Error, F> {
     pub(super) ledger: &'m mut Ledger,
     pub(super) verdict: F,
+    /// The verdict was to stop, or there is an error.
+    pub(super) is_ended: bool,
     pub(super) error: Option<BlockError<E>>,
+    pub(super) trial: Trial,
     /// What the block changed, in no order.
     pub(super) accounts: Vec<&'m AccountCell>,
     pub(super) slots: Vec<&'m SlotCell<'m>>,
@@ -120,9 +124,14 @@ where
         if order.head() == index && order.take_desk() {
             let block = self.block;
             let mut desk = block.desk.lock();
-            let admitted = desk.ledger.admit(block.transactions[index as usize]);
-            self.settle_at_head(&mut desk, index, admitted);
-            let follower = order.committed(index);
+            // Looked at once more: the head moves when the block has stopped.
+            let mut follower = None;
+            if !order.is_over() {
+                let admitted = desk.ledger.admit(block.transactions[index as usize]);
+                self.settle_at_head(&mut desk, index, admitted);
+                desk.trial.was_not_ahead();
+                follower = self.committed(&desk, index);
+            }
             drop(desk);
             order.leave_desk();
             return follower;
@@ -202,6 +211,14 @@ where
         Ran::of(transaction, draft, self.evm.macs(), effects, self.block.keeps_record)
     }
 
+    /// The head is in the block, or left out of it; gives a transaction that waited for it.
+    fn committed(&self, desk: &Desk<'m, V::Error, F>, index: Index) -> Option<Index> {
+        if desk.trial.has_failed() {
+            self.block.order.stop();
+        }
+        self.block.order.committed(index)
+    }
+
     /// Commits what has run, as far as the order goes; gives a transaction that waited for one of them.
     fn commit_due(&mut self) -> Option<Index> {
         let block = self.block;
@@ -213,7 +230,7 @@ where
                 block.pace.pause();
                 let index = order.head();
                 self.settle(&mut desk, index);
-                let follower = order.committed(index);
+                let follower = self.committed(&desk, index);
                 own = self.keep_first(own, follower);
             }
             drop(desk);
@@ -242,15 +259,17 @@ where
                 if of_slots == Finding::Replayed {
                     block.hints.has_helped(index);
                 }
+                desk.trial.held();
                 if !self.enter(desk, index, ran, writes) {
                     writes.withdraw(index);
                 }
             }
             End::Invalid(error) if holds => self.tell(desk, index, Err(error)),
             end => {
+                desk.trial.was_in_vain();
                 if matches!(end, End::Ran(_)) && admitted.is_ok() {
                     let is_of_slot = of_slots == Finding::Different;
-                    block.hints.learn(index, block.transactions, Failure { is_of_slot, was_followed });
+                    block.hints.learn(index, Failure { is_of_slot, was_followed });
                     if let Some(record) = desk.ledger.record_mut() {
                         record.push_rerun(note::differences(self.evm.view(), reads, index));
                     }
@@ -333,12 +352,14 @@ where
 
     fn tell(&self, desk: &mut Desk<'m, V::Error, F>, index: Index, verdict: Result<(), TransactionError>) {
         if (desk.verdict)(index as usize, verdict).is_break() {
+            desk.is_ended = true;
             self.block.order.stop();
         }
     }
 
     fn fail(&self, desk: &mut Desk<'m, V::Error, F>, error: BlockError<V::Error>) {
         desk.error = Some(error);
+        desk.is_ended = true;
         self.block.order.stop();
     }
 

@@ -49,6 +49,7 @@ fn random_blocks(seeds: std::ops::Range<u64>, workers: usize) {
         let executor = ParallelExecutor::new(workers).forced();
         world.compare(&executor, &what);
         world.compare(&executor.following(), &format!("{what}, following"));
+        world.compare(&executor.impatient(), &format!("{what}, impatient"));
     }
 }
 
@@ -81,6 +82,7 @@ fn random_block__on_any_chosen_schedule__equals_sequential() {
         let runner = InterpreterRunner;
         let executor = ParallelExecutor::new(workers);
         let executor = if seed.is_multiple_of(2) { executor } else { executor.following() };
+        let executor = if seed % 8 < 4 { executor } else { executor.impatient() };
         let got = executor.run_chosen(seed, view, spec, environment, &candidates, &runner).unwrap();
         let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
         assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "{what}");

@@ -16,8 +16,11 @@ use crate::{
 ///
 /// ```text
 /// layers     what its transactions change, one after the other: in no order, quickly found
-/// before     what came as a whole before that, over the state before the block
+/// before     what came as a whole while there are no layers, over the state before the block
 /// ```
+///
+/// Of a block that is run elsewhere the changes stay whole. With the first transaction that is run here they are spread
+/// over the layers: at most one of the two holds any.
 #[derive(Clone, Debug)]
 pub struct BlockState<V> {
     before: Overlay<V>,
@@ -55,6 +58,11 @@ impl<V: StateView> BlockState<V> {
         if self.layers.is_empty() {
             return self.before.apply(changes);
         }
+        self.spread(changes);
+    }
+
+    fn spread(&mut self, changes: ChangeSet) {
+        self.layers.reserve(changes.accounts.len());
         for (address, change) in changes.accounts {
             let AccountChange { account, storage_cleared, storage } = change;
             self.layers.entry(address).or_default().put(account, storage_cleared).extend(storage);
@@ -67,6 +75,10 @@ impl<V: StateView> BlockState<V> {
     /// # Errors
     /// When the account that a fee is paid to cannot be read.
     pub(super) fn enter(&mut self, effects: Effects) -> Result<(), V::Error> {
+        if self.layers.is_empty() {
+            let before = self.before.take_changes();
+            self.spread(before);
+        }
         for effect in effects.accounts {
             let AccountEffect { address, account, storage_cleared, storage, .. } = effect;
             let slots = self.layers.entry(address).or_default().put(account, storage_cleared);
@@ -153,15 +165,6 @@ impl<V: StateView> StateView for BlockState<V> {
         }
         if layer.storage_cleared {
             return Ok(false);
-        }
-        if let Some(change) = self.before.changes().accounts.get(address) {
-            let is_seen = |slot: &U256| !layer.storage.contains_key(slot);
-            if change.storage.iter().any(|(slot, value)| !value.is_zero() && is_seen(slot)) {
-                return Ok(true);
-            }
-            if change.storage_cleared {
-                return Ok(false);
-            }
         }
         // Only an account that cannot run code is asked about, so its slots before the block are unchanged.
         self.base().has_storage(address)
