@@ -211,7 +211,7 @@ def test_open__a_network_on_metisdb__has_the_genesis_of_the_one_in_memory(tmp_pa
         ({"history": "archive"}, "an archive is kept in a folder"),
     ],
 )
-def test_metisdb__options_that_it_does_not_have__are_refused(options: dict[str, str], problem: str) -> None:
+def test_metisdb__options_that_it_does_not_have__are_refused(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(CompositionError, match=problem):
         MetisDbStateStore(**options)
 
