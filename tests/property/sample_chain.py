@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from metis import engine
 from metis.cli.contract_files import load_contract
 from metis.engine import BlockHandle, MemoryStore
-from metis.sdk import Chain, Network
+from metis.sdk import Chain, MemoryStateStore, Network
 from metis.types import BlockAttributes, Hash32, TimestampS
 from tests.story import Wallet, deploy_block
 
@@ -41,7 +41,7 @@ def fork_of(chain: Chain) -> MemoryStore:
 @cache
 def sample_chain() -> SampleChain:
     """Make it once; tests must leave the chain as it is."""
-    network = Network.from_preset("hyperion")
+    network = replace(Network.from_preset("hyperion"), state_store=MemoryStateStore())
     chain = network.open()
     wallet = Wallet(network.chain.chain_id)
     steps = deploy_block(wallet, load_contract("Token"), load_contract("SmartAccount"))

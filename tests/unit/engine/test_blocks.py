@@ -195,7 +195,8 @@ def test_import__under_other_rules__is_refused(chain: Chain, wallet: Wallet) -> 
         burning.import_block(engine.decode_block(built.block.rlp))
 
 
-def test_revert__and_build_again__takes_another_branch(chain: Chain, wallet: Wallet) -> None:
+def test_revert__and_build_again__takes_another_branch(wallet: Wallet) -> None:
+    chain = replace(Network.from_preset("hyperion"), state_store=MemoryStateStore()).open()
     first = chain.build([_transfer(wallet, 0)])
     assert isinstance(chain.store, MemoryStore)
     fork = chain.store.fork()
