@@ -98,7 +98,6 @@ pub fn rows(state: State) -> Vec<Value> {
     store.checkpoint().expect("a checkpoint");
     let load_s = start.elapsed().as_secs_f64();
     drop(store);
-    let before_huge = anonymous_kilobytes();
     let metis = open_cold(
         &metis_path,
         || MetisStore::open(disk.clone(), [], config).expect("a store"),
@@ -107,7 +106,7 @@ pub fn rows(state: State) -> Vec<Value> {
             reads::measure_first(&keys, COLD_COUNT, &|address: &Address| read_metis(&snapshot, address))
         },
     );
-    let after_huge = anonymous_kilobytes();
+    let huge_part = huge_part();
     progress("lmdb: loading");
     drop(Lmdb::create(&lmdb_path, state.account_count));
     let lmdb = open_cold(
@@ -137,7 +136,7 @@ pub fn rows(state: State) -> Vec<Value> {
             &[("lmdb", &lmdb.first), ("redb", &redb.first)],
         ),
     ];
-    rows.extend(huge_part(before_huge, after_huge).map(|part| count("memory in huge pages", "of all", part)));
+    rows.extend(huge_part.map(|part| count("memory in huge pages", "of all", part)));
     let (metis, lmdb, redb) = (metis.store, lmdb.store, redb.store);
     let hot = Keys::hot(HOT_COUNT, state.account_count);
     for (name, keys) in [("10,000 hot accounts", &hot), ("any account", &keys)] {
@@ -191,18 +190,12 @@ fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys) -> Value {
     row(&name, "ns", &ours, &[("lmdb", &lmdb), ("redb", &redb)])
 }
 
-/// This process's anonymous memory in kilobytes: all of it, and what of it is in huge pages.
-fn anonymous_kilobytes() -> Option<[f64; 2]> {
+/// Which part of this process's anonymous memory is in huge pages.
+fn huge_part() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let kilobytes = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;
         line.split_whitespace().nth(1)?.parse::<f64>().ok()
     };
-    Some([kilobytes("Anonymous:")?, kilobytes("AnonHugePages:")?])
-}
-
-/// Which part of the memory that came between two looks is in huge pages.
-fn huge_part(before: Option<[f64; 2]>, after: Option<[f64; 2]>) -> Option<f64> {
-    let ([all_before, huge_before], [all, huge]) = (before?, after?);
-    Some((huge - huge_before) / (all - all_before))
+    Some(kilobytes("AnonHugePages:")? / kilobytes("Anonymous:")?)
 }
