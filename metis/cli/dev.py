@@ -211,6 +211,7 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool, until_eof: bool
     from metis.cli.dev_chain import open_chain
     from metis.cli.dev_report import started_object, started_text
     from metis.cli.output import write_json
+    from metis.cli.standard_input import call_at_its_end
     from metis.node.logs import configure_logging
     from metis.node.running import run_node
     from metis.node.service import NodeService
@@ -245,4 +246,4 @@ def _serve(settings: NodeConfig, *, as_json: bool, silent: bool, until_eof: bool
 
     if settings.storage.path:
         Path(settings.storage.path).mkdir(parents=True, exist_ok=True)
-    run_node(make, on_started, sys.stdin.fileno() if until_eof else None)
+    run_node(make, on_started, call_at_its_end if until_eof else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +58,7 @@ def worker(
     from metis.ai.worker import Desk, ServedModel, WorkerSettings
     from metis.ai.worker.server import serve
     from metis.cli.ai_verify import address_of_text
+    from metis.cli.standard_input import call_at_its_end
     from metis.types import Wei
 
     if bool(account) == bool(key_file):
@@ -97,7 +97,7 @@ def worker(
         typer.echo(f"worker {report['worker']} at {report['url']}")
         for model in served:
             typer.echo(f"  {model.name}  {model.kind}, {model.units * price_wei} wei a run  0x{model.id.hex()}")
-    serve(desk, host, port, sys.stdin.fileno() if until_eof else None)
+    serve(desk, host, port, call_at_its_end if until_eof else None)
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 
@@ -14,11 +13,10 @@ from metis.node.service import NodeService
 __all__ = ["run_node"]
 
 
-_READ_SIZE_BYTES = 4096
-
-
 def run_node(
-    make: Callable[[], NodeService], on_started: Callable[[NodeService], None], pipe: int | None = None
+    make: Callable[[], NodeService],
+    on_started: Callable[[NodeService], None],
+    watch: Callable[[Callable[[], None]], None] | None = None,
 ) -> None:
     """
     Start a node and serve until SIGINT or SIGTERM; then stop it in order.
@@ -26,16 +24,20 @@ def run_node(
     Parameters
     ----------
     make : makes the node, inside the event loop. on_started : called when it answers.
-    pipe : a file descriptor; where it ends, because nobody is left who could write to it, the node stops as well.
+    watch : is given what stops the node as well, inside the event loop.
 
     Raises
     ------
     Whatever making and starting raise. A second signal ends the process at once.
     """
-    uvloop.run(_serve(make, on_started, pipe))
+    uvloop.run(_serve(make, on_started, watch))
 
 
-async def _serve(make: Callable[[], NodeService], on_started: Callable[[NodeService], None], pipe: int | None) -> None:
+async def _serve(
+    make: Callable[[], NodeService],
+    on_started: Callable[[NodeService], None],
+    watch: Callable[[Callable[[], None]], None] | None,
+) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
@@ -45,16 +47,10 @@ async def _serve(make: Callable[[], NodeService], on_started: Callable[[NodeServ
             loop.remove_signal_handler(number)
         stopped.set()
 
-    def read(pipe: int) -> None:
-        # Whatever comes is for nobody.
-        if not os.read(pipe, _READ_SIZE_BYTES):
-            loop.remove_reader(pipe)
-            stopped.set()
-
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    if pipe is not None:
-        loop.add_reader(pipe, read, pipe)
+    if watch is not None:
+        watch(stopped.set)
     service = make()
     try:
         await service.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 
@@ -16,21 +15,18 @@ from metis.ai.worker.routes import application
 __all__ = ["serve"]
 
 
-_READ_SIZE_BYTES = 4_096
-
-
-def serve(desk: Desk, host: str, port: int, pipe: int | None = None) -> None:
+def serve(desk: Desk, host: str, port: int, watch: Callable[[Callable[[], None]], None] | None = None) -> None:
     """
     Serve a desk until the process is told to stop (SIGINT, SIGTERM).
 
     Parameters
     ----------
-    pipe : a file descriptor; where it ends, because nobody is left who could write to it, the worker stops as well.
+    watch : is given what stops the worker as well, inside the event loop.
     """
-    asyncio.run(_serve(desk, host, port, pipe))
+    asyncio.run(_serve(desk, host, port, watch))
 
 
-async def _serve(desk: Desk, host: str, port: int, pipe: int | None) -> None:
+async def _serve(desk: Desk, host: str, port: int, watch: Callable[[Callable[[], None]], None] | None) -> None:
     server = Server(
         application(desk),
         host,
@@ -46,13 +42,6 @@ async def _serve(desk: Desk, host: str, port: int, pipe: int | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-
-    def read(pipe: int) -> None:
-        # Whatever comes is for nobody.
-        if not os.read(pipe, _READ_SIZE_BYTES):
-            loop.remove_reader(pipe)
-            stop()
-
-    if pipe is not None:
-        loop.add_reader(pipe, read, pipe)
+    if watch is not None:
+        watch(stop)
     await server.serve()

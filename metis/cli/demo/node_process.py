@@ -11,12 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from metis.cli.demo.interruption import ENDING
 from metis.types import UpstreamError
 
-__all__ = ["NodeProcess", "ended", "uninterrupted"]
+__all__ = ["NodeProcess", "ended", "spawned", "uninterrupted"]
 
 _STOP_TIMEOUT_S = 20.0
 
@@ -31,7 +31,7 @@ class NodeProcess:
     """
 
     def __init__(self, options: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self._command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", "--until-eof", *options]
+        self._command = [sys.executable, "-m", "metis.cli", "dev", "--port", "0", "--json", *options]
         self._environment = {**os.environ, **environment}
         self._log = log
         self._process: subprocess.Popen[str] | None = None
@@ -52,17 +52,7 @@ class NodeProcess:
         UpstreamError : it ended before.
         """
         with self._log.open("a") as log, uninterrupted():
-            self._process = subprocess.Popen(  # noqa: S603 - this program itself
-                self._command,
-                # Nothing is written to it: it ends with this process, however that ends, and the node with it.
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=self._environment,
-                # Ctrl-C reaches the demonstration alone, which then ends its node in order.
-                start_new_session=True,
-            )
+            self._process = spawned(self._command, subprocess.PIPE, log, self._environment)
         line = self._process.stdout.readline() if self._process.stdout is not None else ""
         self.started = json.loads(line) if line else {}
         if "http" not in self.started:
@@ -80,6 +70,23 @@ class NodeProcess:
     def _end(self, how: signal.Signals) -> int | None:
         process, self._process = self._process, None
         return None if process is None else ended(process, how)
+
+
+def spawned(
+    command: Sequence[str], output: int | IO[str], log: IO[str], environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a command that has ``--until-eof``; hold back what interrupts meanwhile (:func:`uninterrupted`)."""
+    return subprocess.Popen(  # noqa: S603 - this program itself
+        [*command, "--until-eof"],
+        # Nothing is written to it: it ends with this process, however that ends, and the command with it.
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=log,
+        text=True,
+        env=environment,
+        # Ctrl-C reaches the demonstration alone, which then ends what it started in order.
+        start_new_session=True,
+    )
 
 
 @contextmanager

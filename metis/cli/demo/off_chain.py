@@ -19,7 +19,7 @@ from metis.ai.receipt import Domain, sign_receipt, traces_root
 from metis.ai.trace import Trace, points_of, step_of
 from metis.ai.verify import ReceiptFile, verify
 from metis.ai.verify.document import receipt_file_of
-from metis.cli.demo.node_process import ended, uninterrupted
+from metis.cli.demo.node_process import ended, spawned, uninterrupted
 from metis.cli.demo.results import Receipts
 from metis.client import Client
 from metis.engine import keccak256
@@ -55,17 +55,10 @@ class WorkerProcess:
         files = ["--data", str(folder / "data"), "--key-file", str(key_file)]
         served = ["--model", f"{name}={folder / 'model.metis'}"]
         command = [sys.executable, "-m", "metis.cli", "worker", *served, *files, *place, "--port", str(port)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
         atexit.register(self.stop)
         with (folder / "worker.log").open("a") as log, uninterrupted():
-            self._process = subprocess.Popen(  # noqa: S603 - this program itself
-                [*command, "--price-wei", str(_PRICE_WEI), "--json", "--until-eof"],
-                # Nothing is written to it: it ends with this process, however that ends, and the worker with it.
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._process = spawned([*command, "--price-wei", str(_PRICE_WEI), "--json"], log, log)
         try:
             self._wait()
         except BaseException:
