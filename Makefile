@@ -132,7 +132,7 @@ lint-rust: $(TOOLS)
 	$(call say,"Clippy (the first time it compiles: about 3 minutes on 2 cores)")
 	@cargo clippy --release --locked --workspace --no-default-features --all-targets -- -D warnings
 	@# Alone, so that no other crate asks for std: what will be proven has none.
-	@cargo check --locked --no-default-features --package metis-state-transition
+	@cargo check --locked --no-default-features --all-targets --package metis-state-transition
 
 .PHONY: lint-supply
 lint-supply: $(CARGO_DENY)

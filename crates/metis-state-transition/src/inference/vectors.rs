@@ -102,6 +102,8 @@ pub(super) fn cosine(a: &[u8], b: &[u8], elements: Elements) -> I256 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{vec, vec::Vec};
+
     use alloy_primitives::I256;
 
     use super::{Elements, cosine, dot, matmul_int8};
