@@ -31,11 +31,11 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// Room for `word_count` words, in huge pages where it is `is_large`.
+    /// Room for `word_count` words, the first `large_word_count` of them in huge pages.
     ///
     /// # Errors
     /// [`StoreError::Memory`], when so much address space is not to be had.
-    pub(crate) fn new(word_count: usize, is_large: bool) -> Result<Self, StoreError> {
+    pub(crate) fn new(word_count: usize, large_word_count: usize) -> Result<Self, StoreError> {
         let mapped_bytes = word_count * size_of::<u64>() + HUGE_PAGE_BYTES;
         // SAFETY: the kernel chooses an address range that nothing else uses.
         let mapping = unsafe {
@@ -54,14 +54,16 @@ impl Arena {
         let words = unsafe { mapping.add(skipped) }.cast::<AtomicU64>().cast_const();
         let arena = Self { mapping, mapped_bytes, words, word_count };
         #[cfg(target_os = "linux")]
-        if is_large {
+        if large_word_count != 0 {
             use rustix::mm::{Advice, madvise};
             // One fault and one entry of the address cache per 2 MiB. Only advice: it may be refused.
             // SAFETY: the range is the mapping's own, and the advice does not change its contents.
-            let _ = unsafe { madvise(arena.mapping.cast(), mapped_bytes, Advice::LinuxHugepage) };
+            let _ = unsafe {
+                madvise(arena.words.cast_mut().cast(), large_word_count * size_of::<u64>(), Advice::LinuxHugepage)
+            };
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = is_large;
+        let _ = large_word_count;
         Ok(arena)
     }
 

@@ -1,6 +1,7 @@
 //! What an entry of the index holds: accounts and slots as words.
 //!
-//! An entry is 16 words of 64 bits, two cache lines of which the first decides:
+//! An entry is 16 words of 64 bits: a line of the cache that decides, and one that only long values take
+//! ([where both are](super::lines)):
 //!
 //! | word | account | slot |
 //! |---|---|---|
@@ -15,31 +16,33 @@
 //!
 //! Addresses and hashes are little-endian words of their bytes; numbers of 256 bits are little-endian. An account without
 //! code whose balance has 96 bits, and a value of 96 bits, are short: they are in the first line, the lower 64 bits in word
-//! 7, the upper 32 in the upper half of word 4 and of word 2. The second line is then what it was before. Otherwise what
-//! is short is zero.
+//! 7, the upper 32 in the upper half of word 4 and of word 2. The second line is zero then. Otherwise what is short is
+//! zero.
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use metis_state_transition::Account;
 
+use super::lines::{ENTRY_BYTES, LINE_WORDS};
+
 /// Words of an entry.
-pub(crate) const ENTRY_WORDS: usize = 16;
+pub(crate) const ENTRY_WORDS: usize = 2 * LINE_WORDS;
 /// Where the keys begin.
 pub(crate) const KEY_WORD: usize = 2;
 /// The last word of the first line.
-const SHORT_WORD: usize = 7;
+const SHORT_WORD: usize = LINE_WORDS - 1;
 /// Bits of a short number.
 const SHORT_BITS: usize = 96;
 
 pub(crate) const KIND_EMPTY: u64 = 0;
 pub(crate) const KIND_PRESENT: u64 = 1;
 pub(crate) const KIND_ABSENT: u64 = 2;
-/// Present, with all of it in the first line.
+/// Present, with all of it in the first line. An entry of any other kind but [`KIND_PRESENT`] has no second line either.
 pub(crate) const KIND_SHORT: u64 = 3;
 
 /// Versions are below this.
 pub(crate) const VERSION_END: u64 = 1 << 56;
 
-const _: () = assert!(ENTRY_WORDS * size_of::<u64>() == 128);
+const _: () = assert!(ENTRY_WORDS * size_of::<u64>() == ENTRY_BYTES && ENTRY_BYTES == 128);
 
 /// What an entry says of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +70,8 @@ pub(crate) trait Layout {
     /// A value of an entry that is present or short.
     fn load(kind: u64, word: impl Fn(usize) -> u64) -> Self::Value;
 
-    /// Writes a value, and what of it is short into the key; gives the kind.
-    fn store(value: &Self::Value, words: &mut [u64; 5], write: impl FnMut(usize, u64)) -> u64;
+    /// Puts a value into the words of an entry, which has its key and is zero otherwise; gives the kind.
+    fn store(value: &Self::Value, words: &mut [u64; ENTRY_WORDS]) -> u64;
 
     /// What of a word of an entry's key belongs to the key.
     #[inline(always)]
@@ -82,13 +85,13 @@ pub(crate) trait Layout {
         U256::from_limbs([word(SHORT_WORD), word(KEY_WORD + Self::HALF_WORD) >> 32, 0, 0])
     }
 
-    /// Writes a number into the first line, and into the key; says whether it is short enough. If not, zero is written.
-    fn store_short(number: &U256, words: &mut [u64; 5], mut write: impl FnMut(usize, u64)) -> bool {
+    /// Puts a number into the first line, if it is short enough; says whether it is.
+    fn store_short(number: &U256, words: &mut [u64; ENTRY_WORDS]) -> bool {
         let [low, high, ..] = *number.as_limbs();
         let is_short = number.bit_len() <= SHORT_BITS;
-        write(SHORT_WORD, if is_short { low } else { 0 });
         if is_short {
-            words[Self::HALF_WORD] |= high << 32;
+            words[SHORT_WORD] = low;
+            words[KEY_WORD + Self::HALF_WORD] |= high << 32;
         }
         is_short
     }
@@ -163,21 +166,17 @@ impl Layout for AccountLayout {
         AccountRecord { account, storage_id: counts as u32, slot_count: (counts >> 32) as u32 }
     }
 
-    fn store(value: &AccountRecord, words: &mut [u64; 5], mut write: impl FnMut(usize, u64)) -> u64 {
+    fn store(value: &AccountRecord, words: &mut [u64; ENTRY_WORDS]) -> u64 {
         let Account { nonce, balance, code_hash } = &value.account;
-        write(5, *nonce);
-        write(6, u64::from(value.storage_id) | u64::from(value.slot_count) << 32);
+        words[5] = *nonce;
+        words[6] = u64::from(value.storage_id) | u64::from(value.slot_count) << 32;
         // What has code is never short, whatever its balance is.
         let in_first_line = if *code_hash == KECCAK256_EMPTY { balance } else { &U256::MAX };
-        if Self::store_short(in_first_line, words, &mut write) {
+        if Self::store_short(in_first_line, words) {
             return KIND_SHORT;
         }
-        for (index, limb) in balance.as_limbs().iter().enumerate() {
-            write(8 + index, *limb);
-        }
-        for (index, word) in Self::hash_words(code_hash).into_iter().enumerate() {
-            write(12 + index, word);
-        }
+        words[8..12].copy_from_slice(balance.as_limbs());
+        words[12..16].copy_from_slice(&Self::hash_words(code_hash));
         KIND_PRESENT
     }
 }
@@ -212,13 +211,11 @@ impl Layout for SlotLayout {
         U256::from_limbs([word(8), word(9), word(10), word(11)])
     }
 
-    fn store(value: &U256, words: &mut [u64; 5], mut write: impl FnMut(usize, u64)) -> u64 {
-        if Self::store_short(value, words, &mut write) {
+    fn store(value: &U256, words: &mut [u64; ENTRY_WORDS]) -> u64 {
+        if Self::store_short(value, words) {
             return KIND_SHORT;
         }
-        for (index, limb) in value.as_limbs().iter().enumerate() {
-            write(8 + index, *limb);
-        }
+        words[8..12].copy_from_slice(value.as_limbs());
         KIND_PRESENT
     }
 }

@@ -7,8 +7,6 @@ use parking_lot::Mutex;
 /// Bytes of a page: what a checkpoint writes or leaves out.
 pub(crate) const PAGE_BYTES: usize = 4_096;
 
-const _: () = assert!(PAGE_BYTES.is_multiple_of(super::writer::ENTRY_BYTES));
-
 /// Bytes that a checkpoint writes, those pages of them that differ.
 pub(crate) trait PagedBytes {
     fn len_bytes(&self) -> usize;

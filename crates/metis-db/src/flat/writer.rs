@@ -3,31 +3,28 @@
 use std::sync::{
     Arc,
     atomic::{
-        Ordering::{Acquire, Relaxed, Release},
+        Ordering::{Relaxed, Release},
         fence,
     },
 };
 
 use super::{
-    arena::Arena,
-    layout::{ENTRY_WORDS, KEY_WORD, KIND_ABSENT, KIND_EMPTY, Layout, Seed, Stated},
+    layout::{ENTRY_WORDS, KEY_WORD, KIND_ABSENT, KIND_EMPTY, KIND_PRESENT, Layout, Seed, Stated},
+    lines::{ENTRY_BYTES, LINE_WORDS, Line},
     pages::{PageChanges, PagedBytes},
     table::{DEPTH_MAX, SEGMENT_COUNT_MAX, Table},
 };
 use crate::StoreError;
 
-/// Bytes of an entry.
-pub(crate) const ENTRY_BYTES: usize = ENTRY_WORDS * 8;
-
 /// What only the writer knows of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Segment {
+pub(super) struct Segment {
     /// Upper bits of the hash that all its keys share.
-    depth: u32,
+    pub(super) depth: u32,
     /// Entries that are not empty.
-    used: usize,
+    pub(super) used: usize,
     /// Entries of deleted keys among them.
-    absent: usize,
+    pub(super) absent: usize,
 }
 
 /// How full an index is.
@@ -46,12 +43,12 @@ pub struct TableLoad {
 /// Changes a table. There is one per table.
 #[derive(Debug)]
 pub(crate) struct TableWriter<L> {
-    table: Arc<Table<L>>,
-    segments: Vec<Segment>,
+    pub(super) table: Arc<Table<L>>,
+    pub(super) segments: Vec<Segment>,
     /// Segments that the directory no longer names.
-    free: Vec<usize>,
+    pub(super) free: Vec<usize>,
     /// Pages of entries that changed.
-    changes: PageChanges,
+    pub(super) changes: PageChanges,
 }
 
 impl<L: Layout> TableWriter<L> {
@@ -63,7 +60,7 @@ impl<L: Layout> TableWriter<L> {
         Table::new(seed, segment_log2).map(Self::of)
     }
 
-    fn of(table: Table<L>) -> Self {
+    pub(super) fn of(table: Table<L>) -> Self {
         let segments = vec![Segment::default()];
         Self { table: Arc::new(table), segments, free: Vec::new(), changes: PageChanges::default() }
     }
@@ -73,7 +70,7 @@ impl<L: Layout> TableWriter<L> {
         &self.table
     }
 
-    fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         1 << self.table.segment_log2
     }
 
@@ -114,43 +111,67 @@ impl<L: Layout> TableWriter<L> {
         }
     }
 
-    fn set_in(&mut self, segment: usize, hash: u64, words: &[u64; 5], value: Option<&L::Value>, version: u64) {
-        let mask = self.capacity() - 1;
-        let mut position = hash as usize & mask;
+    pub(super) fn set_in(
+        &mut self,
+        segment: usize,
+        hash: u64,
+        words: &[u64; 5],
+        value: Option<&L::Value>,
+        version: u64,
+    ) {
+        let home = self.table.home(hash);
+        let mut position = home;
         // BOUND: a segment is never full.
         loop {
-            let first = self.table.first_word(segment, position);
-            let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
-            let kind = entry[1].load(Relaxed) & 0xff;
-            if kind != KIND_EMPTY && !Table::<L>::has_key(entry, words) {
-                position = (position + 1) & mask;
+            let entry = self.table.entries_of(segment).start + position;
+            let line = self.table.entries.first(entry);
+            let kind = line[1].load(Relaxed) & 0xff;
+            if kind != KIND_EMPTY && !Table::<L>::has_key(line, words) {
+                position = self.table.after(position, home);
                 continue;
             }
             let counts = &mut self.segments[segment];
             counts.used += usize::from(kind == KIND_EMPTY);
             counts.absent -= usize::from(kind == KIND_ABSENT);
             counts.absent += usize::from(value.is_none());
-            self.write(first, words, value, version);
+            let mut all = [0; ENTRY_WORDS];
+            all[KEY_WORD..KEY_WORD + words.len()].copy_from_slice(words);
+            let kind = value.map_or(KIND_ABSENT, |value| L::store(value, &mut all));
+            all[1] = version << 8 | kind;
+            self.write(entry, &all);
             return;
         }
     }
 
-    fn write(&mut self, first: usize, words: &[u64; 5], value: Option<&L::Value>, version: u64) {
-        self.changes.touch(first * 8, |offset, page| copy_words(&self.table.entries, offset, page));
-        let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
-        let sequence = entry[0].load(Relaxed);
-        entry[0].store(sequence + 1, Relaxed);
+    /// Writes an entry of which word 1 says what it is; word 0 is the sequence, and left out.
+    fn write(&mut self, entry: usize, words: &[u64; ENTRY_WORDS]) {
+        let (first, second) = self.lines_to_write(entry, words[1] & 0xff);
+        let sequence = first[0].load(Relaxed);
+        first[0].store(sequence + 1, Relaxed);
         // ORDER: who sees any of the words below also sees that the sequence is odd.
         fence(Release);
-        let mut words = *words;
-        let kind = value
-            .map_or(KIND_ABSENT, |value| L::store(value, &mut words, |index, word| entry[index].store(word, Relaxed)));
-        entry[1].store(version << 8 | kind, Relaxed);
-        for (index, word) in words[..L::KEY_WORDS].iter().enumerate() {
-            entry[KEY_WORD + index].store(*word, Relaxed);
+        for (place, word) in first[1..].iter().zip(&words[1..]) {
+            place.store(*word, Relaxed);
+        }
+        for (place, word) in second.into_iter().flatten().zip(&words[LINE_WORDS..]) {
+            place.store(*word, Relaxed);
         }
         // ORDER: releases the words to who sees the even sequence.
-        entry[0].store(sequence + 2, Release);
+        first[0].store(sequence + 2, Release);
+    }
+
+    /// The lines of an entry that change when it becomes one of another kind; they count as changed. The second one is
+    /// zero unless a long value is there.
+    fn lines_to_write(&mut self, entry: usize, kind: u64) -> (&Line, Option<&Line>) {
+        let entries = &self.table.entries;
+        let [first_offset, second_offset] = entries.disk_offsets(entry);
+        self.changes.touch(first_offset, |offset, page| entries.copy_page(offset, page));
+        let line = entries.first(entry);
+        let has_second = kind == KIND_PRESENT || line[1].load(Relaxed) & 0xff == KIND_PRESENT;
+        if has_second {
+            self.changes.touch(second_offset, |offset, page| entries.copy_page(offset, page));
+        }
+        (line, has_second.then(|| entries.second(entry)))
     }
 
     /// Puts one or two new segments in the place of a full one.
@@ -207,7 +228,7 @@ impl<L: Layout> TableWriter<L> {
         for index in 0..span {
             let segment = new[index * new.len() / span];
             // ORDER: releases what was written into the segment.
-            directory[start + index].store(segment as u64, Release);
+            directory[start + index].store(table.entries_of(segment).start as u64, Release);
         }
         table.replacements.store(replacements + 2, Release);
     }
@@ -215,37 +236,26 @@ impl<L: Layout> TableWriter<L> {
     /// Empties a segment that the directory no longer names. Readers that are still in it see each
     /// entry as it was or as empty, and then that the directory has changed.
     fn clear(&mut self, segment: usize) {
-        for position in 0..self.capacity() {
-            let first = self.table.first_word(segment, position);
-            let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
-            let sequence = entry[0].load(Relaxed);
+        for entry in self.table.entries_of(segment) {
+            let line = self.table.entries.first(entry);
             // One that a disk had has no sequence yet.
-            if sequence == 0 && entry[1].load(Relaxed) & 0xff == KIND_EMPTY {
-                continue;
+            if line[0].load(Relaxed) != 0 || line[1].load(Relaxed) & 0xff != KIND_EMPTY {
+                self.write(entry, &[0; ENTRY_WORDS]);
             }
-            self.changes.touch(first * 8, |offset, page| copy_words(&self.table.entries, offset, page));
-            entry[0].store(sequence + 1, Relaxed);
-            // ORDER: as in `write`.
-            fence(Release);
-            for word in &entry[1..] {
-                word.store(0, Relaxed);
-            }
-            entry[0].store(sequence + 2, Release);
         }
         self.segments[segment] = Segment::default();
     }
 
-    fn each_in(&self, segment: usize, mut visit: impl FnMut(&[u64; 5], Stated<L::Value>)) {
-        for position in 0..self.capacity() {
-            let first = self.table.first_word(segment, position);
-            let entry = &self.table.entries.words()[first..first + ENTRY_WORDS];
-            let state = entry[1].load(Relaxed);
-            if state & 0xff == KIND_EMPTY {
+    pub(super) fn each_in(&self, segment: usize, mut visit: impl FnMut(&[u64; 5], Stated<L::Value>)) {
+        for entry in self.table.entries_of(segment) {
+            let line = self.table.entries.first(entry);
+            let state = line[1].load(Relaxed);
+            let kind = state & 0xff;
+            if kind == KIND_EMPTY {
                 continue;
             }
-            let kind = state & 0xff;
-            let value = (kind != KIND_ABSENT).then(|| L::load(kind, |index| entry[index].load(Relaxed)));
-            visit(&Table::<L>::key_of(entry), Stated { version: state >> 8, value });
+            let value = (kind != KIND_ABSENT).then(|| L::load(kind, |index| self.table.word(entry, index)));
+            visit(&Table::<L>::key_of(line), Stated { version: state >> 8, value });
         }
     }
 
@@ -273,88 +283,15 @@ impl<L: Layout> TableWriter<L> {
     }
 
     /// Segments that the directory names, each once, in its order.
-    fn named_segments(&self) -> Vec<usize> {
-        // ORDER: its own stores; the writer is one.
-        let count = 1usize << self.table.depth.load(Acquire);
-        let mut named: Vec<usize> =
-            self.table.directory.words()[..count].iter().map(|word| word.load(Relaxed) as usize).collect();
+    pub(super) fn named_segments(&self) -> Vec<usize> {
+        let mut named: Vec<usize> = self.table.directory_segments().collect();
         named.dedup();
         named
     }
 
     /// The directory, and how many segments there are memory for.
     pub(crate) fn shape(&self) -> (Vec<u32>, usize) {
-        let count = 1usize << self.table.depth.load(Relaxed);
-        let directory = self.table.directory.words()[..count].iter().map(|word| word.load(Relaxed) as u32).collect();
-        (directory, self.segments.len())
-    }
-
-    /// A table as it was, from its directory and what `fill` puts into the memory of its entries, of which it is told
-    /// how many bytes there are.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] for what no table can have written, [`StoreError::Memory`].
-    pub(crate) fn restore(
-        seed: Seed,
-        segment_log2: u32,
-        directory: &[u32],
-        segment_count: usize,
-        fill: impl FnOnce(&mut Arena, usize) -> Result<(), StoreError>,
-    ) -> Result<Self, StoreError> {
-        let corrupt = |problem| StoreError::Corrupt { part: "index of the state", offset: 0, problem };
-        let depth = directory.len().checked_ilog2().unwrap_or(0);
-        if !directory.len().is_power_of_two() || depth > DEPTH_MAX || segment_count > SEGMENT_COUNT_MAX {
-            return Err(corrupt("a directory of impossible size"));
-        }
-        let mut table = Table::new(seed, segment_log2)?;
-        fill(&mut table.entries, (segment_count << segment_log2) * ENTRY_BYTES)?;
-        let mut writer = Self::of(table);
-        let table = Arc::clone(&writer.table);
-        writer.segments = vec![Segment::default(); segment_count];
-        writer.name_segments(directory, depth).ok_or(corrupt("a directory that names no tree"))?;
-        table.depth.store(depth, Release);
-        writer.count_entries().ok_or(corrupt("an entry where its key does not belong"))?;
-        Ok(writer)
-    }
-
-    /// Takes over a directory: each segment must own one aligned run of it.
-    fn name_segments(&mut self, directory: &[u32], depth: u32) -> Option<()> {
-        let mut is_named = vec![false; self.segments.len()];
-        let mut start = 0;
-        while start < directory.len() {
-            let segment = directory[start];
-            let run = directory[start..].iter().take_while(|other| **other == segment).count();
-            let is_aligned = run.is_power_of_two() && start % run == 0;
-            let named = is_named.get_mut(segment as usize)?;
-            if !is_aligned || std::mem::replace(named, true) {
-                return None;
-            }
-            self.segments[segment as usize].depth = depth - run.ilog2();
-            for index in start..start + run {
-                self.table.directory.words()[index].store(u64::from(segment), Relaxed);
-            }
-            start += run;
-        }
-        self.free = (0..is_named.len()).filter(|segment| !is_named[*segment]).collect();
-        Some(())
-    }
-
-    /// Counts what segments hold, and checks that each key is where readers look for it.
-    fn count_entries(&mut self) -> Option<()> {
-        for segment in self.named_segments() {
-            let (mut used, mut absent, mut is_right) = (0, 0, true);
-            self.each_in(segment, |words, stated| {
-                used += 1;
-                absent += usize::from(stated.value.is_none());
-                is_right &= self.table.segment_of(self.table.hash(words)) == segment;
-            });
-            if !is_right || used * 10 > self.capacity() * 7 + 10 {
-                return None;
-            }
-            let depth = self.segments[segment].depth;
-            self.segments[segment] = Segment { depth, used, absent };
-        }
-        Some(())
+        (self.table.directory_segments().map(|segment| segment as u32).collect(), self.segments.len())
     }
 }
 
@@ -368,15 +305,6 @@ impl<L: Layout> PagedBytes for TableWriter<L> {
     }
 
     fn copy_page(&self, offset: usize, page: &mut [u8]) {
-        copy_words(&self.table.entries, offset, page);
-    }
-}
-
-/// A page of entries as it is on a disk: sequences are zero there.
-fn copy_words(entries: &Arena, offset: usize, page: &mut [u8]) {
-    let words = &entries.words()[offset / 8..(offset + page.len()) / 8];
-    for (index, (bytes, word)) in page.chunks_exact_mut(8).zip(words).enumerate() {
-        let word = if index % ENTRY_WORDS == 0 { 0 } else { word.load(Relaxed) };
-        bytes.copy_from_slice(&word.to_le_bytes());
+        self.table.entries.copy_page(offset, page);
     }
 }

@@ -1,6 +1,6 @@
 //! How a store behaves.
 
-use crate::flat::{SEGMENT_LOG2, Seed};
+use crate::flat::{SEGMENT_LOG2, SEGMENT_LOG2_MIN, Seed};
 
 /// When a committed block is sure to survive a power cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl MetisConfig {
     /// Outside 6 to 14 (8 KiB to 2 MiB).
     #[must_use]
     pub const fn with_segments(mut self, segment_log2: u32) -> Self {
-        assert!(6 <= segment_log2 && segment_log2 <= SEGMENT_LOG2);
+        assert!(SEGMENT_LOG2_MIN <= segment_log2 && segment_log2 <= SEGMENT_LOG2);
         self.segment_log2 = segment_log2;
         self
     }

@@ -15,7 +15,7 @@ use super::{
     durable::{CODES_FILE, STATE_FILE},
     encoding::checksum,
     history::History,
-    meta::{Document, PAGE_BYTES, ROOT_BYTES, Root, TableMeta},
+    meta::{Document, PAGE_BYTES, PAIRED_VERSION, ROOT_BYTES, Root, TableMeta},
     pages::{FIRST_PAGE, PageRef, page_count},
     snapshot::MetisSnapshot,
     state::FlatWriter,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    flat::{Layout, Seed, TableWriter},
+    flat::{Layout, Seed, Shape, TableWriter},
     mapped::PageTarget,
 };
 
@@ -105,7 +105,7 @@ pub(super) struct PageSource<'a> {
 
 impl PageSource<'_> {
     /// Fills memory with pages, all of which are checked. Pages of zeros are zero already.
-    fn fill(&self, target: &mut impl PageTarget, pages: &[PageRef]) -> Result<(), StoreError> {
+    fn fill(&self, target: &mut dyn PageTarget, pages: &[PageRef]) -> Result<(), StoreError> {
         let mut mapped_count = 0;
         let mut index = 0;
         while index < pages.len() {
@@ -141,14 +141,21 @@ fn read_table<L: Layout>(
     meta: &TableMeta,
     document: &Document,
     seed: Seed,
+    is_old: bool,
 ) -> Result<TableWriter<L>, StoreError> {
-    let fill = |entries: &mut crate::flat::Arena, len_bytes: usize| {
+    let shape = Shape {
+        seed,
+        segment_log2: document.segment_log2,
+        directory: &meta.directory,
+        segment_count: meta.segment_count as usize,
+        is_old,
+    };
+    TableWriter::restore(&shape, |entries, len_bytes| {
         if meta.pages.len() > len_bytes.div_ceil(PAGE_BYTES) {
             return Err(corrupt_state(0, "a page behind the end of the index"));
         }
         source.fill(entries, &meta.pages)
-    };
-    TableWriter::restore(seed, document.segment_log2, &meta.directory, meta.segment_count as usize, fill)
+    })
 }
 
 /// Where all pages of a generation are.
@@ -170,8 +177,9 @@ pub(super) fn load(
     root: &Root,
 ) -> Result<FlatWriter, StoreError> {
     let slot_seed = document.seed.of_slots();
-    let accounts = read_table(source, &document.accounts, document, document.seed)?;
-    let slots = read_table(source, &document.slots, document, slot_seed)?;
+    let is_old = root.version < PAIRED_VERSION;
+    let accounts = read_table(source, &document.accounts, document, document.seed, is_old)?;
+    let slots = read_table(source, &document.slots, document, slot_seed, is_old)?;
     // UNWRAP: a document that decodes has a state.
     let newest = document.states.last().unwrap();
     let mut flat = FlatWriter::from_tables(accounts, slots, newest.version, |version| {

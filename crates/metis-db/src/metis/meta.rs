@@ -25,11 +25,16 @@ use super::{
     pages::PageRef,
     versions::Before,
 };
-use crate::{CommittedBlock, StoreError, flat::Seed};
+use crate::{
+    CommittedBlock, StoreError,
+    flat::{SEGMENT_LOG2, SEGMENT_LOG2_MIN, Seed},
+};
 
-pub(super) const FORMAT_VERSION: u32 = 3;
+pub(super) const FORMAT_VERSION: u32 = 4;
 /// The oldest version that is read: the next checkpoint writes the newest. Its documents know of no archive.
 const OLDEST_VERSION: u32 = 1;
+/// The first version whose entries lie, and are looked for, two by two.
+pub(super) const PAIRED_VERSION: u32 = 4;
 const MAGIC: [u8; 8] = *b"METISDB1";
 pub(super) const ROOT_BYTES: usize = 128;
 pub(super) const PAGE_BYTES: usize = crate::flat::PAGE_BYTES;
@@ -206,7 +211,7 @@ impl Document {
         let mut input = In(bytes);
         let seed = Seed([input.u64()?, input.u64()?, input.u64()?, input.u64()?]);
         let (segment_log2, next_storage_id) = (input.u32()?, input.u32()?);
-        if !(6..=crate::flat::SEGMENT_LOG2).contains(&segment_log2) {
+        if !(SEGMENT_LOG2_MIN..=SEGMENT_LOG2).contains(&segment_log2) {
             return None;
         }
         let tables = (decode_table(&mut input)?, decode_table(&mut input)?);
@@ -287,7 +292,6 @@ fn decode_pages(input: &mut In<'_>) -> Option<Vec<PageRef>> {
 mod tests {
     #![allow(non_snake_case)]
     use super::*;
-    use crate::flat::SEGMENT_LOG2;
 
     fn document(archive: Option<ArchiveMeta>) -> Document {
         let block = CommittedBlock { number: 3, hash: B256::ZERO, parent_hash: B256::ZERO, state_root: B256::ZERO };
@@ -322,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn test_root__of_versions_1_to_3__is_read_and_of_others_refused() {
+    fn test_root__of_versions_1_to_4__is_read_and_of_others_refused() {
         let root = |version| Root {
             version,
             generation: 4,
@@ -336,7 +340,7 @@ mod tests {
         for version in 1..=FORMAT_VERSION {
             assert_eq!(Root::decode(&root(version).encode()), Ok(Some(root(version))));
         }
-        let refused = Err(StoreError::Version { got: 4, known: 3 });
-        assert_eq!(Root::decode(&root(4).encode()), refused);
+        let refused = Err(StoreError::Version { got: 5, known: 4 });
+        assert_eq!(Root::decode(&root(5).encode()), refused);
     }
 }

@@ -225,7 +225,7 @@ impl StateView for MetisSnapshot {
 
     #[inline]
     fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
-        Ok(self.record(address)?.map(|record| record.account))
+        self.shared.account_as(&self.version, address, |record| record.account)
     }
 
     fn code(&self, code_hash: &B256) -> Result<Code, StoreError> {

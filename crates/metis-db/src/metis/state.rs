@@ -32,19 +32,39 @@ impl Shared {
     /// The account in a version.
     #[inline(always)]
     pub(super) fn account(&self, version: &Version, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
+        self.account_as(version, address, |record| record)
+    }
+
+    /// What is wanted of the account in a version.
+    // Whatever it is has one place, which the usual way and the other one write to: each move of it would be one more
+    // copy that the next read waits for.
+    #[inline(always)]
+    pub(super) fn account_as<T>(
+        &self,
+        version: &Version,
+        address: &Address,
+        wanted: impl Fn(AccountRecord) -> T,
+    ) -> Result<Option<T>, StoreError> {
         match self.accounts.get(address) {
-            Some(stated) if stated.version <= version.number() => Ok(stated.value),
+            Some(stated) if stated.version <= version.number() => Ok(stated.value.map(wanted)),
             // Changed or forgotten since, or never there.
-            _ => self.old_account(version, address),
+            _ => self.old_account(version, address, wanted),
         }
     }
 
     #[cold]
-    fn old_account(&self, version: &Version, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
+    #[inline(never)]
+    fn old_account<T>(
+        &self,
+        version: &Version,
+        address: &Address,
+        wanted: impl Fn(AccountRecord) -> T,
+    ) -> Result<Option<T>, StoreError> {
         let Some(Archived { archive, base }) = version.archived() else {
-            return Ok(version.account(address).flatten());
+            return Ok(version.account(address).flatten().map(wanted));
         };
-        archive.account(address, version.number())?.map_or_else(|| self.account(base, address), Ok)
+        let archived = archive.account(address, version.number())?;
+        Ok(archived.map_or_else(|| self.account(base, address), Ok)?.map(wanted))
     }
 
     /// The slot of a storage in a version.

@@ -8,6 +8,7 @@ mod metis_checkpoints;
 mod metis_crashes;
 mod metis_damage;
 mod metis_equals_memory;
+mod metis_formats;
 mod metis_processes;
 mod metis_readers;
 mod metis_transfer;
