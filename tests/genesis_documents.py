@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from metis.vm.beginning import BlobSchedule
 from metis.vm.forks import chain_config
-from metis.vm.statetest import BlobSchedule
 
 __all__ = ["CANCUN_BLOBS", "genesis_document", "genesis_json"]
 

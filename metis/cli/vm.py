@@ -19,6 +19,7 @@ class _VmGroup(LazyGroup):
         "report": ("metis.cli.vm_report:report", "Run a state-test file compiled and show what was compiled."),
         "bench": ("metis.cli.vm_bench:bench", "Measure plain revm, tier 0 and compiled code side by side."),
         "statetest": ("metis.cli.vm_statetest:statetest", "Check the engine against Ethereum state tests."),
+        "blocktest": ("metis.cli.vm_blocktest:blocktest", "Check the engine against Ethereum blockchain tests."),
     }
 
 

@@ -192,7 +192,8 @@ class InvalidBlock(MetisError):
 
     Attributes
     ----------
-    field : the header or body field that is wrong, or "transactions[i]" when a transaction is.
+    field : the header or body field that is wrong, or "transactions[i]" when a transaction is: then the
+        InvalidTransaction with its reason is the ``__cause__``.
     expected, actual : the values as text, when the rule compares two.
     """
 

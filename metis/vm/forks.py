@@ -1,21 +1,23 @@
 """
-Forks as the fixtures name them, and their rules.
+Forks and networks as the fixtures name them, and their rules.
 
 A fixture's fork is active from block 0 and time 0, with mainnet's parameters unless the test brings
-its own.
+its own. A network of a blockchain test is a fork, or goes from one to another on its way.
 """
 
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from metis import engine
-from metis.vm.statetest import BlobSchedule
+from metis.vm.beginning import BlobSchedule
 
-__all__ = ["canonical_fork", "chain_config", "fork_reached", "spec_at"]
+__all__ = ["canonical_fork", "chain_config", "fork_reached", "network_config", "spec_at"]
 
 _ALIASES = {
     "EIP150": "TangerineWhistle",
@@ -25,18 +27,26 @@ _ALIASES = {
 }
 """Fork names of the fixtures that are not the engine's."""
 
-_BLOCK_FORKS = (
-    "homesteadBlock",
-    "eip150Block",
-    "eip155Block",
-    "eip158Block",
-    "byzantiumBlock",
-    "constantinopleBlock",
-    "petersburgBlock",
-    "istanbulBlock",
-    "berlinBlock",
-    "londonBlock",
+_SWITCHES = (
+    ("Homestead", "homesteadBlock"),
+    ("TangerineWhistle", "eip150Block"),
+    ("SpuriousDragon", "eip155Block"),
+    ("SpuriousDragon", "eip158Block"),
+    ("Byzantium", "byzantiumBlock"),
+    ("Constantinople", "constantinopleBlock"),
+    ("Petersburg", "petersburgBlock"),
+    ("Istanbul", "istanbulBlock"),
+    ("Berlin", "berlinBlock"),
+    ("London", "londonBlock"),
+    ("Paris", "mergeNetsplitBlock"),
+    *((name, f"{name.lower()}Time") for name in ("Shanghai", "Cancun", "Prague", "Osaka")),
+    *((f"BPO{number}", f"bpo{number}Time") for number in range(1, 6)),
 )
+"""Forks in their order, those of blob limits alone (EIP-7892) included, with their fields in a genesis document."""
+
+_ORDER = ("Frontier", *dict.fromkeys(name for name, _ in _SWITCHES))
+
+_TRANSITION = re.compile(r"(?P<before>\w+?)To(?P<after>\w+)At(?P<is_time>Time)?(?P<point>\d+)(?P<thousands>k)?")
 
 
 @functools.cache
@@ -76,26 +86,63 @@ def chain_config(fork: str, chain_id: int, blob_schedule: BlobSchedule | None = 
 
     Parameters
     ----------
-    fork : canonical name, London or later; all before are long active: the merge passed, times 0.
-    blob_schedule : limits that hold from Cancun on; None names none.
+    fork : canonical name.
+    blob_schedule : limits that hold from the fork on; None names none.
     """
-    times = {
-        f"{name.lower()}Time": 0
-        for name in engine.fork_names()
-        if fork_reached(name, "Shanghai") and fork_reached(fork, name)
-    }
-    config: dict[str, Any] = {
-        "chainId": chain_id,
-        **dict.fromkeys(_BLOCK_FORKS, 0),
-        "terminalTotalDifficulty": 0,
-        "terminalTotalDifficultyPassed": True,
-        **times,
-    }
+    config = {"chainId": chain_id, **_switches("Frontier", fork, 0)}
     if blob_schedule is not None:
-        limits = {
-            "target": blob_schedule.target_count,
-            "max": blob_schedule.max_count,
-            "baseFeeUpdateFraction": blob_schedule.base_fee_update_fraction,
-        }
-        config["blobSchedule"] = {fork.lower(): limits}
+        config["blobSchedule"] = {fork.lower(): _limits(blob_schedule)}
     return config
+
+
+def network_config(network: str, chain_id: int, blob_schedules: Mapping[str, BlobSchedule]) -> dict[str, Any] | None:
+    """
+    Write the ``config`` of a genesis document for a network, such as Osaka, BerlinToLondonAt5, CancunToPragueAtTime15k.
+
+    Parameters
+    ----------
+    blob_schedules : limits by the names of forks.
+
+    Returns
+    -------
+    The object, or None for a network with a fork that the engine does not implement, or one that begins at a
+    difficulty.
+    """
+    transition = _TRANSITION.fullmatch(network)
+    fork = _switch_name(transition["before"] if transition else network)
+    if fork is None:
+        return None
+    config = {"chainId": chain_id, **_switches("Frontier", fork, 0)}
+    if transition:
+        later = _switch_name(transition["after"])
+        if later is None or later == "Paris":
+            return None
+        point = int(transition["point"]) * (1_000 if transition["thousands"] else 1)
+        if bool(transition["is_time"]) != (_ORDER.index(later) > _ORDER.index("Paris")):
+            return None
+        config |= _switches(fork, later, point)
+    if blob_schedules:
+        config["blobSchedule"] = {name.lower(): _limits(schedule) for name, schedule in blob_schedules.items()}
+    return config
+
+
+def _switch_name(name: str) -> str | None:
+    name = _ALIASES.get(name, name)
+    return name if name in _ORDER else None
+
+
+def _switches(after: str, until: str, point: int) -> dict[str, Any]:
+    """What makes the forks between two active from a block or a time on, the second included."""
+    names = _ORDER[_ORDER.index(after) + 1 : _ORDER.index(until) + 1]
+    config: dict[str, Any] = {field: point for name, field in _SWITCHES if name in names}
+    if "Paris" in names:
+        config |= {"terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": True}
+    return config
+
+
+def _limits(schedule: BlobSchedule) -> dict[str, int]:
+    return {
+        "target": schedule.target_count,
+        "max": schedule.max_count,
+        "baseFeeUpdateFraction": schedule.base_fee_update_fraction,
+    }

@@ -16,11 +16,12 @@ from typing import TypeAlias
 
 from metis import engine
 from metis.types import Account, Address, BlockEnvironment, DecodeError, FixtureError, Gas, UnsignedTransaction, Wei
+from metis.vm.beginning import BlobSchedule
 from metis.vm.case import CaseRunner
 from metis.vm.fields import MalformedField
 from metis.vm.fixtures import FixtureFile, read_fixture
 from metis.vm.forks import canonical_fork, fork_reached, spec_at
-from metis.vm.statetest import BlobSchedule, StateCase, StateTest, parse_state_tests
+from metis.vm.statetest import StateCase, StateTest, parse_state_tests
 from metis.vm.template import unsigned_transaction
 
 __all__ = ["ShuffledBlock", "shuffled_blocks"]

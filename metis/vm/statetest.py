@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from metis.types import Account, BlockEnvironment, BlockNumber, FixtureError, Gas, Hash32, TimestampS, Wei
+from metis.vm.beginning import BlobSchedule, alloc_of, blob_schedules_of, chain_id_of
 from metis.vm.fields import (
     MalformedField,
     address_field,
@@ -28,19 +29,10 @@ from metis.vm.fields import (
     quantity_field,
 )
 
-__all__ = ["BlobSchedule", "StateCase", "StateTest", "parse_state_tests"]
+__all__ = ["StateCase", "StateTest", "parse_state_tests"]
 
 BASE_FEE_DEFAULT_WEI = 10
 """For a test without ``currentBaseFee``: what ethereum/tests' own filler assumes."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlobSchedule:
-    """A fork's blob limits (EIP-7840), where a test brings its own. Counts are blobs per block."""
-
-    target_count: int
-    max_count: int
-    base_fee_update_fraction: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +128,10 @@ def _test(path: str, name: str, body: Any) -> StateTest:
         path=path,
         name=name,
         environment=_environment(object_field(body, "env")),
-        alloc=_alloc(object_field(body, "pre")),
+        alloc=alloc_of(object_field(body, "pre")),
         transaction=transaction,
-        chain_id=_chain_id(config),
-        blob_schedules=_blob_schedules(config),
+        chain_id=chain_id_of(config),
+        blob_schedules=blob_schedules_of(config),
         is_from_execution_spec_tests="config" in body,
         cases=tuple(_cases(object_field(body, "post"), transaction)),
     )
@@ -160,44 +152,6 @@ def _environment(env: Mapping[str, Any]) -> BlockEnvironment:
             Gas(quantity_field(env, "currentExcessBlobGas", bits=64)) if "currentExcessBlobGas" in env else None
         ),
     )
-
-
-def _alloc(pre: Mapping[str, Any]) -> dict[bytes, Account]:
-    alloc: dict[bytes, Account] = {}
-    for key in pre:
-        body = object_field(pre, key, inside="pre")
-        where = f"pre.{key}"
-        storage = object_field(body, "storage", inside=where) if "storage" in body else {}
-        alloc[address_field({"address": key}, "address", inside="pre")] = Account(
-            nonce=quantity_field(body, "nonce", default=0, bits=64, inside=where),
-            balance_wei=Wei(quantity_field(body, "balance", default=0, inside=where)),
-            code=bytes_field(body, "code", default=b"", inside=where),
-            storage={
-                quantity_field({"slot": slot}, "slot", inside=where): quantity_field(storage, slot, inside=where)
-                for slot in storage
-            },
-        )
-    return alloc
-
-
-def _chain_id(config: Mapping[str, Any]) -> int:
-    return quantity_field(config, "chainid", default=1, bits=64, inside="config")
-
-
-def _blob_schedules(config: Mapping[str, Any]) -> dict[str, BlobSchedule]:
-    if "blobSchedule" not in config:
-        return {}
-    schedules = object_field(config, "blobSchedule", inside="config")
-    where = "config.blobSchedule"
-    return {
-        fork: BlobSchedule(
-            target_count=quantity_field(entry, "target", bits=32, inside=where),
-            max_count=quantity_field(entry, "max", bits=32, inside=where),
-            base_fee_update_fraction=quantity_field(entry, "baseFeeUpdateFraction", bits=64, inside=where),
-        )
-        for fork in schedules
-        for entry in [object_field(schedules, fork, inside=where)]
-    }
 
 
 def _cases(post: Mapping[str, Any], transaction: Mapping[str, Any]) -> Iterator[StateCase]:

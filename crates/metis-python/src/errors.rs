@@ -112,7 +112,9 @@ pub fn from_block<E: ReadError>(error: &BlockError<E>) -> PyErr {
     match error {
         BlockError::Field { field, rule, expected, actual } => invalid_block(field, rule, expected, actual),
         BlockError::Transaction { index, error } => {
-            invalid_block(&format!("transactions[{index}]"), &error.to_string(), "", "")
+            let refused = invalid_block(&format!("transactions[{index}]"), &error.to_string(), "", "");
+            Python::attach(|py| refused.set_cause(py, Some(from_transaction(error, Some(*index)))));
+            refused
         }
         BlockError::SystemContractMissing { .. } | BlockError::SystemCallFailed { .. } | BlockError::Deposit => {
             invalid_block("requests_hash", &error.to_string(), "", "")

@@ -22,6 +22,10 @@ pub fn parse(document: &[u8]) -> PyResult<Genesis> {
 /// The rules that `config` describes.
 pub fn chain_spec(genesis: &Genesis) -> PyResult<ChainSpec> {
     let config = &genesis.config;
+    if config.dao_fork_support && config.dao_fork_block.is_some_and(|block| block > 0) {
+        // It moved the balances of given accounts, once.
+        return Err(genesis_error("config.daoForkSupport", "the DAO fork's change of balances is not implemented"));
+    }
     let mut spec = ChainSpec::new(config.chain_id);
     spec.forks.extend(activations(config));
     spec.blob_schedule = blob_schedule(config)?;

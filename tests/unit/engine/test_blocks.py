@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp  # type: ignore[import-untyped]
 
 from metis import engine
 from metis.engine import ChainSpec, MemoryStore
@@ -21,6 +22,7 @@ from metis.types import (
     Gas,
     Hash32,
     InvalidBlock,
+    InvalidTransaction,
     StateUnavailable,
     TimestampS,
     Wei,
@@ -193,6 +195,23 @@ def test_import__under_other_rules__is_refused(chain: Chain, wallet: Wallet) -> 
 
     with pytest.raises(InvalidBlock):
         burning.import_block(engine.decode_block(built.block.rlp))
+
+
+def test_import__of_a_block_with_a_transaction_that_may_not_be__says_which_and_why(
+    chain: Chain, wallet: Wallet
+) -> None:
+    built = chain.build([_transfer(wallet, 0, nonce=nonce) for nonce in (0, 1)])
+    header, transactions, *rest = rlp.decode(built.block.rlp)
+    later_first = transactions[::-1]
+    header[4] = list_root([rlp.encode(transaction) for transaction in later_first])
+    other = Network.from_preset("hyperion").open()
+
+    with pytest.raises(InvalidBlock) as caught:
+        other.import_block(engine.decode_block(rlp.encode([header, later_first, *rest])))
+
+    assert caught.value.field == "transactions[0]"
+    assert isinstance(caught.value.__cause__, InvalidTransaction)
+    assert (caught.value.__cause__.reason, caught.value.__cause__.index) == ("nonce-too-high", 0)
 
 
 def test_revert__and_build_again__takes_another_branch(wallet: Wallet) -> None:

@@ -104,3 +104,18 @@ def test_build_info__says_what_a_bug_report_needs() -> None:
 
 def test_keccak256__of_nothing__is_the_known_hash() -> None:
     assert engine.keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+
+
+def test_spec__with_the_dao_forks_change_ahead__is_refused() -> None:
+    document = _document()
+    document["config"] |= {"daoForkBlock": 5, "daoForkSupport": True}
+
+    with pytest.raises(GenesisError) as caught:
+        ChainSpec.from_genesis(json.dumps(document).encode())
+
+    assert caught.value.field == "config.daoForkSupport"
+    # Who did not take part, or begins after it, has no such change.
+    document["config"]["daoForkSupport"] = False
+    ChainSpec.from_genesis(json.dumps(document).encode())
+    document["config"] |= {"daoForkBlock": 0, "daoForkSupport": True}
+    ChainSpec.from_genesis(json.dumps(document).encode())

@@ -9,7 +9,7 @@ import pytest
 
 from metis.types import FixtureError
 from metis.vm import StateTest, parse_state_tests
-from metis.vm.statetest import BlobSchedule
+from metis.vm.beginning import BlobSchedule
 from tests.unit.vm.small_tests import RECEIVER, SENDER, encoded, only_test, transfer_test
 
 
