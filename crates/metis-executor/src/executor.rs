@@ -13,7 +13,7 @@ use metis_state_transition::{
 
 use crate::{
     cores::Cores,
-    parallel::{Freely, InParallel, Patience},
+    parallel::{Batches, Endurance, Freely, InParallel, Lengths, Patience},
     recover::{BatchError, recover_block},
 };
 
@@ -191,6 +191,7 @@ pub struct ParallelExecutor {
     workers: usize,
     is_forced: bool,
     patience: Option<Patience>,
+    batches: Option<Batches>,
     follows_all: bool,
 }
 
@@ -198,7 +199,8 @@ impl ParallelExecutor {
     /// An executor with so many threads for a block; 0 is one for each core. Blocks that are done sooner on one thread
     /// are run on one, and so is what is left of a block whose transactions need each other.
     pub const fn new(workers: usize) -> Self {
-        Self { workers, is_forced: false, patience: Some(Patience::USUAL), follows_all: false }
+        let (patience, batches) = (Some(Patience::USUAL), Some(Batches::USUAL));
+        Self { workers, is_forced: false, patience, batches, follows_all: false }
     }
 
     /// The same for every block to its end, also on one thread: for tests and measurements of the scheduler itself.
@@ -210,14 +212,32 @@ impl ParallelExecutor {
     /// The same for every block, but going on in order for some transactions whenever one was run in vain: for tests.
     #[must_use]
     pub const fn impatient(self) -> Self {
-        Self { is_forced: true, patience: Some(Patience::NEARLY_NONE), ..self }
+        let batches = match self.batches {
+            Some(batches) => Some(Batches { endurance: Endurance::NearlyNone, ..batches }),
+            None => None,
+        };
+        Self { is_forced: true, patience: Some(Patience::NEARLY_NONE), batches, ..self }
+    }
+
+    /// The same for every block to its end in batches of so many transactions, at least one: for tests.
+    #[must_use]
+    pub const fn in_batches(self, count_max: usize) -> Self {
+        let lengths = Lengths { count_max, gas_max: u64::MAX };
+        let batches = Some(Batches { lengths, endurance: Endurance::Endless });
+        Self { is_forced: true, batches, ..self }
+    }
+
+    /// The same for every block with versions only, without batches: for tests and measurements.
+    #[must_use]
+    pub const fn with_versions(self) -> Self {
+        Self { is_forced: true, batches: None, ..self }
     }
 
     /// The same with every transaction followed that is run ahead of its turn (see
     /// [`Formulas`](metis_state_transition::Formulas)): for tests.
     #[must_use]
     pub const fn following(self) -> Self {
-        Self { follows_all: true, ..self }
+        Self { follows_all: true, batches: None, ..self }
     }
 }
 
@@ -225,8 +245,8 @@ impl Executor for ParallelExecutor {
     fn schedule<V: StateCommitment + Sync>(&self, runners: &impl FrameRunnerFactory) -> impl Schedule<V> {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = if self.workers == 0 { cores() } else { self.workers };
-        let Self { is_forced, patience, follows_all, .. } = *self;
-        InParallel { runners, workers, is_forced, patience, follows_all, pace: Freely }
+        let Self { is_forced, patience, batches, follows_all, .. } = *self;
+        InParallel { runners, workers, is_forced, patience, batches, follows_all, pace: Freely }
     }
 }
 
@@ -247,9 +267,9 @@ impl ParallelExecutor {
         runners: &impl FrameRunnerFactory,
     ) -> Result<RanTransactions, BlockError<V::Error>> {
         let rules = spec.rules_at(environment.number, environment.timestamp);
-        let Self { workers, patience, follows_all, .. } = self;
+        let Self { workers, patience, batches, follows_all, .. } = self;
         let pace = crate::parallel::chosen::Chosen::new(seed, workers);
-        let schedule = InParallel { runners, workers, is_forced: true, patience, follows_all, pace };
+        let schedule = InParallel { runners, workers, is_forced: true, patience, batches, follows_all, pace };
         run_transactions(view, rules, environment, transactions, means(runners, schedule, false))
     }
 }

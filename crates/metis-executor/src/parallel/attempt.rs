@@ -164,7 +164,7 @@ impl<'m> Attempt<'m> {
     ) {
         let Effects { accounts, balances, has_precompile_read, .. } = effects;
         for (hash, code) in &ran.codes {
-            memory.add_code(*hash, code);
+            memory.codes.add(*hash, code);
         }
         let reads = &mut self.reads.accounts;
         let is_plain = |read: &AccountRead<'_>| read.seen.is_none_or(|account| account.balance < PLAIN_BALANCE_MAX);

@@ -4,13 +4,32 @@ use alloy_primitives::{Address, B256, U256};
 use metis_state_transition::{Account, AccountChange, ChangeSet, Code};
 use rayon::prelude::*;
 
-use super::memory::{AccountCell, SlotCell};
+/// An account that a block changed, after it.
+pub(super) trait ChangedAccount: Sync {
+    fn address(&self) -> Address;
+
+    /// The account, and whether its storage was cleared.
+    fn result(&self) -> (Option<Account>, bool);
+}
+
+/// A slot that a block wrote, after it.
+pub(super) trait WrittenSlot: Send {
+    /// Whose it is, and which.
+    fn key(&self) -> (Address, U256);
+
+    /// Its value, unless the storage was cleared after it was written.
+    fn result(&self) -> Option<U256>;
+}
 
 /// Fewer are sorted sooner than other threads are woken.
 const SORTED_ASIDE_COUNT_MIN: usize = 4096;
 
 /// The changes of a block whose transactions are all committed.
-pub(super) fn changes(accounts: Vec<&AccountCell>, slots: Vec<&SlotCell<'_>>, codes: Vec<(B256, Code)>) -> ChangeSet {
+pub(super) fn changes(
+    accounts: Vec<impl ChangedAccount>,
+    slots: Vec<impl WrittenSlot>,
+    codes: Vec<(B256, Code)>,
+) -> ChangeSet {
     let changes: Vec<(Address, AccountChange)> = if slots.len() + accounts.len() < SORTED_ASIDE_COUNT_MIN {
         let mut slots: Vec<Written> = slots.into_iter().filter_map(written).collect();
         slots.sort_unstable();
@@ -45,12 +64,13 @@ type Changed = (Option<Account>, bool);
 /// An account, and where it stands among the changed ones.
 type Place = (Address, usize);
 
-fn written(cell: &SlotCell<'_>) -> Option<Written> {
-    cell.result().map(|value| (cell.owner.address, cell.slot, value))
+fn written(slot: impl WrittenSlot) -> Option<Written> {
+    let (address, key) = slot.key();
+    slot.result().map(|value| (address, key, value))
 }
 
-fn place((place, cell): (usize, &&AccountCell)) -> Place {
-    (cell.address, place)
+fn place((place, account): (usize, &impl ChangedAccount)) -> Place {
+    (account.address(), place)
 }
 
 /// The change of an account; `slots` are those of all, in order.

@@ -10,12 +10,14 @@
 //! A transaction reads the newest version below it. Nothing here has to be right for the result to be: a commit
 //! compares what was read with what is committed by then, by value.
 
-use alloy_primitives::{Address, B256, U256, map::B256Map};
-use metis_state_transition::{Account, AccountUse, Code, pay_fee};
+use alloy_primitives::{Address, B256, U256};
+use metis_state_transition::{Account, AccountUse, pay_fee};
 use smallvec::SmallVec;
 
 use super::{
-    sync::{AtomicBool, Mutex, OnceLock, Ordering::*, RwLock},
+    codes::Codes,
+    collect::{ChangedAccount, WrittenSlot},
+    sync::{AtomicBool, Mutex, OnceLock, Ordering::*},
     table::Table,
 };
 
@@ -131,29 +133,28 @@ pub(super) struct Memory<'a> {
     accounts: &'a Table<Address, AccountCell>,
     slots: OnceLock<Table<(Address, U256), SlotCell<'a>>>,
     slot_count: usize,
-    codes: RwLock<B256Map<Code>>,
-    has_codes: AtomicBool,
+    pub(super) codes: Codes,
 }
 
 impl<'a> Memory<'a> {
     pub(super) fn new(accounts: &'a Table<Address, AccountCell>, slot_count: usize) -> Self {
-        let (codes, has_codes) = (RwLock::default(), AtomicBool::new(false));
-        Self { accounts, slots: OnceLock::new(), slot_count, codes, has_codes }
+        Self { accounts, slots: OnceLock::new(), slot_count, codes: Codes::new() }
     }
 
     pub(super) fn account(&self, address: Address) -> &'a AccountCell {
-        self.accounts.entry(address, || AccountCell {
+        let make = || AccountCell {
             address,
             base: OnceLock::new(),
             is_written: AtomicBool::new(false),
             is_cleared: AtomicBool::new(false),
             is_listed: AtomicBool::new(false),
             state: Mutex::default(),
-        })
+        };
+        self.accounts.entry(address, make).value
     }
 
     pub(super) fn slot(&self, address: Address, slot: U256) -> &SlotCell<'a> {
-        self.slots.get_or_init(|| Table::new(self.slot_count)).entry((address, slot), || {
+        let make = || {
             let owner = self.account(address);
             let mut state = owner.state.lock();
             state.slots.push(slot);
@@ -161,20 +162,8 @@ impl<'a> Memory<'a> {
             let is_written = AtomicBool::new(committed.is_some());
             let own = SlotState { committed, ..SlotState::default() };
             SlotCell { owner, slot, base: OnceLock::new(), is_written, state: Mutex::new(own) }
-        })
-    }
-
-    /// Keeps code that a transaction deploys. By its hash it is the same whoever deploys it.
-    pub(super) fn add_code(&self, hash: B256, code: &Code) {
-        self.codes.write().insert(hash, code.clone());
-        self.has_codes.store(true, Release);
-    }
-
-    pub(super) fn code(&self, hash: &B256) -> Option<Code> {
-        if !self.has_codes.load(Acquire) {
-            return None;
-        }
-        self.codes.read().get(hash).cloned()
+        };
+        self.slots.get_or_init(|| Table::new(self.slot_count)).entry((address, slot), make).value
     }
 
     /// Makes a version the committed one; says whether it is the block's first for the account. The state before the
@@ -319,9 +308,14 @@ impl AccountCell {
     pub(super) fn withdraw(&self, index: Index) {
         remove(&mut self.state.lock().pending, index);
     }
+}
 
-    /// What the block made of the account: itself, and whether its storage was cleared.
-    pub(super) fn result(&self) -> (Option<Account>, bool) {
+impl ChangedAccount for &AccountCell {
+    fn address(&self) -> Address {
+        self.address
+    }
+
+    fn result(&self) -> (Option<Account>, bool) {
         let state = self.state.lock();
         (state.committed.unwrap_or_else(|| self.known_base()), state.clears_storage)
     }
@@ -378,9 +372,14 @@ impl SlotCell<'_> {
         state.is_change = true;
         !std::mem::replace(&mut state.is_listed, true)
     }
+}
 
-    /// The value that the block wrote last, unless the storage was cleared after that.
-    pub(super) fn result(&self) -> Option<U256> {
+impl WrittenSlot for &SlotCell<'_> {
+    fn key(&self) -> (Address, U256) {
+        (self.owner.address, self.slot)
+    }
+
+    fn result(&self) -> Option<U256> {
         let state = self.state.lock();
         state.committed.filter(|_| state.is_change)
     }

@@ -21,9 +21,11 @@
 //! validating once, at the commit, by value.
 
 mod attempt;
+mod batches;
 mod chains;
 #[cfg(feature = "chosen-schedules")]
 pub(crate) mod chosen;
+mod codes;
 mod collect;
 mod hints;
 mod likes;
@@ -48,6 +50,8 @@ use metis_state_transition::{
     Sequentially, StateCommitment, TransactionError,
 };
 
+use batches::InBatches;
+pub(crate) use batches::{Batches, Endurance, Lengths};
 pub(crate) use chains::Patience;
 use chains::Trial;
 use hints::Hints;
@@ -74,6 +78,8 @@ pub(crate) struct InParallel<'f, F, P> {
     pub(crate) is_forced: bool,
     /// Runs in vain after which a block goes on in order, if ever; see [`chains`].
     pub(crate) patience: Option<Patience>,
+    /// How batches are made, if any; see [`batches`].
+    pub(crate) batches: Option<Batches>,
     /// Every transaction is followed that is run ahead of its turn.
     pub(crate) follows_all: bool,
     pub(crate) pace: P,
@@ -94,10 +100,22 @@ where
         // Receipts before Byzantium have the state's root after each transaction.
         let is_old = block.rules().fork < Fork::Byzantium;
         let (mut done, mut times) = (0, 0);
+        // What each transaction accessed and changed is noted with versions only.
+        let mut batches = self.batches.filter(|_| !block.parts().1.keeps_record());
         loop {
             let rest = &transactions[done..];
             if is_old || rest.is_empty() || (!self.is_forced && self.is_slower_than_in_order(rest)) {
                 return Sequentially.run(block, rest, |index, ran| verdict(done + index, ran));
+            }
+            if let Some(batches) = batches.take() {
+                let Self { runners, workers, pace, .. } = self;
+                let in_batches = InBatches { runners: *runners, workers: *workers, batches, pace };
+                let Ended::GaveUp { count } = in_batches.run(block, rest, |index, ran| verdict(done + index, ran))?
+                else {
+                    break;
+                };
+                done += count;
+                continue;
             }
             let Ended::GaveUp { count } = self.run_at_once(block, rest, |index, ran| verdict(done + index, ran))?
             else {

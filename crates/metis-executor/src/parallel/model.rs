@@ -54,8 +54,13 @@ fn equals_sequential(seed: u64, scheduler: impl Scheduler + 'static) {
     let expected = run(&world, &SequentialExecutor);
     explore(scheduler, move || {
         let executor = ParallelExecutor::new(WORKERS).forced();
-        let executor = if seed.is_multiple_of(2) { executor } else { executor.following() };
-        let executor = if seed % 4 < 2 { executor } else { executor.impatient() };
+        let executor = match seed % 6 {
+            0 => executor.with_versions(),
+            1 => executor.following(),
+            2 => executor.with_versions().impatient(),
+            3 => executor.in_batches(2).impatient(),
+            _ => executor.in_batches(1 + (seed / 6 % 3) as usize),
+        };
         let got = run(&world, &executor);
         assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "seed {seed}");
         assert_eq!(got.receipts, expected.receipts, "seed {seed}");

@@ -24,6 +24,20 @@ pub(super) struct Table<K: Send, V: Send> {
     hasher: DefaultHashBuilder,
 }
 
+/// An entry of a table.
+pub(super) struct Entry<'t, K, V> {
+    pub(super) key: &'t K,
+    pub(super) value: &'t V,
+}
+
+impl<K, V> Clone for Entry<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Entry<'_, K, V> {}
+
 struct Node<K: Send, V: Send> {
     key: K,
     value: V,
@@ -46,7 +60,7 @@ impl<K: Eq + Hash + Send, V: Send> Table<K, V> {
 
     /// The entry of a key, made where there is none. `make` is run by one thread at most for each entry, and must not
     /// look into the table.
-    pub(super) fn entry(&self, key: K, make: impl FnOnce() -> V) -> &V {
+    pub(super) fn entry(&self, key: K, make: impl FnOnce() -> V) -> Entry<'_, K, V> {
         let mut link = self.bucket(&key);
         let mut missing = Some((key, make));
         loop {
@@ -57,7 +71,7 @@ impl<K: Eq + Hash + Send, V: Send> Table<K, V> {
             });
             match &missing {
                 Some((key, _)) if node.key != *key => link = &node.next,
-                _ => return &node.value,
+                _ => return Entry { key: &node.key, value: &node.value },
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 
-use alloy_primitives::{Address, B256, U256, map::B256Map};
+use alloy_primitives::{Address, B256, U256};
 use metis_state_transition::{Account, AccountUse, Code, StateView};
 
 use super::{
     attempt::PLAIN_BALANCE_MAX,
+    codes::OwnCodes,
     memory::{AccountCell, Found, Index, Memory, SlotCell, Writers},
     pace::Pace,
     sums::{SlotWriters, Sums},
@@ -52,8 +53,7 @@ pub(super) struct VersionedView<'m, 'a, V, P> {
     pub(super) base: &'m V,
     pub(super) pace: &'m P,
     log: RefCell<Log<'m>>,
-    /// Codes that this worker has used, of its own: what all threads call stays in each one's cache.
-    codes: RefCell<B256Map<Code>>,
+    codes: OwnCodes,
 }
 
 #[derive(Default)]
@@ -76,7 +76,7 @@ type Written<T> = (T, Writers);
 
 impl<'m, 'a: 'm, V: StateView, P: Pace> VersionedView<'m, 'a, V, P> {
     pub(super) fn new(memory: &'m Memory<'a>, base: &'m V, pace: &'m P) -> Self {
-        Self { memory, base, pace, log: RefCell::default(), codes: RefCell::default() }
+        Self { memory, base, pace, log: RefCell::default(), codes: OwnCodes::default() }
     }
 
     /// A transaction is about to be run: when all ahead of it are committed, or ahead of its turn, followed or not.
@@ -233,16 +233,7 @@ impl<V: StateView, P: Pace> StateView for VersionedView<'_, '_, V, P> {
     }
 
     fn code(&self, code_hash: &B256) -> Result<Code, Self::Error> {
-        if let Some(code) = self.codes.borrow().get(code_hash) {
-            return Ok(code.clone());
-        }
-        let code = match self.memory.code(code_hash) {
-            Some(code) => code,
-            None => self.base.code(code_hash).map_err(Interruption::State)?,
-        };
-        let own = code.unshared();
-        self.codes.borrow_mut().insert(*code_hash, own.clone());
-        Ok(own)
+        self.codes.get(code_hash, &self.memory.codes, || self.base.code(code_hash)).map_err(Interruption::State)
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Self::Error> {

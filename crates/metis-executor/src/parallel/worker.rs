@@ -305,7 +305,7 @@ where
                 let mut writes = std::mem::take(&mut self.writes);
                 writes.fill(effects.accounts, self.block.memory);
                 for (hash, code) in &ran.codes {
-                    self.block.memory.add_code(*hash, code);
+                    self.block.memory.codes.add(*hash, code);
                 }
                 self.enter(desk, index, ran, &writes);
                 self.writes = writes;

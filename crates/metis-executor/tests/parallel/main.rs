@@ -48,6 +48,8 @@ fn random_blocks(seeds: std::ops::Range<u64>, workers: usize) {
         let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
         let executor = ParallelExecutor::new(workers).forced();
         world.compare(&executor, &what);
+        world.compare(&executor.in_batches(1 + (seed % 7) as usize), &format!("{what}, in batches"));
+        world.compare(&executor.with_versions(), &format!("{what}, with versions"));
         world.compare(&executor.following(), &format!("{what}, following"));
         world.compare(&executor.impatient(), &format!("{what}, impatient"));
     }
@@ -81,8 +83,14 @@ fn random_block__on_any_chosen_schedule__equals_sequential() {
         let workers = 2 + (seed % 3) as usize;
         let runner = InterpreterRunner;
         let executor = ParallelExecutor::new(workers);
-        let executor = if seed.is_multiple_of(2) { executor } else { executor.following() };
-        let executor = if seed % 8 < 4 { executor } else { executor.impatient() };
+        let executor = match seed % 8 {
+            0 => executor.with_versions(),
+            1 => executor.following(),
+            2 => executor.with_versions().impatient(),
+            3 => executor.following().impatient(),
+            4 => executor.in_batches(4).impatient(),
+            _ => executor.in_batches(1 + (seed / 8 % 3) as usize),
+        };
         let got = executor.run_chosen(seed, view, spec, environment, &candidates, &runner).unwrap();
         let what = format!("seed {seed}, {:?}, {workers} workers", world.fork);
         assert_eq!(format!("{:?}", got.skipped), format!("{:?}", expected.skipped), "{what}");
