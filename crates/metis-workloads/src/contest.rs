@@ -88,6 +88,11 @@ fn reasons(skipped: &[SkippedTransaction]) -> String {
     format!("{skipped:?}")
 }
 
+/// Transactions of a batch: few, so that small blocks have several, and another number for each size of block.
+const fn batch_len(transaction_count: usize) -> usize {
+    1 + transaction_count % 7
+}
+
 /// Runs transactions as those of one block: in order, by the interpreter, and then on each number of threads, by a
 /// machine of the caller's; what became of them, or the first difference.
 ///
@@ -108,8 +113,11 @@ pub fn compare_runs<V: StateCommitment + Sync>(
         let environment = || environment.clone();
         let plain = parallel.run(view, spec, environment(), transactions, runners);
         let followed = Recording(parallel.following()).run(view, spec, environment(), transactions, runners);
-        let impatient = parallel.impatient().run(view, spec, environment(), transactions, runners);
-        for found in [plain, followed, impatient] {
+        let impatient = parallel.with_versions().impatient().run(view, spec, environment(), transactions, runners);
+        let batches = parallel.in_batches(batch_len(transactions.len()));
+        let in_batches = batches.run(view, spec, environment(), transactions, runners);
+        let given_up = batches.impatient().run(view, spec, environment(), transactions, runners);
+        for found in [plain, followed, impatient, in_batches, given_up] {
             let found = match found {
                 Ok(found) => found,
                 Err(error) => return same("error", workers, &None, &Some(error.to_string())),
@@ -187,31 +195,35 @@ impl<S: StateSnapshot> Contest<S> {
         Ok((elapsed, ran.receipts.iter().map(|details| details.gas_used).sum()))
     }
 
-    /// Builds the block in order, by the interpreter, then on so many threads, by a machine of the caller's, going on in
-    /// order now and then, and verifies it on them; the first difference. Blocks are compared byte by byte.
+    /// Builds the block in order, by the interpreter, then on so many threads, by a machine of the caller's: going on in
+    /// order now and then, and in batches. Verifies it on them; the first difference. Blocks are compared byte by byte.
     ///
     /// # Errors
     /// [`Mismatch`].
     pub fn compare(&self, workers: usize, runners: &impl FrameRunnerFactory) -> Result<(), Mismatch> {
         let parallel = ParallelExecutor::new(workers).forced();
-        let (expected, found) = (
-            self.build(&Recording(SequentialExecutor), &InterpreterRunner),
-            self.build(&parallel.impatient(), runners),
-        );
-        let (expected, found) = match (expected, found) {
-            (Ok(expected), Ok(found)) => (expected, found),
-            (expected, found) => {
-                let text = |ended: Result<BuiltBlock, BlockError<_>>| ended.err().map(|error| error.to_string());
-                return same("error", workers, &text(expected), &text(found));
-            }
-        };
-        same("included", workers, &expected.included, &found.included)?;
-        same("skipped", workers, &reasons(&expected.skipped), &reasons(&found.skipped))?;
-        let (ours, theirs) = (&expected.outcome, &found.outcome);
-        same("receipts", workers, &ours.receipts, &theirs.receipts)?;
-        same("changes", workers, &ours.changes, &theirs.changes)?;
-        same("requests", workers, &ours.requests, &theirs.requests)?;
-        same("block", workers, &alloy_rlp::encode(&expected.block), &alloy_rlp::encode(&found.block))?;
+        let expected = self.build(&Recording(SequentialExecutor), &InterpreterRunner);
+        let batches = parallel.in_batches(batch_len(self.workload.candidates.len()));
+        for executor in [parallel.with_versions().impatient(), batches, batches.impatient()] {
+            let found = self.build(&executor, runners);
+            let (expected, found) = match (&expected, &found) {
+                (Ok(expected), Ok(found)) => (expected, found),
+                (expected, found) => {
+                    let text = |ended: &Result<BuiltBlock, _>| ended.as_ref().err().map(ToString::to_string);
+                    same("error", workers, &text(expected), &text(found))?;
+                    continue;
+                }
+            };
+            same("included", workers, &expected.included, &found.included)?;
+            same("skipped", workers, &reasons(&expected.skipped), &reasons(&found.skipped))?;
+            let (ours, theirs) = (&expected.outcome, &found.outcome);
+            same("receipts", workers, &ours.receipts, &theirs.receipts)?;
+            same("changes", workers, &ours.changes, &theirs.changes)?;
+            same("requests", workers, &ours.requests, &theirs.requests)?;
+            same("block", workers, &alloy_rlp::encode(&expected.block), &alloy_rlp::encode(&found.block))?;
+        }
+        let Ok(expected) = expected else { return Ok(()) };
+        let ours = &expected.outcome;
 
         let transactions: Vec<RecoveredTransaction> =
             expected.included.iter().map(|index| self.workload.candidates[*index].clone()).collect();

@@ -5,8 +5,8 @@ The blocks are those of 1 Ggas that parallel executors are measured with (47,620
 6,413 Uniswap V3 swaps), blocks in which much depends on one account, chains in which each transaction needs the one
 before, and paid calls of models, which plain revm cannot run. What is timed are the transactions with their receipts,
 without the roots of the block around them; all contestants read the same state in memory, plain maps or MetisDB, and
-take turns. Signatures are not part of it. Parallel runs are scheduled to the block's end, also where a node would go on
-in order, but for those of chains: there it is measured what nodes do.
+take turns. Signatures are not part of it. Several workers run a block as nodes do. One worker, with which a node runs
+in order, is forced to run it as several would, to its end; ``modes`` says so for each number of workers.
 
 ``ratio``: ``sequential`` is plain revm's time over our sequential one; by number of workers, our sequential time over
 the parallel one; ``processes`` is how many times as much two independent sequential processes do: what this machine's
@@ -47,7 +47,6 @@ class _Block:
     is_for_revm: bool = True
     workers: tuple[int, ...] = ()
     state_store: str = "memory"
-    is_as_nodes_do: bool = False
 
 
 LATENCY_WORKER_COUNT: Final = 16
@@ -60,8 +59,8 @@ BLOCKS: Final = (
     _Block("erc20-30-hot", 37_123, needs_contracts=True),
     _Block("erc20-90-hot", 37_123, needs_contracts=True),
     _Block("mixed", 20_000, needs_contracts=True),
-    _Block("one-sender", 20_000, is_as_nodes_do=True),
-    _Block("relay", 20_000, is_as_nodes_do=True),
+    _Block("one-sender", 20_000),
+    _Block("relay", 20_000),
     _Block("transfers", 47_620, state_store="metisdb"),
     _Block("erc20", 37_123, needs_contracts=True, state_store="metisdb"),
     _Block("inference-digits", 200, is_for_revm=False),
@@ -139,8 +138,8 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
     contestants = {"revm": timed("revm"), "sequential": timed("sequential")}
     if not block.is_for_revm:
         del contestants["revm"]
-    scheduled = "node" if block.is_as_nodes_do else "parallel"
-    contestants |= {str(workers): timed(scheduled, workers) for workers in counts}
+    modes = {workers: "node" if workers > 1 else "parallel" for workers in counts}
+    contestants |= {str(workers): timed(mode, workers) for workers, mode in modes.items()}
     progress(f"{made.name}: {rounds + 1} rounds …")
     found = alternate(contestants, rounds)
     if len(gas) != 1:
@@ -155,6 +154,7 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
         "revm_ms": _rounded(median.get("revm")),
         "sequential_ms": _rounded(sequential_ms),
         "parallel_ms": {str(workers): _rounded(median[str(workers)]) for workers in counts},
+        "modes": {str(workers): "as nodes do" if mode == "node" else "forced" for workers, mode in modes.items()},
     }
     if block.is_for_revm:
         ratio["sequential"] = median["revm"] / sequential_ms
@@ -170,7 +170,7 @@ def _row(block: _Block, count: int, folder: Path | None, counts: tuple[int, ...]
 def _name(block: _Block, kind: str) -> str:
     latency = f", {block.latency_us} µs a read" if block.latency_us else ""
     store = ", MetisDB" if block.state_store == "metisdb" else ""
-    return kind + latency + store + (", as nodes do" if block.is_as_nodes_do else "")
+    return kind + latency + store
 
 
 def _rounded(value: float | None) -> float | None:

@@ -33,6 +33,8 @@ mod memory;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod model_batches;
+#[cfg(test)]
 mod model_sums;
 mod note;
 mod order;

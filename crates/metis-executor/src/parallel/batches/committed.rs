@@ -15,15 +15,15 @@ use crate::parallel::{
 };
 
 /// Number of a commit, from 1 on; 0 stands for the state before the block.
-pub(super) type Stamp = u32;
+pub(in crate::parallel) type Stamp = u32;
 
 /// An account and its cell.
-pub(super) type AccountEntry<'m> = Entry<'m, Address, AccountCell>;
+pub(in crate::parallel) type AccountEntry<'m> = Entry<'m, Address, AccountCell>;
 /// A slot and its cell.
-pub(super) type SlotEntry<'m> = Entry<'m, (Address, U256), SlotCell<'m>>;
+pub(in crate::parallel) type SlotEntry<'m> = Entry<'m, (Address, U256), SlotCell<'m>>;
 
 /// An account.
-pub(super) struct AccountCell {
+pub(in crate::parallel) struct AccountCell {
     /// The commit that changed it last.
     stamp: AtomicU32,
     /// The commit that cleared its storage last.
@@ -35,27 +35,27 @@ pub(super) struct AccountCell {
 }
 
 /// A storage slot.
-pub(super) struct SlotCell<'a> {
-    pub(super) owner: &'a AccountCell,
+pub(in crate::parallel) struct SlotCell<'a> {
+    pub(in crate::parallel) owner: &'a AccountCell,
     /// The commit that wrote it last.
     stamp: AtomicU32,
     value: Mutex<U256>,
 }
 
 /// Everything the block touches.
-pub(super) struct Committed<'a> {
+pub(in crate::parallel) struct Committed<'a> {
     accounts: &'a Table<Address, AccountCell>,
     slots: OnceLock<Table<(Address, U256), SlotCell<'a>>>,
     slot_count: usize,
-    pub(super) codes: Codes,
+    pub(in crate::parallel) codes: Codes,
 }
 
 impl<'a> Committed<'a> {
-    pub(super) fn new(accounts: &'a Table<Address, AccountCell>, slot_count: usize) -> Self {
+    pub(in crate::parallel) fn new(accounts: &'a Table<Address, AccountCell>, slot_count: usize) -> Self {
         Self { accounts, slots: OnceLock::new(), slot_count, codes: Codes::new() }
     }
 
-    pub(super) fn account(&self, address: Address) -> AccountEntry<'a> {
+    pub(in crate::parallel) fn account(&self, address: Address) -> AccountEntry<'a> {
         self.accounts.entry(address, || AccountCell {
             stamp: AtomicU32::new(0),
             cleared: AtomicU32::new(0),
@@ -64,7 +64,7 @@ impl<'a> Committed<'a> {
         })
     }
 
-    pub(super) fn slot(&self, address: Address, slot: U256) -> SlotEntry<'_> {
+    pub(in crate::parallel) fn slot(&self, address: Address, slot: U256) -> SlotEntry<'_> {
         self.slots.get_or_init(|| Table::new(self.slot_count)).entry((address, slot), || SlotCell {
             owner: self.account(address).value,
             stamp: AtomicU32::new(0),
@@ -75,17 +75,17 @@ impl<'a> Committed<'a> {
 
 impl AccountCell {
     /// The commit that changed the account last.
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(in crate::parallel) fn stamp(&self) -> Stamp {
         self.stamp.load(Acquire)
     }
 
     /// The commit that cleared its storage last.
-    pub(super) fn cleared(&self) -> Stamp {
+    pub(in crate::parallel) fn cleared(&self) -> Stamp {
         self.cleared.load(Acquire)
     }
 
     /// The account, where the block changed it, and when.
-    pub(super) fn read(&self) -> Option<(Option<Account>, Stamp)> {
+    pub(in crate::parallel) fn read(&self) -> Option<(Option<Account>, Stamp)> {
         if self.stamp() == 0 {
             return None;
         }
@@ -94,7 +94,7 @@ impl AccountCell {
     }
 
     /// Lists an account of which a slot changes, as it is; says whether it was not listed before.
-    pub(super) fn list(&self, account: Option<Account>) -> bool {
+    pub(in crate::parallel) fn list(&self, account: Option<Account>) -> bool {
         let is_first = !self.is_listed.load(Relaxed);
         if is_first {
             self.is_listed.store(true, Relaxed);
@@ -104,7 +104,7 @@ impl AccountCell {
     }
 
     /// Makes a value the committed one; says whether the account was not listed before.
-    pub(super) fn commit(&self, account: Option<Account>, clears_storage: bool, stamp: Stamp) -> bool {
+    pub(in crate::parallel) fn commit(&self, account: Option<Account>, clears_storage: bool, stamp: Stamp) -> bool {
         if clears_storage {
             self.cleared.store(stamp, Release);
         }
@@ -131,12 +131,12 @@ impl ChangedAccount for AccountEntry<'_> {
 
 impl SlotCell<'_> {
     /// The commit that changed the slot last, by writing it or by clearing the storage.
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(in crate::parallel) fn stamp(&self) -> Stamp {
         self.owner.cleared().max(self.stamp.load(Acquire))
     }
 
     /// What the slot holds, where the block changed it, and since when.
-    pub(super) fn read(&self) -> Option<(U256, Stamp)> {
+    pub(in crate::parallel) fn read(&self) -> Option<(U256, Stamp)> {
         let cleared = self.owner.cleared();
         if cleared == 0 && self.stamp.load(Acquire) == 0 {
             return None;
@@ -148,7 +148,7 @@ impl SlotCell<'_> {
     }
 
     /// Makes a value the committed one; says whether it is the block's first for the slot.
-    pub(super) fn commit(&self, value: U256, stamp: Stamp) -> bool {
+    pub(in crate::parallel) fn commit(&self, value: U256, stamp: Stamp) -> bool {
         let mut held = self.value.lock();
         *held = value;
         self.stamp.swap(stamp, AcqRel) == 0

@@ -25,16 +25,16 @@ const LOOKS: u32 = 256;
 
 /// Transactions of a batch that somebody has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(in crate::parallel) struct Taken {
     /// Number of the batch.
-    pub(super) number: u32,
-    pub(super) first: Index,
+    pub(in crate::parallel) number: u32,
+    pub(in crate::parallel) first: Index,
     /// One after the last.
-    pub(super) end: Index,
+    pub(in crate::parallel) end: Index,
 }
 
 /// The batches of a block.
-pub(super) struct Line<'m> {
+pub(in crate::parallel) struct Line<'m> {
     transactions: &'m [&'m RecoveredTransaction],
     lengths: Lengths,
     workers: usize,
@@ -66,7 +66,11 @@ struct Place<'m> {
 }
 
 impl<'m> Line<'m> {
-    pub(super) fn new(transactions: &'m [&'m RecoveredTransaction], lengths: Lengths, workers: usize) -> Self {
+    pub(in crate::parallel) fn new(
+        transactions: &'m [&'m RecoveredTransaction],
+        lengths: Lengths,
+        workers: usize,
+    ) -> Self {
         let place = || Place { has_run: AtomicBool::new(false), batch: Mutex::new(None) }.into();
         Self {
             transactions,
@@ -85,11 +89,11 @@ impl<'m> Line<'m> {
         }
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(in crate::parallel) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Acquire)
     }
 
-    pub(super) fn is_head(&self, number: u32) -> bool {
+    pub(in crate::parallel) fn is_head(&self, number: u32) -> bool {
         self.head.load(SeqCst) == number
     }
 
@@ -102,7 +106,7 @@ impl<'m> Line<'m> {
     }
 
     /// Takes the next batch; `None` when there is none left. Sleeps while too many are ahead.
-    pub(super) fn take<P: Pace>(&self, pace: &P) -> Option<Taken> {
+    pub(in crate::parallel) fn take<P: Pace>(&self, pace: &P) -> Option<Taken> {
         let mut looks = 0;
         while !self.is_over() {
             if self.has_room()
@@ -179,43 +183,43 @@ impl<'m> Line<'m> {
     }
 
     /// A batch has run ahead of its turn.
-    pub(super) fn ran(&self, number: u32, batch: Box<Batch<'m>>) {
+    pub(in crate::parallel) fn ran(&self, number: u32, batch: Box<Batch<'m>>) {
         let place = self.place(number);
         *place.batch.lock() = Some(batch);
         place.has_run.store(true, SeqCst);
     }
 
     /// Whether the head has run.
-    pub(super) fn head_has_run(&self) -> bool {
+    pub(in crate::parallel) fn head_has_run(&self) -> bool {
         self.place(self.head.load(SeqCst)).has_run.load(SeqCst) && !self.is_stopped()
     }
 
     /// Takes the head, which has run, for its commit.
-    pub(super) fn take_head(&self) -> Option<Box<Batch<'m>>> {
+    pub(in crate::parallel) fn take_head(&self) -> Option<Box<Batch<'m>>> {
         let place = self.place(self.head.load(SeqCst));
         place.has_run.store(false, SeqCst);
         place.batch.lock().take()
     }
 
     /// The head is committed.
-    pub(super) fn committed(&self) {
+    pub(in crate::parallel) fn committed(&self) {
         self.head.fetch_add(1, SeqCst);
         self.wake();
     }
 
     /// Makes the caller the one that commits, where nobody is. The head does not move until [`Self::leave_desk`] but by
     /// [`Self::committed`].
-    pub(super) fn take_desk(&self) -> bool {
+    pub(in crate::parallel) fn take_desk(&self) -> bool {
         !self.is_committing.swap(true, SeqCst)
     }
 
     /// After this the caller looks at the head once more: a batch that ran meanwhile found the desk taken.
-    pub(super) fn leave_desk(&self) {
+    pub(in crate::parallel) fn leave_desk(&self) {
         self.is_committing.store(false, SeqCst);
     }
 
     /// The block ends here, whatever is left.
-    pub(super) fn stop(&self) {
+    pub(in crate::parallel) fn stop(&self) {
         self.is_stopped.store(true, SeqCst);
         self.wake();
     }

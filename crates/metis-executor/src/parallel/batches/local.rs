@@ -16,11 +16,11 @@ use super::committed::{AccountEntry, SlotEntry, Stamp};
 use crate::parallel::attempt::PLAIN_BALANCE_MAX;
 
 /// Place of a transaction in its batch.
-pub(super) type Place = u32;
+pub(in crate::parallel) type Place = u32;
 
 /// What a batch needed of an account as it found it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Need {
+pub(in crate::parallel) struct Need {
     /// Perhaps anything. Else its code, whether its nonce is zero, and this.
     is_exact: bool,
     /// The nonce itself.
@@ -30,50 +30,50 @@ pub(super) struct Need {
 }
 
 /// An account in a batch.
-pub(super) struct LocalAccount<'m> {
-    pub(super) node: AccountEntry<'m>,
+pub(in crate::parallel) struct LocalAccount<'m> {
+    pub(in crate::parallel) node: AccountEntry<'m>,
     /// The commit that it was found after.
     stamp: Stamp,
     /// The first transaction that it was read by.
     first: Place,
     found: Option<Account>,
-    pub(super) now: Option<Account>,
+    pub(in crate::parallel) now: Option<Account>,
     need: Need,
     /// What is committed by now, where that is something else that will do as well.
     moved_to: Option<Account>,
     /// It or a slot of it was written.
-    pub(super) is_listed: bool,
+    pub(in crate::parallel) is_listed: bool,
     /// It was itself.
-    pub(super) is_changed: bool,
-    pub(super) is_cleared: bool,
+    pub(in crate::parallel) is_changed: bool,
+    pub(in crate::parallel) is_cleared: bool,
 }
 
 /// A slot in a batch.
-pub(super) struct LocalSlot<'m> {
-    pub(super) node: SlotEntry<'m>,
+pub(in crate::parallel) struct LocalSlot<'m> {
+    pub(in crate::parallel) node: SlotEntry<'m>,
     stamp: Stamp,
     first: Place,
     /// None where it was written without being read.
     found: Option<U256>,
-    pub(super) now: U256,
-    pub(super) is_changed: bool,
+    pub(in crate::parallel) now: U256,
+    pub(in crate::parallel) is_changed: bool,
 }
 
 /// The layer of a batch.
 #[derive(Default)]
-pub(super) struct Local<'m> {
+pub(in crate::parallel) struct Local<'m> {
     /// The transaction that is being run.
-    pub(super) place: Place,
+    pub(in crate::parallel) place: Place,
     /// Nothing that is read can change: needs are not kept.
-    pub(super) is_final: bool,
-    pub(super) accounts: Vec<LocalAccount<'m>>,
-    pub(super) slots: Vec<LocalSlot<'m>>,
+    pub(in crate::parallel) is_final: bool,
+    pub(in crate::parallel) accounts: Vec<LocalAccount<'m>>,
+    pub(in crate::parallel) slots: Vec<LocalSlot<'m>>,
     places: AddressMap<u32>,
     slot_places: HashMap<(Address, U256), u32>,
     /// Accounts that the transaction under way has read.
     touched: Vec<u32>,
     /// Fees for accounts that no transaction of the batch has read so far, in order, and whose they are.
-    pub(super) fees: Vec<(Address, U256)>,
+    pub(in crate::parallel) fees: Vec<(Address, U256)>,
     recipients: SmallVec<[Address; 2]>,
     /// Whether accounts had storage was read after these commits cleared it.
     storages: Vec<(AccountEntry<'m>, Stamp, Place)>,
@@ -129,7 +129,7 @@ impl LocalAccount<'_> {
     }
 
     /// A value that the batch gave the account, as it is after what was committed meanwhile.
-    pub(super) fn settled(&self, account: Option<Account>) -> Option<Account> {
+    pub(in crate::parallel) fn settled(&self, account: Option<Account>) -> Option<Account> {
         let (Some(mut account), Some(by), Some(found)) = (account, self.moved_to, self.found) else { return account };
         account.balance = account.balance.wrapping_add(by.balance).wrapping_sub(found.balance);
         if !self.need.is_nonce_used {
@@ -151,7 +151,7 @@ impl LocalAccount<'_> {
 
 impl<'m> Local<'m> {
     /// Forgets everything: another batch begins.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::parallel) fn clear(&mut self) {
         self.place = 0;
         self.is_final = false;
         self.accounts.clear();
@@ -164,19 +164,19 @@ impl<'m> Local<'m> {
         self.storages.clear();
     }
 
-    pub(super) fn account(&self, address: &Address) -> Option<&LocalAccount<'m>> {
+    pub(in crate::parallel) fn account(&self, address: &Address) -> Option<&LocalAccount<'m>> {
         self.places.get(address).map(|place| &self.accounts[*place as usize])
     }
 
     /// The account as it is now, where the batch knows it.
-    pub(super) fn read_account(&mut self, address: &Address) -> Option<Option<Account>> {
+    pub(in crate::parallel) fn read_account(&mut self, address: &Address) -> Option<Option<Account>> {
         let place = *self.places.get(address)?;
         self.touched.push(place);
         Some(self.accounts[place as usize].now)
     }
 
     /// Notes an account that was found below.
-    pub(super) fn found_account(
+    pub(in crate::parallel) fn found_account(
         &mut self,
         node: AccountEntry<'m>,
         found: Option<Account>,
@@ -212,7 +212,7 @@ impl<'m> Local<'m> {
     }
 
     /// The slot as it is now, where the batch knows it.
-    pub(super) fn read_slot(&self, address: &Address, slot: &U256) -> Option<U256> {
+    pub(in crate::parallel) fn read_slot(&self, address: &Address, slot: &U256) -> Option<U256> {
         if let Some(place) = self.slot_places.get(&(*address, *slot)) {
             return Some(self.slots[*place as usize].now);
         }
@@ -220,19 +220,19 @@ impl<'m> Local<'m> {
     }
 
     /// Notes a slot that was found below.
-    pub(super) fn found_slot(&mut self, node: SlotEntry<'m>, found: U256, stamp: Stamp) {
+    pub(in crate::parallel) fn found_slot(&mut self, node: SlotEntry<'m>, found: U256, stamp: Stamp) {
         self.slot_places.insert(*node.key, self.slots.len() as u32);
         let first = self.place;
         self.slots.push(LocalSlot { node, stamp, first, found: Some(found), now: found, is_changed: false });
     }
 
     /// Notes that it was read below whether an account has storage.
-    pub(super) fn found_storage(&mut self, node: AccountEntry<'m>, cleared: Stamp) {
+    pub(in crate::parallel) fn found_storage(&mut self, node: AccountEntry<'m>, cleared: Stamp) {
         self.storages.push((node, cleared, self.place));
     }
 
     /// The transaction under way may not be in the block, or could not be run: it needed all that it read.
-    pub(super) fn refuse(&mut self) {
+    pub(in crate::parallel) fn refuse(&mut self) {
         for place in self.touched.drain(..) {
             self.accounts[place as usize].need.is_exact = true;
         }
@@ -240,7 +240,7 @@ impl<'m> Local<'m> {
     }
 
     /// Adds what the transaction under way did. `new_slot` finds the cell of a slot that is written without being read.
-    pub(super) fn enter(
+    pub(in crate::parallel) fn enter(
         &mut self,
         transaction: &RecoveredTransaction,
         balances: &BalanceUse,
@@ -313,7 +313,7 @@ impl<'m> Local<'m> {
 
     /// How many of the batch's transactions, from the first on, would do the same now that all ahead are committed.
     /// What cannot be read does not hold.
-    pub(super) fn holding(
+    pub(in crate::parallel) fn holding(
         &mut self,
         base_account: impl Fn(&Address) -> Option<Option<Account>>,
         base_slot: impl Fn(&Address, &U256) -> Option<U256>,

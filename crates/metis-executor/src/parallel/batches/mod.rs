@@ -40,6 +40,17 @@ pub(crate) use trial::Endurance;
 use trial::Trial;
 use worker::{Block, Worker};
 
+/// What the models are made of.
+#[cfg(test)]
+pub(super) mod model {
+    pub(in crate::parallel) use super::{
+        batch::Batch,
+        committed::{AccountCell, Committed},
+        line::Line,
+        local::Local,
+    };
+}
+
 /// How long batches are, and how soon they are given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batches {

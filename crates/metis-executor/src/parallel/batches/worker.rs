@@ -138,7 +138,9 @@ where
         if !desk.is_ended && settled < end {
             self.run_rest(desk, end);
         }
-        desk.trial.count(settled - first, end - settled);
+        // What was not even run, as the block is full, says nothing.
+        let run_end = first + batch.runs.len() as Index;
+        desk.trial.count(settled - first, run_end.saturating_sub(settled));
     }
 
     /// Runs a batch ahead of its turn.
