@@ -2,10 +2,10 @@
 
 use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use metis_db::{Durability, MemoryStore, MetisConfig, MetisSnapshot, MetisStore, StateStore};
 use metis_disk::FileDisk;
-use metis_state_transition::{StateCommitment, StateView};
+use metis_state_transition::{Account, StateCommitment, StateView};
 use rustix::fs::{Advice, fadvise};
 use serde_json::Value;
 
@@ -14,9 +14,9 @@ use crate::{
     commits::{self, BLOCK_CHANGES},
     floors, progress,
     reads::{self, Keys},
-    rivals::{Lmdb, Redb},
+    rivals::{Lmdb, Readers, Redb},
     timing::{Spread, count, row},
-    workload::State,
+    workload::{SlotKey, State, address},
 };
 
 /// Keys of the hot reads.
@@ -77,17 +77,29 @@ fn open_cold<T>(path: &Path, open: impl FnOnce() -> T, first: impl FnOnce(&T) ->
     Opened { store, open_ms, first }
 }
 
-/// The account's nonce, and all of the account read.
+/// The account's nonce, and all of the account read. Who looks at it where it is does not move it either.
+#[inline(always)]
+fn nonce<E>(account: &Result<Option<Account>, E>) -> u64 {
+    black_box(account);
+    if let Ok(Some(account)) = account { account.nonce } else { 0 }
+}
+
+/// The low word of a value, and all of it read.
+#[inline(always)]
+fn low_word<E>(value: &Result<U256, E>) -> u64 {
+    black_box(value);
+    value.as_ref().map_or(0, |value| value.as_limbs()[0])
+}
+
 #[inline(always)]
 fn read_metis(snapshot: &MetisSnapshot, address: &Address) -> u64 {
-    let account = black_box(snapshot.account(address));
-    account.ok().flatten().map_or(0, |account| account.nonce)
+    nonce(&snapshot.account(address))
 }
 
 pub fn rows(state: State) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory");
     let [metis_path, lmdb_path, redb_path] = ["metis", "lmdb", "redb"].map(|name| directory.path().join(name));
-    let keys = Keys::random(state.account_count);
+    let keys = Keys::random(state.account_count, address);
     let config = MetisConfig::new([1, 2, 3, 4]).keeping(1);
 
     let (disk, syncs) = commits::counted(FileDisk::new(&metis_path).expect("a directory"));
@@ -108,18 +120,18 @@ pub fn rows(state: State) -> Vec<Value> {
     );
     let huge_part = huge_part();
     progress("lmdb: loading");
-    drop(Lmdb::create(&lmdb_path, state.account_count));
+    drop(Lmdb::create(&lmdb_path, state));
     let lmdb = open_cold(
         &lmdb_path,
         || Lmdb::open(&lmdb_path),
-        |lmdb| lmdb.with_reader(|reader| reads::measure_first(&keys, COLD_COUNT, &reader)),
+        |lmdb| lmdb.with_readers(|readers| reads::measure_first(&keys, COLD_COUNT, &readers.account)),
     );
     progress("redb: loading");
-    drop(Redb::create(&redb_path, state.account_count));
+    drop(Redb::create(&redb_path, state));
     let redb = open_cold(
         &redb_path,
         || Redb::open(&redb_path),
-        |redb| redb.with_reader(|reader| reads::measure_first(&keys, COLD_COUNT, &reader)),
+        |redb| redb.with_readers(|readers| reads::measure_first(&keys, COLD_COUNT, &readers.account)),
     );
     let memory = (state.account_count <= MEMORY_ACCOUNTS_MAX).then(|| {
         let store = MemoryStore::new([], 1);
@@ -138,26 +150,31 @@ pub fn rows(state: State) -> Vec<Value> {
     ];
     rows.extend(huge_part.map(|part| count("memory in huge pages", "of all", part)));
     let (metis, lmdb, redb) = (metis.store, lmdb.store, redb.store);
-    let hot = Keys::hot(HOT_COUNT, state.account_count);
-    for (name, keys) in [("10,000 hot accounts", &hot), ("any account", &keys)] {
-        for (how, is_dependent) in [("each after the one before", true), ("independent", false)] {
-            progress(&format!("reads: {name}, {how}"));
-            let snapshot = metis.latest();
-            let ours = reads::measure(keys, is_dependent, &|address: &Address| read_metis(&snapshot, address));
-            let lmdb = lmdb.with_reader(|reader| reads::measure(keys, is_dependent, &reader));
-            let redb = redb.with_reader(|reader| reads::measure(keys, is_dependent, &reader));
-            let memory = memory.as_ref().map(|memory| {
-                let snapshot = memory.latest();
-                let read = |address: &Address| {
-                    black_box(snapshot.account(address)).ok().flatten().map_or(0, |account| account.nonce)
-                };
-                reads::measure(keys, is_dependent, &read)
-            });
-            let mut rivals = vec![("lmdb", &lmdb), ("redb", &redb)];
-            rivals.extend(memory.as_ref().map(|spread| ("memory", spread)));
-            rows.push(row(&format!("read, {name}, {how}"), "ns", &ours, &rivals));
-        }
-    }
+    let snapshot = metis.latest();
+    let account = |address: &Address| read_metis(&snapshot, address);
+    let slot = |key: &SlotKey| low_word(&snapshot.storage(&key.0, &key.1));
+    let in_memory = memory.as_ref().map(StateStore::latest);
+    let memory_account = |address: &Address| nonce(&in_memory.as_ref().expect("measured").account(address));
+    let memory_slot = |key: &SlotKey| low_word(&in_memory.as_ref().expect("measured").storage(&key.0, &key.1));
+    rows.extend(lmdb.with_readers(|lmdb| {
+        redb.with_readers(|redb| {
+            let mut rivals = vec![("lmdb", lmdb), ("redb", redb)];
+            let memory = Readers { account: &memory_account, slot: &memory_slot };
+            rivals.extend(in_memory.is_some().then_some(("memory", memory)));
+            let hot = Keys::hot(HOT_COUNT, state.account_count, address);
+            let accounts = rivals.iter().map(|(name, readers)| (*name, readers.account)).collect::<Vec<_>>();
+            let mut rows = contest("10,000 hot accounts", &hot, &account, &accounts);
+            rows.extend(contest("any account", &keys, &account, &accounts));
+            if state.all_slots() >= HOT_COUNT {
+                let slots = rivals.iter().map(|(name, readers)| (*name, readers.slot)).collect::<Vec<_>>();
+                let key = |index| state.slot(index);
+                let hot = Keys::hot(HOT_COUNT, state.all_slots(), key);
+                rows.extend(contest("10,000 hot slots", &hot, &slot, &slots));
+                rows.extend(contest("any slot", &Keys::random(state.all_slots(), key), &slot, &slots));
+            }
+            rows
+        })
+    }));
     let name = "line of memory, 10,000 out of 256 MiB in huge pages, each after the one before";
     rows.push(row(name, "ns", &floors::line(HOT_COUNT as usize), &[]));
     rows.push(batched(&metis, &lmdb, &redb, &keys));
@@ -176,7 +193,24 @@ pub fn rows(state: State) -> Vec<Value> {
     rows
 }
 
-fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys) -> Value {
+/// Who else reads, and how.
+type Rival<'a, K> = (&'a str, &'a dyn Fn(&K) -> u64);
+
+/// Two rows: reads of these keys that wait for each other, and that do not.
+fn contest<K>(name: &str, keys: &Keys<K>, ours: &impl Fn(&K) -> u64, rivals: &[Rival<'_, K>]) -> Vec<Value> {
+    let hows = [("each after the one before", true), ("independent", false)];
+    let rows = hows.map(|(how, is_dependent)| {
+        progress(&format!("reads: {name}, {how}"));
+        let ours = reads::measure(keys, is_dependent, ours);
+        let spreads: Vec<_> =
+            rivals.iter().map(|(rival, read)| (*rival, reads::measure(keys, is_dependent, read))).collect();
+        let rivals: Vec<_> = spreads.iter().map(|(rival, spread)| (*rival, spread)).collect();
+        row(&format!("read, {name}, {how}"), "ns", &ours, &rivals)
+    });
+    rows.into()
+}
+
+fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys<Address>) -> Value {
     fn one_by_one(read: impl Fn(&Address) -> u64, batch: &[Address]) {
         black_box(batch.iter().fold(0_u64, |sum, address| sum.wrapping_add(read(address))));
     }
@@ -184,8 +218,8 @@ fn batched(metis: &MetisStore, lmdb: &Lmdb, redb: &Redb, keys: &Keys) -> Value {
     let ours = reads::measure_batches(keys, BATCH, |batch| {
         black_box(snapshot.accounts(batch).expect("readable"));
     });
-    let lmdb = lmdb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
-    let redb = redb.with_reader(|reader| reads::measure_batches(keys, BATCH, |batch| one_by_one(reader, batch)));
+    let lmdb = lmdb.with_readers(|of| reads::measure_batches(keys, BATCH, |batch| one_by_one(of.account, batch)));
+    let redb = redb.with_readers(|of| reads::measure_batches(keys, BATCH, |batch| one_by_one(of.account, batch)));
     let name = format!("read, any account, in batches of {BATCH}");
     row(&name, "ns", &ours, &[("lmdb", &lmdb), ("redb", &redb)])
 }

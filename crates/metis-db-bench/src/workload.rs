@@ -31,6 +31,11 @@ pub fn address(index: u64) -> Address {
     Address::new(bytes)
 }
 
+/// The slots of a contract: as spread as hashes are.
+fn slot(number: u64) -> U256 {
+    U256::from(mix(number)) << 190
+}
+
 /// Accounts, a hundredth of them contracts that share the slots.
 #[derive(Clone, Copy, Debug)]
 pub struct State {
@@ -38,14 +43,32 @@ pub struct State {
     pub slot_count: u64,
 }
 
+/// A slot, and whose it is.
+pub type SlotKey = (Address, U256);
+
 impl State {
+    const fn contract_count(&self) -> u64 {
+        let count = self.account_count / 100;
+        if count == 0 { 1 } else { count }
+    }
+
+    /// Slots that there are: as many for each contract.
+    pub const fn all_slots(&self) -> u64 {
+        self.slot_count / self.contract_count() * self.contract_count()
+    }
+
+    /// Each of them.
+    pub fn slot(&self, index: u64) -> SlotKey {
+        (address(index % self.contract_count()), slot(index / self.contract_count()))
+    }
+
     /// A part of the state, as changes to what has none of it.
     pub fn part(&self, accounts: core::ops::Range<u64>) -> ChangeSet {
-        let contract_count = (self.account_count / 100).max(1);
+        let contract_count = self.contract_count();
         let mut changes = ChangeSet::default();
         for index in accounts {
             let count = if index < contract_count { self.slot_count / contract_count } else { 0 };
-            let storage = (0..count).map(|slot| (U256::from(mix(slot)) << 190, U256::from(index + slot + 1))).collect();
+            let storage = (0..count).map(|number| (slot(number), U256::from(index + number + 1))).collect();
             let account = Account { nonce: index + 1, balance: U256::from(index) << 40, ..Account::default() };
             let change = AccountChange { account: Some(account), storage, ..AccountChange::default() };
             changes.accounts.insert(address(index), change);

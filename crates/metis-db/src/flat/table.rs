@@ -15,7 +15,7 @@ use std::sync::atomic::{
 
 use super::{
     arena::Arena,
-    layout::{KEY_WORD, KIND_ABSENT, KIND_EMPTY, Layout, Seed, Stated},
+    layout::{KEY_WORD, KIND_ABSENT, KIND_EMPTY, KIND_PRESENT, KIND_SHORT, Layout, Seed, Stated},
     lines::{LINE_WORDS, Line, Lines},
 };
 use crate::StoreError;
@@ -133,11 +133,19 @@ impl<L: Layout> Table<L> {
                     sequence.is_multiple_of(2) && line[0].load(Relaxed) == sequence
                 };
                 if Self::has_key(line, &words) && kind != KIND_EMPTY {
-                    // A deleted one's value is not looked at.
-                    let value =
-                        (kind != KIND_ABSENT).then(|| L::load(kind, |index| self.word(start + position, index)));
-                    if is_whole() {
-                        return Some(Stated { version: state >> 8, value });
+                    // Each kind on a way of its own: what short ones have then fits into registers.
+                    let (version, word) = (state >> 8, |index| self.word(start + position, index));
+                    if kind == KIND_SHORT {
+                        let value = Some(L::load(KIND_SHORT, word));
+                        if is_whole() {
+                            return Some(Stated { version, value });
+                        }
+                    } else {
+                        // A deleted one's value is not looked at.
+                        let value = (kind != KIND_ABSENT).then(|| L::load(KIND_PRESENT, word));
+                        if is_whole() {
+                            return Some(Stated { version, value });
+                        }
                     }
                 } else if is_whole() {
                     if kind == KIND_EMPTY {

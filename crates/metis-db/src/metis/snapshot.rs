@@ -234,7 +234,7 @@ impl StateView for MetisSnapshot {
 
     #[inline]
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StoreError> {
-        let storage_id = self.record(address)?.map_or(0, |record| record.storage_id);
+        let storage_id = self.shared.account_as(&self.version, address, |record| record.storage_id)?.unwrap_or(0);
         if storage_id == 0 {
             return Ok(U256::ZERO);
         }
