@@ -68,6 +68,9 @@ use worker::{Block, Desk, Worker};
 /// Blocks of fewer transactions are done sooner than another thread is started.
 const TRANSACTION_COUNT_MIN: usize = 16;
 
+/// Batches that are given up before so many transactions were in vain from the block's first on.
+const TRANSACTION_COUNT_GIVEN_UP_SOON: usize = 1024;
+
 /// Accounts, and slots, for each transaction that the tables have room for without chains.
 const CELLS_PER_TRANSACTION: usize = 2;
 
@@ -117,6 +120,8 @@ where
                     break;
                 };
                 done += count;
+                // A second way that is in vain at the same place is tried again later.
+                times = u32::from(count < TRANSACTION_COUNT_GIVEN_UP_SOON);
                 continue;
             }
             let Ended::GaveUp { count } = self.run_at_once(block, rest, |index, ran| verdict(done + index, ran))?
@@ -164,7 +169,7 @@ impl<F: FrameRunnerFactory, P: Pace> InParallel<'_, F, P> {
         transactions: &[&RecoveredTransaction],
         verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
     ) -> Result<Ended, BlockError<V::Error>> {
-        let (ended, changes) = {
+        let (ended, collected) = {
             let (base, ledger) = block.parts();
             let (rules, environment) = (ledger.rules().clone(), ledger.environment().clone());
             let cell_count = transactions.len() * CELLS_PER_TRANSACTION;
@@ -222,7 +227,7 @@ impl<F: FrameRunnerFactory, P: Pace> InParallel<'_, F, P> {
             let ended = if is_over { Ended::Block } else { Ended::GaveUp { count: head as usize } };
             (ended, collect::changes(desk.accounts, desk.slots, desk.codes))
         };
-        block.apply(changes);
+        block.apply(collected.join());
         Ok(ended)
     }
 }

@@ -90,7 +90,7 @@ impl<F: FrameRunnerFactory, P: Pace> InBatches<'_, F, P> {
         transactions: &[&RecoveredTransaction],
         verdict: impl FnMut(usize, Result<(), TransactionError>) -> ControlFlow<()> + Send,
     ) -> Result<Ended, BlockError<V::Error>> {
-        let (ended, changes) = {
+        let (ended, collected) = {
             let (base, ledger) = block.parts();
             let (rules, environment) = (ledger.rules().clone(), ledger.environment().clone());
             let cell_count = transactions.len() * CELLS_PER_TRANSACTION;
@@ -131,7 +131,7 @@ impl<F: FrameRunnerFactory, P: Pace> InBatches<'_, F, P> {
             let ended = if is_over { Ended::Block } else { Ended::GaveUp { count: desk.done as usize } };
             (ended, collect::changes(desk.accounts, desk.slots, desk.codes))
         };
-        block.apply(changes);
+        block.apply(collected.join());
         Ok(ended)
     }
 }
