@@ -1,6 +1,12 @@
 //! MPEF: the transactions of one block, run by many threads, with the result of running them one after the other.
 //!
 //! ```text
+//! in batches ──often run again──▶ with versions ──in vain, too──▶ in order, for a while ──▶ with versions ──▶ …
+//! ```
+//!
+//! A block begins in [`batches`], which cost the least. With versions:
+//!
+//! ```text
 //!            order                    memory                          desk
 //! take ──▶ in turn, or behind ──▶ versions of accounts ──▶ in order: admit ─▶ does what was read hold?
 //!          what it depends on     and slots                 yes ─▶ book, commit      no ─▶ run again, here
@@ -68,8 +74,8 @@ use worker::{Block, Desk, Worker};
 /// Blocks of fewer transactions are done sooner than another thread is started.
 const TRANSACTION_COUNT_MIN: usize = 16;
 
-/// Batches that are given up before so many transactions were in vain from the block's first on.
-const TRANSACTION_COUNT_GIVEN_UP_SOON: usize = 1024;
+/// Where batches are given up before so many transactions, the block has begun with those that need each other.
+const GIVEN_UP_SOON_COUNT: usize = 1024;
 
 /// Accounts, and slots, for each transaction that the tables have room for without chains.
 const CELLS_PER_TRANSACTION: usize = 2;
@@ -120,8 +126,8 @@ where
                     break;
                 };
                 done += count;
-                // A second way that is in vain at the same place is tried again later.
-                times = u32::from(count < TRANSACTION_COUNT_GIVEN_UP_SOON);
+                // Where versions are in vain as well, that is the second time.
+                times = u32::from(count < GIVEN_UP_SOON_COUNT);
                 continue;
             }
             let Ended::GaveUp { count } = self.run_at_once(block, rest, |index, ran| verdict(done + index, ran))?
