@@ -8,10 +8,11 @@ use std::{
 };
 
 use metis_disk::{Disk, DiskFile};
-use metis_state_transition::Code;
+use metis_state_transition::{Code, Join};
 
 use super::{
     codes_file::decode_codes,
+    cores::Cores,
     durable::{CODES_FILE, STATE_FILE},
     encoding::checksum,
     history::History,
@@ -178,13 +179,19 @@ pub(super) fn load(
 ) -> Result<FlatWriter, StoreError> {
     let slot_seed = document.seed.of_slots();
     let is_old = root.version < PAIRED_VERSION;
-    let accounts = read_table(source, &document.accounts, document, document.seed, is_old)?;
-    let slots = read_table(source, &document.slots, document, slot_seed, is_old)?;
+    // Each core reads, sums and copies about half.
+    let read_tables = || {
+        let accounts = read_table(source, &document.accounts, document, document.seed, is_old)?;
+        Ok((accounts, read_table(source, &document.slots, document, slot_seed, is_old)?))
+    };
+    let read_tries =
+        || Trunk::restore_tries(document.tries.len() * PAGE_BYTES, |region| source.fill(region, &document.tries));
+    let (tables, tries) = Cores::get().join(read_tables, read_tries);
+    let ((accounts, slots), tries) = (tables?, tries?);
     // UNWRAP: a document that decodes has a state.
     let newest = document.states.last().unwrap();
-    let mut flat = FlatWriter::from_tables(accounts, slots, newest.version, |version| {
-        Trunk::restore(version, document.tries.len() * PAGE_BYTES, |region| source.fill(region, &document.tries))
-    })?;
+    let trunk = |version: &_| Ok(Trunk { tries, version: Arc::clone(version) });
+    let mut flat = FlatWriter::from_tables(accounts, slots, newest.version, trunk)?;
     flat.next_storage_id = document.next_storage_id;
     flat.dead_storages = document.dead_storages.iter().copied().collect();
     read_codes(codes, root)?.into_iter().for_each(|code| flat.shared.codes.restore(code));

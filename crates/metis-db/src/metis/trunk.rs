@@ -69,17 +69,15 @@ impl Trunk {
         Ok(Self { tries: Tries::create(region)?, version: Arc::clone(version) })
     }
 
-    /// The tries as they were: `fill` puts so many bytes into their memory.
-    pub(super) fn restore(
-        version: &Arc<Version>,
+    /// Tries as they were: `fill` puts so many bytes into their memory.
+    pub(super) fn restore_tries(
         len_bytes: usize,
         fill: impl FnOnce(&mut HeapRegion) -> Result<(), StoreError>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Tries<PagedRegion>, StoreError> {
         let mut region = HeapRegion::new(RESERVED_BYTES)?;
         region.grow(len_bytes)?;
         fill(&mut region)?;
-        let region = PagedRegion { region, changes: PageChanges::default() };
-        Ok(Self { tries: Tries::open(region)?, version: Arc::clone(version) })
+        Tries::open(PagedRegion { region, changes: PageChanges::default() })
     }
 
     /// The tries after changes to the version of an overlay, or to the newest. On as many threads as
