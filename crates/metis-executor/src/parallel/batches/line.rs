@@ -98,7 +98,9 @@ impl<'m> Line<'m> {
     }
 
     fn has_room(&self) -> bool {
-        (self.next_number.load(SeqCst) - self.head.load(SeqCst)) < self.places.len() as u32
+        // In this order: the head never passes what is taken, and an older head only says that there is less room.
+        let head = self.head.load(SeqCst);
+        self.next_number.load(SeqCst) - head < self.places.len() as u32
     }
 
     fn is_over(&self) -> bool {

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use alloy_consensus::Transaction as _;
 use metis_state_transition::{
-    AccountEffect, BlockEnvironment, BlockError, ChainPrecompiles, Effects, Evm, FrameRunner, Ledger, LogHashes,
-    RecoveredTransaction, Rules, StateView, TransactionError, TransactionFault, announce,
+    BlockEnvironment, BlockError, ChainPrecompiles, Effects, Evm, FrameRunner, Ledger, LogHashes, RecoveredTransaction,
+    Rules, StateView, TransactionError, TransactionFault, TransactionOutcome, announce,
 };
 
 use super::{
@@ -157,7 +157,8 @@ where
             }
             let run = match self.evm.execute_to_order(transaction, false) {
                 Ok((outcome, mut effects)) => {
-                    let ran = self.enter(transaction, outcome, &mut effects);
+                    let ran = self.ran(transaction, outcome, &mut effects);
+                    self.enter(transaction, &effects);
                     Run { fees: ran.fees, end: End::Ran(ran), effects: effects.accounts }
                 }
                 Err(TransactionFault::Invalid(error)) => {
@@ -184,8 +185,12 @@ where
             };
             match ran {
                 Ok((outcome, mut effects)) => {
-                    let ran = self.enter(transaction, outcome, &mut effects);
+                    let ran = self.ran(transaction, outcome, &mut effects);
                     let booked = desk.book(ran);
+                    // What the books refuse changes nothing.
+                    if booked.is_ok() {
+                        self.enter(transaction, &effects);
+                    }
                     desk.tell(booked);
                 }
                 Err(TransactionFault::Invalid(error)) => desk.tell(Err(error)),
@@ -215,26 +220,22 @@ where
         transactions[index as usize]
     }
 
-    /// Adds what a transaction did to its batch.
-    fn enter(
-        &mut self,
-        transaction: &RecoveredTransaction,
-        outcome: metis_state_transition::TransactionOutcome,
-        effects: &mut Effects,
-    ) -> Ran {
+    /// What came of a transaction, without what it writes.
+    fn ran(&mut self, transaction: &RecoveredTransaction, outcome: TransactionOutcome, effects: &mut Effects) -> Ran {
         let (rules, environment) = (self.block.rules, self.block.environment);
         let draft = Ledger::draft(rules, environment, transaction, outcome, &mut self.log_hashes);
         let ran = Ran::of(transaction, draft, self.evm.macs(), effects, false);
-        let committed = self.block.committed;
         for (hash, code) in &ran.codes {
-            committed.codes.add(*hash, code);
+            self.block.committed.codes.add(*hash, code);
         }
-        let Effects { accounts, balances, fees, .. } = effects;
-        let accounts: &[AccountEffect] = accounts;
-        self.evm
-            .view()
-            .local()
-            .enter(transaction, balances, accounts, fees, |address, slot| committed.slot(address, slot));
         ran
+    }
+
+    /// Adds what a transaction did to its batch.
+    fn enter(&self, transaction: &RecoveredTransaction, effects: &Effects) {
+        let committed = self.block.committed;
+        let Effects { accounts, balances, fees, .. } = effects;
+        let new_slot = |address, slot| committed.slot(address, slot);
+        self.evm.view().local().enter(transaction, balances, accounts, fees, new_slot);
     }
 }
