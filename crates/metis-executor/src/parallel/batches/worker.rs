@@ -152,7 +152,8 @@ where
         for index in taken.first..taken.end {
             let transaction = self.next(index, taken.end);
             // What will not be admitted is not run: there is never more gas left than now.
-            if transaction.envelope.gas_limit() > self.block.gas_left.load(Relaxed) {
+            let is_too_much = transaction.envelope.gas_limit() > self.block.gas_left.load(Relaxed);
+            if is_too_much || self.block.line.is_stopped() {
                 break;
             }
             let run = match self.evm.execute_to_order(transaction, false) {
