@@ -16,6 +16,10 @@ fn address(index: u64) -> Address {
     Address::from_word(keccak256([index as u8]))
 }
 
+fn slot_key(slot: u64) -> U256 {
+    U256::from(slot) << (slot * 20)
+}
+
 /// What a block changes: accounts and slots of all sizes come, change and go, more than a segment has room for.
 fn block_changes(number: u64) -> ChangeSet {
     let mut changes = ChangeSet::default();
@@ -27,7 +31,7 @@ fn block_changes(number: u64) -> ChangeSet {
         let account = Account { nonce: number, balance, code_hash };
         let slots = (0..index % 4).map(|slot| {
             let value = if number.is_multiple_of(2) { U256::ZERO } else { U256::from_be_bytes(mixed.0) >> (slot * 64) };
-            (U256::from(slot << (slot * 20)), value)
+            (slot_key(slot), value)
         });
         let is_gone = number > 1 && index % 3 == 0;
         let change = AccountChange {
@@ -61,7 +65,7 @@ fn assert_same(store: &MetisStore, expected: &MemoryStore, newest: u64) {
             assert_eq!(account, expected.account(&address).unwrap());
             let code_hash = account.unwrap_or_default().code_hash;
             assert_eq!(got.code(&code_hash).unwrap().bytes(), expected.code(&code_hash).unwrap().bytes());
-            for slot in (0..5_u64).map(|slot| U256::from(slot << (slot * 20))) {
+            for slot in (0..5_u64).map(slot_key) {
                 assert_eq!(got.storage(&address, &slot).unwrap(), expected.storage(&address, &slot).unwrap());
             }
         }
