@@ -155,8 +155,6 @@ def test_init__with_a_genesis_file__begins_with_its_block_and_accounts(tmp_path:
 @pytest.mark.parametrize("fork", ["London", "Paris", "Cancun", "Prague"])
 def test_init__with_a_file_without_system_contracts__builds_blocks(tmp_path: Path, fork: str) -> None:
     document = genesis_document(fork, 77, blobs=CANCUN_BLOBS if fork in ("Cancun", "Prague") else None)
-    if fork == "London":
-        del document["config"]["terminalTotalDifficulty"], document["config"]["terminalTotalDifficultyPassed"]
     path = tmp_path / "genesis.json"
     path.write_text(json.dumps(document), encoding="ascii")
     with running_node("--init", str(path)) as node:
