@@ -1,19 +1,24 @@
 """
-What state tests and blockchain tests begin with, read alike: accounts, chain id, blob limits.
+What state tests and blockchain tests have in common: a file of tests by name, and what they begin with: accounts, chain
+id, blob limits.
 
 Source: https://eest.ethereum.org, "Common Types".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from metis.types import Account, Wei
-from metis.vm.fields import address_field, bytes_field, object_field, quantity_field
+import orjson
 
-__all__ = ["BlobSchedule", "alloc_of", "blob_schedules_of", "chain_id_of"]
+from metis.types import Account, FixtureError, Wei
+from metis.vm.fields import MalformedField, address_field, bytes_field, object_field, quantity_field
+
+__all__ = ["BlobSchedule", "alloc_of", "blob_schedules_of", "chain_id_of", "tests_of"]
+
+_Test = TypeVar("_Test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,35 @@ class BlobSchedule:
     target_count: int
     max_count: int
     base_fee_update_fraction: int
+
+
+def tests_of(
+    path: str, content: bytes, test_of: Callable[[str, str, Mapping[str, Any]], _Test]
+) -> Iterator[_Test | FixtureError]:
+    """
+    Read one file's tests, in the file's order.
+
+    Parameters
+    ----------
+    test_of : reads one test, of its file's path, its name and its fields; raises MalformedField.
+
+    Raises
+    ------
+    FixtureError : the whole file is not JSON, or not an object of tests.
+    """
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise FixtureError(path, "", f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise FixtureError(path, "", "not an object of tests by name")
+    for name, body in document.items():
+        try:
+            if not isinstance(body, dict):
+                raise MalformedField("test", "not an object")
+            yield test_of(path, name, body)
+        except MalformedField as error:
+            yield FixtureError(path, name, str(error))
 
 
 def alloc_of(pre: Mapping[str, Any], inside: str = "pre") -> dict[bytes, Account]:

@@ -89,10 +89,7 @@ def chain_config(fork: str, chain_id: int, blob_schedule: BlobSchedule | None = 
     fork : canonical name.
     blob_schedule : limits that hold from the fork on; None names none.
     """
-    config = {"chainId": chain_id, **_switches("Frontier", fork, 0)}
-    if blob_schedule is not None:
-        config["blobSchedule"] = {fork.lower(): _limits(blob_schedule)}
-    return config
+    return _config(chain_id, _switches("Frontier", fork, 0), {} if blob_schedule is None else {fork: blob_schedule})
 
 
 def network_config(network: str, chain_id: int, blob_schedules: Mapping[str, BlobSchedule]) -> dict[str, Any] | None:
@@ -112,7 +109,7 @@ def network_config(network: str, chain_id: int, blob_schedules: Mapping[str, Blo
     fork = _switch_name(transition["before"] if transition else network)
     if fork is None:
         return None
-    config = {"chainId": chain_id, **_switches("Frontier", fork, 0)}
+    switches = _switches("Frontier", fork, 0)
     if transition:
         later = _switch_name(transition["after"])
         if later is None or later == "Paris":
@@ -120,10 +117,8 @@ def network_config(network: str, chain_id: int, blob_schedules: Mapping[str, Blo
         point = int(transition["point"]) * (1_000 if transition["thousands"] else 1)
         if bool(transition["is_time"]) != (_ORDER.index(later) > _ORDER.index("Paris")):
             return None
-        config |= _switches(fork, later, point)
-    if blob_schedules:
-        config["blobSchedule"] = {name.lower(): _limits(schedule) for name, schedule in blob_schedules.items()}
-    return config
+        switches |= _switches(fork, later, point)
+    return _config(chain_id, switches, blob_schedules)
 
 
 def _switch_name(name: str) -> str | None:
@@ -137,6 +132,13 @@ def _switches(after: str, until: str, point: int) -> dict[str, Any]:
     config: dict[str, Any] = {field: point for name, field in _SWITCHES if name in names}
     if "Paris" in names:
         config |= {"terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": True}
+    return config
+
+
+def _config(chain_id: int, switches: Mapping[str, Any], blob_schedules: Mapping[str, BlobSchedule]) -> dict[str, Any]:
+    config = {"chainId": chain_id, **switches}
+    if blob_schedules:
+        config["blobSchedule"] = {name.lower(): _limits(schedule) for name, schedule in blob_schedules.items()}
     return config
 
 

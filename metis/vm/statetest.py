@@ -15,10 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from metis.types import Account, BlockEnvironment, BlockNumber, FixtureError, Gas, Hash32, TimestampS, Wei
-from metis.vm.beginning import BlobSchedule, alloc_of, blob_schedules_of, chain_id_of
+from metis.vm.beginning import BlobSchedule, alloc_of, blob_schedules_of, chain_id_of, tests_of
 from metis.vm.fields import (
     MalformedField,
     address_field,
@@ -106,22 +104,10 @@ def parse_state_tests(path: str, content: bytes) -> Iterator[StateTest | Fixture
     ------
     FixtureError : the whole file is not JSON, or not an object of tests.
     """
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise FixtureError(path, "", f"not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise FixtureError(path, "", "not an object of tests by name")
-    for name, body in document.items():
-        try:
-            yield _test(path, name, body)
-        except MalformedField as error:
-            yield FixtureError(path, name, str(error))
+    return tests_of(path, content, _test)
 
 
-def _test(path: str, name: str, body: Any) -> StateTest:
-    if not isinstance(body, dict):
-        raise MalformedField("test", "not an object")
+def _test(path: str, name: str, body: Mapping[str, Any]) -> StateTest:
     transaction = object_field(body, "transaction")
     config = object_field(body, "config") if "config" in body else {}
     return StateTest(
